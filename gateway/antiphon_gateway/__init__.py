@@ -1,0 +1,1 @@
+"""The gateway: clients on one side, workers on the other."""

@@ -1,0 +1,228 @@
+"""ZeroMQ, and the only file that imports it.
+
+Rules every socket here keeps: options are set before bind or connect; high-water marks are
+explicit; LINGER is bounded; a send never waits (a full pipe is an event the caller decides about);
+a receive polls and then drains; one socket belongs to one thread.
+"""
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import recv_monitor_message
+
+from antiphon_proto.errors import StartupError
+
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+"""Longer messages drop the connection they came on. 2 MiB is 65 s of 16 kHz PCM16."""
+
+_DRAIN_BATCH = 64
+_COPY_THRESHOLD_BYTES = 64 * 1024
+_HANDSHAKE_MS = 2_000
+_UNIX_PATH_LIMIT_BYTES = 107
+
+PeerEvent = Literal["connected", "disconnected"]
+EndT = TypeVar("EndT", "Sender", "Receiver")
+
+
+class Bus:
+    """The ZeroMQ context of a process and the directory its ipc sockets live in."""
+
+    def __init__(self, runtime_dir: Path) -> None:
+        """Prepare `runtime_dir` as a private directory.
+
+        Raises StartupError when the directory cannot be made private or its path is too long.
+        """
+        self._dir = _private_directory(runtime_dir)
+        self._context = zmq.asyncio.Context()
+        self._open: list[Sender | Receiver] = []
+
+    def endpoint(self, name: str) -> str:
+        """Return the ipc endpoint of a socket name such as `gateway-0.results`."""
+        path = str(self._dir / name)
+        if len(os.fsencode(path)) > _UNIX_PATH_LIMIT_BYTES:
+            raise StartupError(
+                f"socket path is {len(path)} bytes, over the limit of {_UNIX_PATH_LIMIT_BYTES}: "
+                f"{path}; set bus.runtime_dir to a shorter directory"
+            )
+        return f"ipc://{path}"
+
+    def push(self, endpoint: str, *, hwm: int, bind: bool = False) -> "Sender":
+        """Open a PUSH socket. `hwm` counts messages."""
+        return self._keep(Sender(self._socket(zmq.PUSH, hwm), endpoint, bind=bind))
+
+    def pull(self, endpoint: str, *, hwm: int, bind: bool = True) -> "Receiver":
+        """Open a PULL socket. `hwm` counts messages."""
+        return self._keep(Receiver(self._socket(zmq.PULL, hwm), endpoint, bind=bind))
+
+    def publish(self, endpoint: str, *, hwm: int) -> "Sender":
+        """Open a PUB socket. What it sends is a hint: a slow or late peer misses it."""
+        return self._keep(Sender(self._socket(zmq.PUB, hwm), endpoint, bind=True))
+
+    def subscribe(self, endpoint: str, *, hwm: int) -> "Receiver":
+        """Open a SUB socket that receives everything."""
+        socket = self._socket(zmq.SUB, hwm)
+        socket.setsockopt(zmq.SUBSCRIBE, b"")
+        return self._keep(Receiver(socket, endpoint, bind=False))
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Close every socket, giving unsent messages `linger_ms` to leave."""
+        for end in self._open:
+            end.close(linger_ms)
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _keep(self, end: EndT) -> EndT:
+        self._open = [*(other for other in self._open if not other.closed), end]
+        return end
+
+    def _socket(self, kind: int, hwm: int) -> "zmq.asyncio.Socket":
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.SNDHWM, hwm)
+        socket.setsockopt(zmq.RCVHWM, hwm)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
+        if kind == zmq.PUSH:
+            # Without IMMEDIATE a dead peer's pipe keeps accepting messages that nobody will read.
+            socket.setsockopt(zmq.IMMEDIATE, 1)
+        return socket
+
+
+class Sender:
+    """The sending end of a channel. Never waits."""
+
+    def __init__(self, socket: "zmq.asyncio.Socket", endpoint: str, *, bind: bool) -> None:
+        self._poller = socket
+        # The asyncio socket parks sends without bound when full; the plain one says so at once.
+        self._socket: zmq.Socket[bytes] = zmq.Socket(socket)
+        self._monitor: zmq.asyncio.Socket | None = None
+        self.endpoint = endpoint
+        self._bind = bind
+        if bind:
+            _attach(self._socket, endpoint, bind=True)
+            self._connected = True
+        else:
+            self._connected = False
+
+    def connect(self) -> None:
+        """Connect, unless this end binds. Call after `watch` to see the first connection too."""
+        if not self._connected:
+            _attach(self._socket, self.endpoint, bind=False)
+            self._connected = True
+
+    def watch(self) -> AsyncIterator[PeerEvent]:
+        """Yield when the peer connects and when it is gone. Stop iterating before `close`."""
+        monitor = self._poller.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_MONITOR_STOPPED
+        )
+        self._monitor = monitor
+        return _peer_events(monitor)
+
+    def send(self, frames: tuple[bytes, bytes]) -> bool:
+        """Send one message. False: no peer, or its high-water mark is reached."""
+        copy = len(frames[1]) < _COPY_THRESHOLD_BYTES
+        try:
+            self._socket.send_multipart(frames, flags=zmq.NOBLOCK, copy=copy)
+        except zmq.Again:
+            return False
+        return True
+
+    async def writable(self, timeout_ms: int) -> bool:
+        """Wait until a send can succeed, at most `timeout_ms`."""
+        # The stub of `poll` lacks the flags.
+        return bool(await self._poller.poll(timeout_ms, zmq.POLLOUT))  # type: ignore[call-arg]
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._poller.closed
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Close the socket, giving unsent messages `linger_ms` to leave."""
+        if self._monitor is not None:
+            self._poller.disable_monitor()
+            self._monitor.close(linger=0)
+            self._monitor = None
+        self._poller.close(linger=linger_ms)
+
+
+class Receiver:
+    """The receiving end of a channel."""
+
+    def __init__(self, socket: "zmq.asyncio.Socket", endpoint: str, *, bind: bool) -> None:
+        self._poller = socket
+        self._socket: zmq.Socket[bytes] = zmq.Socket(socket)
+        self.endpoint = endpoint
+        _attach(self._socket, endpoint, bind=bind)
+
+    async def receive(self) -> list[list[bytes]]:
+        """Wait for messages and return those at hand, at most 64, each as its frames."""
+        await self._poller.poll()
+        batch: list[list[bytes]] = []
+        while len(batch) < _DRAIN_BATCH:
+            try:
+                batch.append(self._socket.recv_multipart(flags=zmq.NOBLOCK))
+            except zmq.Again:
+                break
+        return batch
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._poller.closed
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Close the socket. A receiver has nothing unsent; it takes `linger_ms` as senders do."""
+        self._poller.close(linger=linger_ms)
+
+
+async def _peer_events(monitor: "zmq.asyncio.Socket") -> AsyncIterator[PeerEvent]:
+    while True:
+        event = (await recv_monitor_message(monitor))["event"]
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            yield "connected"
+        elif event == zmq.EVENT_DISCONNECTED:
+            yield "disconnected"
+        else:
+            return
+
+
+def _attach(socket: "zmq.Socket[bytes]", endpoint: str, *, bind: bool) -> None:
+    try:
+        socket.bind(endpoint) if bind else socket.connect(endpoint)
+    except zmq.ZMQError as exc:
+        socket.close(linger=0)
+        verb = "bind" if bind else "connect"
+        raise StartupError(f"cannot {verb} {endpoint}: {exc.strerror}") from exc
+
+
+def _private_directory(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except OSError as exc:
+        raise StartupError(f"cannot create the runtime directory {path}: {exc.strerror}") from exc
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise StartupError(
+            f"the runtime directory {path} must belong to this user with mode 0700; "
+            "set bus.runtime_dir to another one"
+        )
+    return path

@@ -1,0 +1,302 @@
+"""The configuration of every process: one frozen tree and its loader.
+
+No other file reads the environment.
+
+Precedence: defaults < TOML file < `ANTIPHON_SECTION__KEY` in the environment < flags.
+"""
+
+import argparse
+import difflib
+import os
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from antiphon_proto.errors import ConfigurationError
+from antiphon_proto.messages import Stage
+
+ENV_PREFIX = "ANTIPHON_"
+ENV_CONFIG_FILE = "ANTIPHON_CONFIG"
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Gateway(_Section, frozen=True, kw_only=True):
+    """The process that clients connect to."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    name: Name = "gateway-0"
+    """What workers call it; unique among the gateways that share workers."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of other sites whose pages may connect, for example `https://home.example`."""
+    api_keys: tuple[str, ...] = ()
+    """Keys that clients must present; none on loopback means that any key is accepted."""
+    max_sessions: Count = 64
+    max_pending_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 64 * 1024 * 1024
+    """All input of all clients that is waiting to be handled."""
+
+
+class Bus(_Section, frozen=True, kw_only=True):
+    """Where the processes meet."""
+
+    runtime_dir: str = ""
+    """Private directory of the sockets; empty: $XDG_RUNTIME_DIR/antiphon or /tmp/antiphon-UID."""
+
+    @property
+    def directory(self) -> Path:
+        """The runtime directory in effect."""
+        if self.runtime_dir:
+            return Path(self.runtime_dir)
+        if base := os.environ.get("XDG_RUNTIME_DIR"):
+            return Path(base) / "antiphon"
+        return Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
+
+
+class Models(_Section, frozen=True, kw_only=True):
+    """Where model files are kept."""
+
+    cache_dir: str = ""
+    """Empty: $XDG_CACHE_HOME/antiphon/models or ~/.cache/antiphon/models."""
+
+    @property
+    def directory(self) -> Path:
+        """The model directory in effect."""
+        if self.cache_dir:
+            return Path(self.cache_dir)
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(base) / "antiphon" / "models"
+
+
+class Stt(_Section, frozen=True, kw_only=True):
+    """Speech to text."""
+
+    engine: str = "faster-whisper"
+    model: str = "tiny.en"
+    """A name of the model manifest, a local directory, or a hub name."""
+    device: str = "cpu"
+    compute_type: str = "int8"
+    threads: Count = 2
+    encoder_window: str = "spliced"
+    """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
+    language: str = ""
+    """ISO 639-1 code that every session starts with; empty: the engine decides."""
+    processes: Count = 1
+    slots: Count = 1
+
+
+class Llm(_Section, frozen=True, kw_only=True):
+    """The language model."""
+
+    engine: str = "llamacpp"
+    model: str = "smollm2-135m"
+    """A name of the model manifest or the path of a GGUF file."""
+    instructions: str = "You are a helpful assistant. Answer in one short sentence."
+    """System prompt of a session that brings none."""
+    context_tokens: Annotated[int, msgspec.Meta(ge=256)] = 2048
+    """Context of one conversation."""
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 200
+    temperature: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.3
+    threads: Count = 2
+    processes: Count = 1
+    slots: Count = 4
+
+
+class Tts(_Section, frozen=True, kw_only=True):
+    """Text to speech."""
+
+    engine: str = "piper"
+    model: str = "en_US-joe-medium"
+    """A name of the model manifest or the path of a Piper voice."""
+    threads: Count = 2
+    processes: Count = 1
+    slots: Count = 1
+
+
+class Simulated(_Section, frozen=True, kw_only=True):
+    """What the `simulated` engines do; they serve tests of load and faults."""
+
+    load_ms: Milliseconds = 0
+    transcript: str = "this is a simulated transcript"
+    stt_ms: Milliseconds = 50
+    reply: str = "This is a simulated reply. It has two sentences."
+    llm_first_token_ms: Milliseconds = 30
+    llm_token_ms: Milliseconds = 5
+    tts_first_audio_ms: Milliseconds = 30
+    tts_real_time_factor: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.1
+    tts_chunk_ms: Milliseconds = 100
+
+
+class TurnTaking(_Section, frozen=True, kw_only=True):
+    """When the user speaks, has paused, has ended, and interrupts."""
+
+    speech_threshold: Probability = 0.5
+    min_speech_ms: Milliseconds = 96
+    """Shorter speech is noise."""
+    barge_in_speech_ms: Milliseconds = 250
+    """Speech needed to interrupt while a response is audible."""
+    eager_silence_ms: Milliseconds = 200
+    """Silence after which the final transcript is made, ahead of the endpointing decision."""
+    complete_silence_ms: Milliseconds = 480
+    """`semantic_vad`: silence that ends a turn whose transcript reads complete."""
+    max_utterance_ms: Milliseconds = 30_000
+    """Longest utterance; it is ended there."""
+    speculation: bool = True
+    """Start the response before the turn is known to be over, and hold its audio."""
+
+
+class Playout(_Section, frozen=True, kw_only=True):
+    """How far ahead of the listener audio is sent."""
+
+    lead_ms: Milliseconds = 400
+    """Ahead of what the client reports it has played."""
+    unreported_lead_ms: Milliseconds = 1_000
+    """Ahead of the sent-audio clock, for clients that report nothing."""
+
+
+class Log(_Section, frozen=True, kw_only=True):
+    """Logging."""
+
+    level: str = "INFO"
+    content: bool = False
+    """Log transcripts and prompts (personal data) at DEBUG level."""
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """All settings."""
+
+    gateway: Gateway = Gateway()
+    bus: Bus = Bus()
+    models: Models = Models()
+    stt: Stt = Stt()
+    llm: Llm = Llm()
+    tts: Tts = Tts()
+    simulated: Simulated = Simulated()
+    turn_taking: TurnTaking = TurnTaking()
+    playout: Playout = Playout()
+    log: Log = Log()
+
+    def stage(self, stage: Stage) -> Stt | Llm | Tts:
+        """Return the section of a stage."""
+        section: Stt | Llm | Tts = getattr(self, stage)
+        return section
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that every command shares."""
+    group = parser.add_argument_group("configuration")
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"TOML file of settings (also ${ENV_CONFIG_FILE}); `antiphon config` prints them all",
+    )
+    group.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        dest="settings",
+        action="append",
+        default=[],
+        help="override one setting, for example --set gateway.port=9000; may be repeated",
+    )
+
+
+def from_arguments(arguments: argparse.Namespace) -> Config:
+    """Return the configuration that the parsed flags of `add_arguments` ask for."""
+    return load(file=arguments.config, environment=os.environ, settings=arguments.settings)
+
+
+def load(
+    *,
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    settings: Iterable[str] = (),
+) -> Config:
+    """Merge defaults, file, environment and `SECTION.KEY=VALUE` settings.
+
+    Raises ConfigurationError naming the unknown key or the value out of range.
+    """
+    environment = os.environ if environment is None else environment
+    file = file or environment.get(ENV_CONFIG_FILE)
+    tree = _read_toml(Path(file)) if file else {}
+    for variable, value in environment.items():
+        if variable.startswith(ENV_PREFIX) and variable != ENV_CONFIG_FILE:
+            path = variable.removeprefix(ENV_PREFIX).lower().split("__")
+            _put(tree, path, value, source=variable)
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise ConfigurationError(f"setting {setting!r} is not SECTION.KEY=VALUE")
+        _put(tree, key.strip().split("."), value, source=f"setting {key}")
+    try:
+        return msgspec.convert(tree, Config, strict=False)
+    except msgspec.ValidationError as exc:
+        raise ConfigurationError(f"{exc}{_suggestion(str(exc))}") from exc
+
+
+def to_toml(config: Config, *, secrets: bool = False) -> str:
+    """Return the configuration as TOML; keys that clients must keep secret are masked."""
+    lines: list[str] = []
+    for section, values in msgspec.to_builtins(config).items():
+        lines.append(f"[{section}]")
+        for key, value in values.items():
+            shown = ["***"] * len(value) if key == "api_keys" and not secrets else value
+            lines.append(f"{key} = {msgspec.json.encode(shown).decode()}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigurationError(f"cannot read {path}: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} is not TOML: {exc}") from exc
+
+
+def _put(tree: dict[str, Any], path: list[str], value: str, *, source: str) -> None:
+    """Set one leaf given as text; lists are written `a,b`."""
+    if len(path) != 2:
+        raise ConfigurationError(f"{source}: want SECTION and KEY, for example gateway and port")
+    section, key = path
+    default = getattr(getattr(Config(), section, None), key, None)
+    if default is None:
+        known = [
+            f"{name}.{leaf}"
+            for name, leaves in msgspec.to_builtins(Config()).items()
+            for leaf in leaves
+        ]
+        near = difflib.get_close_matches(f"{section}.{key}", known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigurationError(f"{source}: there is no setting {section}.{key}{hint}")
+    leaves = tree.setdefault(section, {})
+    if not isinstance(leaves, dict):
+        raise ConfigurationError(f"{section} in the configuration file is not a section")
+    leaves[key] = (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(default, tuple)
+        else value
+    )
+
+
+def _suggestion(text: str) -> str:
+    """Return a hint for `Object contains unknown field` errors."""
+    if "unknown field" not in text:
+        return ""
+    wrong = text.split("`")[1]
+    known = {leaf for leaves in msgspec.to_builtins(Config()).values() for leaf in leaves}
+    known |= set(msgspec.to_builtins(Config()))
+    near = difflib.get_close_matches(wrong, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

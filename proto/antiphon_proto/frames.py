@@ -1,0 +1,90 @@
+"""The binary audio frame of the `antiphon.v1` subprotocol: 24 bytes of header, then samples.
+
+    offset  size  field
+    0       u8    version, 1
+    1       u8    kind: 1 microphone audio, 2 playback audio
+    2       u8    sample format: 1 PCM16 little-endian mono
+    3       u8    reserved, 0
+    4       u32   sequence number, +1 per frame of the same kind, wraps at 2^32
+    8       u64   timestamp: capture time in microseconds of the client's monotonic clock
+                  (microphone), or index of the first sample within its stream (playback)
+    16      u32   sample rate in hertz
+    20      u32   stream: 0 (microphone) or the number from `antiphon.audio.started` (playback)
+
+All integers are little-endian.
+"""
+
+import enum
+import struct
+from typing import NamedTuple
+
+from antiphon_proto.errors import MalformedAudioFrame
+
+FRAME_VERSION = 1
+MAX_FRAME_BYTES = 64 * 1024
+MIN_SAMPLE_RATE_HZ = 8_000
+MAX_SAMPLE_RATE_HZ = 192_000
+
+_HEADER = struct.Struct("<BBBBIQII")
+_PCM16 = 1
+
+
+class FrameKind(enum.IntEnum):
+    """Which way the audio flows."""
+
+    MICROPHONE = 1
+    PLAYBACK = 2
+
+
+class AudioFrame(NamedTuple):
+    """One chunk of audio on the WebSocket."""
+
+    kind: FrameKind
+    seq: int
+    timestamp: int
+    sample_rate_hz: int
+    stream: int
+    pcm: bytes
+
+    def encode(self) -> bytes:
+        """Return the frame's bytes."""
+        header = _HEADER.pack(
+            FRAME_VERSION,
+            self.kind,
+            _PCM16,
+            0,
+            self.seq & 0xFFFFFFFF,
+            self.timestamp,
+            self.sample_rate_hz,
+            self.stream,
+        )
+        return header + self.pcm
+
+
+def decode(frame: bytes) -> AudioFrame:
+    """Return the audio frame in `frame`.
+
+    Raises MalformedAudioFrame naming the field and its limit.
+    """
+    if len(frame) < _HEADER.size:
+        raise MalformedAudioFrame(
+            f"frame is {len(frame)} bytes, the header alone is {_HEADER.size}"
+        )
+    if len(frame) > MAX_FRAME_BYTES:
+        raise MalformedAudioFrame(f"frame is {len(frame)} bytes, the limit is {MAX_FRAME_BYTES}")
+    version, kind, sample_format, _, seq, timestamp, rate, stream = _HEADER.unpack_from(frame)
+    if version != FRAME_VERSION:
+        raise MalformedAudioFrame(f"version is {version}, not {FRAME_VERSION}")
+    if kind not in (FrameKind.MICROPHONE, FrameKind.PLAYBACK):
+        raise MalformedAudioFrame(f"kind is {kind}, not 1 or 2")
+    if sample_format != _PCM16:
+        raise MalformedAudioFrame(f"sample format is {sample_format}, not {_PCM16} (PCM16)")
+    if not MIN_SAMPLE_RATE_HZ <= rate <= MAX_SAMPLE_RATE_HZ:
+        raise MalformedAudioFrame(
+            f"sample rate is {rate} Hz, outside {MIN_SAMPLE_RATE_HZ}..{MAX_SAMPLE_RATE_HZ}"
+        )
+    if (len(frame) - _HEADER.size) % 2:
+        raise MalformedAudioFrame(
+            f"PCM16 payload is {len(frame) - _HEADER.size} bytes, an odd count"
+        )
+    return AudioFrame(FrameKind(kind), seq, timestamp, rate, stream, frame[_HEADER.size :])

@@ -1,0 +1,210 @@
+"""Every message between Antiphon's processes. The prose is in proto/README.md.
+
+Keep this file to definitions. New fields go last and have defaults; fields are never re-typed.
+Audio and other bulk bytes travel beside a message, as its payload (see `codec`), never inside it.
+"""
+
+from typing import Literal, get_args
+
+import msgspec
+
+Stage = Literal["stt", "llm", "tts"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+STT_SAMPLE_RATE_HZ = 16_000
+"""Sample rate of all audio sent to STT workers."""
+
+
+class Message(
+    msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True
+):
+    """Base of every message: immutable, positional on the wire, unknown fields refused."""
+
+
+# --- jobs: dispatcher -> worker ------------------------------------------------------------
+
+
+class Transcribe(Message, frozen=True, kw_only=True, tag="transcribe"):
+    """Speech to text. Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`."""
+
+    final: bool
+    """False for a partial: a newer partial of the same session makes this one worthless."""
+    language: str | None = None
+    """ISO 639-1 code, or None to let the engine decide."""
+    prompt: str = ""
+
+
+class ChatMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One message of the conversation as a language model sees it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Generate(Message, frozen=True, kw_only=True, tag="generate"):
+    """Conversation to text. No payload."""
+
+    messages: tuple[ChatMessage, ...]
+    max_output_tokens: int
+    temperature: float
+
+
+class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
+    """Text to speech. No payload."""
+
+    text: str
+    voice: str
+    speed: float = 1.0
+
+
+Command = Transcribe | Generate | Synthesize
+
+
+class Job(Message, frozen=True, kw_only=True, tag="job"):
+    """One piece of work, with all that a worker needs to do it."""
+
+    job_id: str
+    """Unique per job; a re-issued job keeps it and counts `attempt` up."""
+    session_id: str
+    turn_id: int
+    revision: int
+    attempt: int
+    """1 for the first try. Results of any other attempt than the current one are dropped."""
+    reply_to: str
+    """Name of the gateway that wants the results; never an address."""
+    budget_ms: int
+    """Time left before the result is worthless, counted from when the job is sent."""
+    command: Command
+
+
+# --- results: worker -> gateway ------------------------------------------------------------
+
+
+class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
+    """The text of the audio, possibly empty."""
+
+    text: str
+    language: str = ""
+    no_speech_probability: float = 0.0
+    average_log_probability: float = 0.0
+
+
+class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
+    """Text to append to the response."""
+
+    text: str
+
+
+class AudioDelta(Message, frozen=True, kw_only=True, tag="audio.delta"):
+    """Audio to append to the clause's speech. Payload: PCM16 mono."""
+
+    sample_rate_hz: int
+
+
+class Done(Message, frozen=True, kw_only=True, tag="done"):
+    """The job is finished. Terminal."""
+
+    engine_ms: float
+    """Time the engine spent on the job."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    finish_reason: Literal["stop", "length"] = "stop"
+
+
+class Failed(Message, frozen=True, kw_only=True, tag="failed"):
+    """The job could not be done. Terminal."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+ResultBody = Transcript | TextDelta | AudioDelta | Done | Failed
+
+
+class Result(Message, frozen=True, kw_only=True, tag="result"):
+    """One step of a job's result stream."""
+
+    job_id: str
+    session_id: str
+    turn_id: int
+    revision: int
+    attempt: int
+    index: int
+    """0, 1, 2, ... without gaps within an attempt."""
+    body: ResultBody
+
+
+# --- status: worker -> dispatcher ----------------------------------------------------------
+
+
+class Loading(Message, frozen=True, kw_only=True, tag="loading"):
+    """The worker is loading its engine and cannot take jobs yet."""
+
+    worker_id: str
+    stage: Stage
+    engine: str
+    model: str
+    elapsed_ms: int
+
+
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
+    """The worker is alive. The first one announces it; every one is complete by itself."""
+
+    worker_id: str
+    """Stable across restarts of the same program, for example `stt-0`."""
+    incarnation: str
+    """New at every start of the process."""
+    stage: Stage
+    endpoint: str
+    """Where this incarnation's job socket is bound."""
+    slots: int
+    """Jobs it may hold at once; 0 while it drains."""
+    engine: str
+    model: str
+    pid: int
+    running: tuple[str, ...] = ()
+    """Ids of the jobs it holds."""
+    last_step_age_ms: int = 0
+    """Time since a running job last made a step; 0 when idle."""
+
+
+class Finished(Message, frozen=True, kw_only=True, tag="finished"):
+    """A slot is free again: the job ended (in `Done`, `Failed` or by cancellation)."""
+
+    worker_id: str
+    incarnation: str
+    job_id: str
+    attempt: int
+
+
+class Refused(Message, frozen=True, kw_only=True, tag="refused"):
+    """The worker did not take the job: no free slot, or it is draining."""
+
+    worker_id: str
+    incarnation: str
+    job_id: str
+    attempt: int
+    reason: Literal["busy", "draining", "malformed"]
+
+
+class Goodbye(Message, frozen=True, kw_only=True, tag="goodbye"):
+    """The worker is about to exit in good order and holds no job."""
+
+    worker_id: str
+    incarnation: str
+
+
+Status = Loading | Heartbeat | Finished | Refused | Goodbye
+
+
+# --- control: dispatcher -> workers (a hint; the truth is the fence in the gateway) --------
+
+
+class CancelJobs(Message, frozen=True, kw_only=True, tag="cancel"):
+    """Nobody wants the results of these jobs any more."""
+
+    job_ids: tuple[str, ...]
+
+
+Control = CancelJobs

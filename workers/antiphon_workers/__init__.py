@@ -1,0 +1,1 @@
+"""Workers: one process per share of a stage, one file per engine."""
