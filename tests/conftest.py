@@ -9,5 +9,5 @@ from blockbuster import BlockBuster, blockbuster_ctx
 @pytest.fixture(autouse=True)
 def blocking_calls() -> Iterator[BlockBuster]:
     """Fail a test in which our code blocks the event loop."""
-    with blockbuster_ctx() as blockbuster:
+    with blockbuster_ctx(scanned_modules=["antiphon_gateway", "antiphon_workers"]) as blockbuster:
         yield blockbuster
