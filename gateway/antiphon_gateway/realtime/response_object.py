@@ -1,6 +1,6 @@
 """The `response` object inside `response.created` and `response.done`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -10,7 +10,8 @@ from antiphon_gateway.realtime.items import Item
 OutputModality = Literal["text", "audio"]
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "failed", "incomplete"]
 EndReason = Literal["turn_detected", "client_cancelled", "max_output_tokens", "content_filter"]
-MaxOutputTokens = int | Literal["inf"]
+MaxOutputTokens = Annotated[int, msgspec.Meta(ge=1, le=4096)] | Literal["inf"]
+"""`inf`: as many as the server's configuration allows."""
 
 
 class ResponseError(msgspec.Struct, frozen=True, kw_only=True):
