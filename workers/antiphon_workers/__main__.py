@@ -11,7 +11,7 @@ from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError, StartupError
 from antiphon_proto.messages import STAGES, Stage
 from antiphon_workers import registry
-from antiphon_workers.process import end_with_parent
+from antiphon_workers.process import end_with_parent, wait_asleep
 from antiphon_workers.runner import Worker
 
 EXIT_STARTUP = 2
@@ -24,6 +24,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.exit_with_parent is not None:
         end_with_parent(arguments.exit_with_parent)
+    wait_asleep()
     try:
         settings = config.from_arguments(arguments)
         log.configure(f"{arguments.stage}-{arguments.index}", settings.log.level)

@@ -19,6 +19,7 @@ class Entry(NamedTuple):
 
 ENGINES: dict[tuple[Stage, str], Entry] = {
     ("stt", "simulated"): Entry("antiphon_workers.stt.simulated", "SimulatedStt"),
+    ("llm", "llamacpp"): Entry("antiphon_workers.llm.llamacpp_engine", "LlamaCpp", "embedded"),
     ("llm", "simulated"): Entry("antiphon_workers.llm.simulated", "SimulatedLlm"),
     ("tts", "simulated"): Entry("antiphon_workers.tts.simulated", "SimulatedTts"),
 }

@@ -1,7 +1,8 @@
 """Blocking engines on the event loop: one step at a time in a thread."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TypeVar
@@ -9,6 +10,8 @@ from typing import TypeVar
 from antiphon_workers.engine import Step
 
 T = TypeVar("T")
+Emit = Callable[[Step], bool]
+"""Takes a step from the thread that makes it; False asks that thread to stop."""
 
 
 async def steps_in_thread(
@@ -29,6 +32,37 @@ async def steps_in_thread(
             yield step
     finally:
         await _uninterrupted(loop.run_in_executor(executor, steps.close))
+
+
+async def steps_from_callback(
+    executor: Executor, work: Callable[[Emit], None]
+) -> AsyncGenerator[Step, None]:
+    """Yield what `work`, called once in `executor`, emits.
+
+    Steps that were not taken yet are kept: `work` must bound how many it makes. Cancellation makes
+    `emit` answer False and waits for `work` to return.
+    """
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[tuple[bool, Step]] = asyncio.Queue()
+    stopped = threading.Event()
+
+    def emit(step: Step) -> bool:
+        loop.call_soon_threadsafe(arrived.put_nowait, (False, step))
+        return not stopped.is_set()
+
+    future = loop.run_in_executor(executor, work, emit)
+    future.add_done_callback(lambda _: arrived.put_nowait((True, None)))
+    try:
+        while True:
+            ended, step = await arrived.get()
+            if ended:
+                break
+            yield step
+        await future
+    finally:
+        stopped.set()
+        if not future.done():
+            await _uninterrupted(future)
 
 
 def _advance(steps: Generator[Step, None, None]) -> tuple[bool, Step]:
