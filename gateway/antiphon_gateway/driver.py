@@ -55,7 +55,7 @@ class SessionDriver:
             for effect in self._session.take_effects():
                 self._carry_out(effect)
             self._arm_timer()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged with its traceback; the session ends here
             _log.exception("session failed")
             self._outbox.close(CLOSE_INTERNAL_ERROR, "internal error")
             self.close()

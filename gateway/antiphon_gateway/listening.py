@@ -7,7 +7,6 @@ from typing import Protocol
 
 from antiphon_gateway.effects import DetectSpeech
 from antiphon_gateway.endpointing import (
-    WINDOW_SAMPLES,
     Edge,
     Endpointer,
     EndpointingRule,
@@ -35,7 +34,42 @@ _MIN_COMMIT_MS = 100
 _TRANSCRIBE_BUDGET_MS = 30_000
 _HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
 _TRAILING = frozenset(
-    ["a", "an", "and", "are", "as", "at", "because", "but", "by", "for", "from", "if", "in", "is", "it", "my", "of", "on", "or", "so", "that", "the", "then", "to", "um", "uh", "was", "were", "when", "which", "who", "with", "you", "your"]
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "because",
+        "but",
+        "by",
+        "for",
+        "from",
+        "if",
+        "in",
+        "is",
+        "it",
+        "my",
+        "of",
+        "on",
+        "or",
+        "so",
+        "that",
+        "the",
+        "then",
+        "to",
+        "um",
+        "uh",
+        "was",
+        "were",
+        "when",
+        "which",
+        "who",
+        "with",
+        "you",
+        "your",
+    ]
 )
 _SENTENCE_END = re.compile(r"[.?!][\"')\]]*$")
 

@@ -89,7 +89,7 @@ def _first(group: BaseExceptionGroup[StartupError]) -> StartupError:
 async def _drain(app: web.Application) -> None:
     """Refuse new sessions and close the open ones with a code that clients retry on."""
     app[DRAINING].set()
-    for connection in tuple(app[CONNECTIONS]):
+    for connection in app[CONNECTIONS]:
         connection.shut_down()
     closed = [connection.closed.wait() for connection in app[CONNECTIONS]]
     with contextlib.suppress(TimeoutError):

@@ -16,6 +16,9 @@ ErrorCode = Literal[
     "item_not_truncatable",
     "item_create_invalid_previous_item_id",
     "input_audio_buffer_commit_empty",
+    "input_audio_buffer_full",
+    "invalid_binary_message",
+    "invalid_audio_frame",
     "conversation_already_has_active_response",
     "response_cancel_not_active",
 ]

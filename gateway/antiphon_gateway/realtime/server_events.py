@@ -351,7 +351,7 @@ class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.met
     voice_to_voice_ms: float
     """End of the user's speech to the first audio of the response."""
     steps_ms: dict[str, float]
-    """The steps in order; they add up to `voice_to_voice_ms`."""
+    """Each step that happened (`turn_timings.STEPS`), counted from the end of the user's speech."""
 
 
 _encoder = msgspec.json.Encoder()
