@@ -68,7 +68,7 @@ class SessionDriver:
         self._vad.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._dispatcher.cancel(self._session.open_jobs())
+        self._dispatcher.cancel(list(self._session.open_jobs()))
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, SendEvent):
@@ -78,7 +78,7 @@ class SessionDriver:
         elif isinstance(effect, Submit):
             self._dispatcher.submit(effect.request, self._on_result)
         elif isinstance(effect, CancelJobs):
-            self._dispatcher.cancel(effect.job_ids)
+            self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
 

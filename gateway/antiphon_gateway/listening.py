@@ -33,44 +33,10 @@ MAX_BUFFER_MS = 60_000
 _MIN_COMMIT_MS = 100
 _TRANSCRIBE_BUDGET_MS = 30_000
 _HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
-_TRAILING = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "because",
-        "but",
-        "by",
-        "for",
-        "from",
-        "if",
-        "in",
-        "is",
-        "it",
-        "my",
-        "of",
-        "on",
-        "or",
-        "so",
-        "that",
-        "the",
-        "then",
-        "to",
-        "um",
-        "uh",
-        "was",
-        "were",
-        "when",
-        "which",
-        "who",
-        "with",
-        "you",
-        "your",
-    ]
-)
+_HANGING = frozenset(["a", "an", "and", "because", "but", "er", "erm", "if", "my", "or", "so", "the", "uh", "um", "your"])
+"""Words that end no sentence."""
+_HANGING_UNLESS_ASKED = frozenset(["as", "at", "by", "for", "from", "in", "into", "of", "on", "than", "to", "with"])
+"""Words that end a question now and then, a statement hardly ever."""
 _SENTENCE_END = re.compile(r"[.?!][\"')\]]*$")
 
 
@@ -376,9 +342,8 @@ class Listener:
 def reads_complete(transcript: str) -> bool:
     """Tell whether a transcript reads finished: it has an end mark and no word left hanging."""
     words = re.findall(r"[\w']+", transcript.lower())
-    return (
-        bool(words)
-        and not transcript.endswith("...")
-        and _SENTENCE_END.search(transcript) is not None
-        and words[-1] not in _TRAILING
-    )
+    end = _SENTENCE_END.search(transcript)
+    if not words or end is None or transcript.endswith("..."):
+        return False
+    asked = end.group().startswith("?")
+    return words[-1] not in _HANGING and (asked or words[-1] not in _HANGING_UNLESS_ASKED)
