@@ -35,10 +35,10 @@ _JOINING_WORDS = (
 _LEANING_WORDS = frozenset([*_JOINING_WORDS, "the", "a", "an", "to", "of", "as", "is", "not"])
 """Words that are not spoken apart from what follows them."""
 
-_CLOSERS = r"""["')\]}’”»*_`]*"""
+_CLOSERS = r"""(?:(?!```)["')\]}’”»*_`])*"""
 _CANDIDATE = re.compile(
     rf"""
-      (?P<code>```)
+      (?P<code>`{{3,}})
     | (?P<line>\n)
     | (?P<sentence>[.!?؟।॥]+{_CLOSERS}(?=\s)|[。！？]+[」』”’）》】]*)
     | (?P<comma>[,;:،؛…]{_CLOSERS}(?=\s)|[，；：、]|—|(?<=\s)[-–](?=\s))
@@ -61,6 +61,7 @@ class ClauseSplitter:
         """`language` is the ISO 639-1 code whose abbreviations are known; others fall back."""
         self._language = language
         self._text = ""
+        self._refused_until = 0
         self._eager = True
 
     def feed(self, delta: str) -> list[str]:
@@ -79,13 +80,14 @@ class ClauseSplitter:
     def _clauses(self, *, final: bool) -> Iterator[str]:
         while cut := self._next_cut(final=final):
             clause, self._text = self._text[:cut], self._text[cut:]
+            self._refused_until = 0
             if _count_words(clause) >= _EAGER_WORDS:
                 self._eager = False
             yield clause
 
     def _next_cut(self, *, final: bool) -> int:
         """Return where the next clause ends, 0 when more text is needed to tell."""
-        for match in _CANDIDATE.finditer(self._text):
+        for match in _CANDIDATE.finditer(self._text, self._refused_until):
             is_first = not self._text[: match.start()].strip()
             if match.lastgroup == "code" and is_first:
                 return self._code_cut(match.end())
@@ -96,13 +98,14 @@ class ClauseSplitter:
             cut = match.start()
             if match.lastgroup not in ("phrase", "code"):
                 cut = _SPACES.match(self._text, match.end()).end()  # type: ignore[union-attr]
-                if cut == len(self._text):
+                if cut == len(self._text) or self._text[cut:] in ("`", "``"):
                     return 0
             accepted = self._accepts(match, cut, final=final)
             if accepted is None:
                 return 0
             if accepted:
                 return cut
+            self._refused_until = match.end()
         return self._forced_cut(final=final)
 
     def _accepts(self, match: re.Match[str], cut: int, *, final: bool) -> bool | None:
@@ -153,6 +156,8 @@ class ClauseSplitter:
 
     def _code_cut(self, start: int) -> int:
         """Return the cut behind the code block whose code begins at `start`."""
+        if start == len(self._text):
+            return 0
         block = _CODE_END.match(self._text, start)
         return block.end() if block and block.end() < len(self._text) else 0
 
