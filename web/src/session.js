@@ -4,6 +4,7 @@
  * properties. No sockets, no audio, no clock; time is passed in.
  */
 
+import { caption } from "./caption.js";
 import { connectionProblem, eventProblem, responseProblem } from "./problems.js";
 import { Playout, heardMs } from "./playout.js";
 import { Transcript } from "./transcript.js";
@@ -50,6 +51,8 @@ export class Session {
   #failed = false;
   #userSpeaking = false;
   #awaitingAnswer = false;
+  /** Something was asked in writing in this session. */
+  #typed = false;
   /** @type {string | null} */
   #responseId = null;
   #playout = new Playout();
@@ -77,21 +80,7 @@ export class Session {
   }
 
   get caption() {
-    if (this.link === "waiting") return `Connection lost. Trying again in ${this.#retryInS} s`;
-    switch (this.phase) {
-      case "idle":
-        return this.active ? "Connected. Tap to talk, or type" : "Tap to talk, or type";
-      case "connecting":
-        return this.#ready ? "Starting the microphone" : "Connecting";
-      case "listening":
-        return this.muted ? "Muted" : "Listening";
-      case "thinking":
-        return "Thinking";
-      case "speaking":
-        return "Speaking";
-      case "error":
-        return "Not connected";
-    }
+    return caption(this, this.#ready, this.#retryInS);
   }
 
   /** Whether audio of this stream is to be played. @param {number} stream */
@@ -131,6 +120,7 @@ export class Session {
     this.transcript.append(id, trimmed);
     this.transcript.finish(id);
     this.#awaitingAnswer = true;
+    this.#typed = true;
     this.turns.asked(nowMs);
     const content = [{ type: "input_text", text: trimmed }];
     return [
@@ -169,11 +159,14 @@ export class Session {
     this.microphoneOn = true;
   }
 
-  /** Voice cannot go on; text can. @param {Problem} problem */
+  /** A conversation in writing goes on; a spoken one ends. @param {Problem} problem @returns {Command[]} */
   onMicrophoneFailed(problem) {
+    const commands = this.#typed ? [] : this.stop();
     this.voice = false;
     this.microphoneOn = false;
     this.problem = problem;
+    this.#failed = !this.active;
+    return commands;
   }
 
   /**
@@ -274,6 +267,7 @@ export class Session {
     if (event.type === "response.created") {
       this.#responseId = event.response.id;
       this.#awaitingAnswer = false;
+      this.problem = null;
       return [];
     }
     if (event.type === "response.done") return this.#endResponse(event.response);
@@ -305,8 +299,15 @@ export class Session {
     if (response.status !== "cancelled" || this.#playout.isInterrupted(response.id)) return ended;
     this.#playout.ignore(response.id);
     if (this.#playout.busy) return [...ended, ...this.#interrupt()];
-    for (const item of response.output ?? []) this.transcript.interrupt(item.id);
+    for (const item of response.output ?? []) this.#retract(item);
     return ended;
+  }
+
+  /** An item of a cancelled response: what was never heard goes. @param {any} item */
+  #retract(item) {
+    const read = item.content?.[0]?.type === "output_text";
+    if (read || this.transcript.get(item.id)?.final) this.transcript.interrupt(item.id);
+    else this.transcript.remove(item.id);
   }
 
   /** @param {any} event @returns {Command[]} */
@@ -367,6 +368,7 @@ export class Session {
 
   #loseConnection() {
     this.#ready = false;
+    this.#typed = false;
     this.#userSpeaking = false;
     this.#awaitingAnswer = false;
     this.#responseId = null;

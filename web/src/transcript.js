@@ -47,7 +47,7 @@ export class Transcript {
     else this.#change(id, { final: true });
   }
 
-  /** @param {string} id */
+  /** Broken off: what is shown is more than what was heard. @param {string} id */
   interrupt(id) {
     this.#change(id, { interrupted: true });
     this.finish(id);
@@ -60,8 +60,9 @@ export class Transcript {
 
   /** Finish whatever is still open: the connection is gone. */
   finishAll() {
-    for (const entry of this.entries) {
-      if (!entry.final) this.interrupt(entry.id);
+    for (const { id, role, final } of this.entries) {
+      if (!final && role === "assistant") this.interrupt(id);
+      else if (!final) this.finish(id);
     }
   }
 
