@@ -66,7 +66,7 @@ $(VENV)/.test-stamp: requirements/test.lock $(VENV)/.run-stamp
 
 # The browser client. Its tests need node, its type check also npm.
 
-NODE_IS_NEW = node -e 'process.exit(parseInt(process.versions.node) < $(MIN_NODE))' 2>/dev/null
+NODE_IS_NEW = node -e 'process.exit(parseInt(process.versions.node) < $(MIN_NODE) ? 1 : 0)' 2>/dev/null
 SKIP_WEB = echo "Skipping the browser client's $(1): node $(MIN_NODE) or newer and npm are needed"
 
 test-web:
