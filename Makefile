@@ -71,13 +71,13 @@ SKIP_WEB = echo "Skipping the browser client's $(1): node $(MIN_NODE) or newer a
 
 test-web:
 	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's tests: no web/"; \
-	elif $(NODE_IS_NEW); then cd web && node --test; \
+	elif $(NODE_IS_NEW); then cd web && node --test test/*.test.js; \
 	else $(call SKIP_WEB,tests); fi
 
 check-web:
 	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's check: no web/"; \
 	elif $(NODE_IS_NEW) && command -v npm >/dev/null; then \
-	  $(MAKE) --no-print-directory web/node_modules/.stamp && npm --prefix web run --silent check; \
+	  $(MAKE) --silent web/node_modules/.stamp && npm --prefix web run --silent check; \
 	else $(call SKIP_WEB,check); fi
 
 web/node_modules/.stamp: web/package-lock.json
