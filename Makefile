@@ -66,18 +66,18 @@ $(VENV)/.test-stamp: requirements/test.lock $(VENV)/.run-stamp
 
 # The browser client. Its tests need node, its type check also npm.
 
-NODE_IS_NEW = node -e 'process.exit(parseInt(process.versions.node) < $(MIN_NODE))' 2>/dev/null
+NODE_IS_NEW = node -e 'process.exit(parseInt(process.versions.node) < $(MIN_NODE) ? 1 : 0)' 2>/dev/null
 SKIP_WEB = echo "Skipping the browser client's $(1): node $(MIN_NODE) or newer and npm are needed"
 
 test-web:
 	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's tests: no web/"; \
-	elif $(NODE_IS_NEW); then cd web && node --test; \
+	elif $(NODE_IS_NEW); then cd web && node --test test/*.test.js; \
 	else $(call SKIP_WEB,tests); fi
 
 check-web:
 	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's check: no web/"; \
 	elif $(NODE_IS_NEW) && command -v npm >/dev/null; then \
-	  $(MAKE) --no-print-directory web/node_modules/.stamp && npm --prefix web run --silent check; \
+	  $(MAKE) --silent web/node_modules/.stamp && npm --prefix web run --silent check; \
 	else $(call SKIP_WEB,check); fi
 
 web/node_modules/.stamp: web/package-lock.json
