@@ -245,6 +245,12 @@ def load(
         raise ConfigurationError(f"{exc}{_suggestion(str(exc))}") from exc
 
 
+def child_environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment without our settings, for a child that gets a file."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ENV_PREFIX)}
+    return {**kept, **changes}
+
+
 def to_toml(config: Config, *, secrets: bool = False) -> str:
     """Return the configuration as TOML; keys that clients must keep secret are masked."""
     lines: list[str] = []

@@ -1,0 +1,186 @@
+"""The checks of `antiphon doctor`, each of one thing a server needs."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from antiphon import models_fetch, readiness, runtime_dir
+from antiphon_proto import models
+from antiphon_proto.channel import Bus
+from antiphon_proto.config import Config
+from antiphon_proto.errors import StartupError
+from antiphon_proto.messages import STAGES
+
+MIN_PYTHON = (3, 11)
+MIN_MEMORY_BYTES = 3_000_000_000
+MIN_FREE_BYTES = 1_000_000_000
+CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "soxr", "zmq", "supervisor")
+ENGINE_MODULES = {
+    "faster-whisper": ("faster_whisper",),
+    "llamacpp": ("xllamacpp",),
+    "piper": ("piper", "onnx"),
+    "coqui": ("TTS", "torch"),
+    "moonshine": ("moonshine_voice",),
+    "ollama": (),
+    "openai": (),
+    "simulated": (),
+}
+"""What each engine imports. Those that need no module need a server, which `antiphon up` tries."""
+MANIFEST_ENGINES = frozenset({"faster-whisper", "llamacpp", "piper"})
+"""Engines whose model setting is a name of the manifest or a local path."""
+ALWAYS_NEEDED_MODELS = ("silero-vad",)
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of the report."""
+
+    level: Literal["ok", "warn", "FAIL"]
+    text: str
+    fix: str = ""
+
+
+def all_checks(config: Config, *, deep: bool) -> Iterator[Check]:
+    """Yield every check of what `config` needs, in the order of their cost."""
+    yield python()
+    yield from packages(config)
+    yield from model_files(config, deep=deep)
+    yield runtime_directory(config.bus.directory)
+    yield port(config)
+    yield disk(config.models.directory)
+    yield cores(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+    yield memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    yield microphone()
+
+
+def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
+    """Check the version of Python."""
+    found = f"Python {platform.python_version()} at {sys.executable}"
+    if version < MIN_PYTHON:
+        return Check("FAIL", found, "install Python 3.11 or newer, then: make clean run")
+    return Check("ok", found)
+
+
+def packages(config: Config) -> Iterator[Check]:
+    """Check that our packages and those of the configured engines are installed."""
+    missing = [name for name in CORE_MODULES if find_spec(name) is None]
+    if missing:
+        yield Check("FAIL", f"missing packages: {', '.join(missing)}", "run: make setup")
+    else:
+        yield Check("ok", "packages of the server")
+    for stage in STAGES:
+        engine = config.stage(stage).engine
+        modules = ENGINE_MODULES.get(engine)
+        if modules is None:
+            yield Check("warn", f"{stage}: engine {engine} is not known here", "try: antiphon up")
+            continue
+        absent = [name for name in modules if find_spec(name) is None]
+        if absent:
+            fix = f"install them, or choose another engine: --set {stage}.engine=NAME"
+            yield Check("FAIL", f"{stage}: engine {engine} misses {', '.join(absent)}", fix)
+        else:
+            yield Check("ok", f"{stage}: packages of engine {engine}")
+
+
+def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
+    """Check that the configured models are installed; `deep`: that their content is right."""
+    names = [f"{name}" for name in ALWAYS_NEEDED_MODELS]
+    names += [
+        config.stage(stage).model
+        for stage in STAGES
+        if config.stage(stage).engine in MANIFEST_ENGINES
+    ]
+    for name in names:
+        yield _model(name, config.models.directory, deep=deep)
+
+
+def _model(name: str, cache_dir: Path, *, deep: bool) -> Check:
+    entry = models.manifest().get(name)
+    try:
+        place = models.find(name, cache_dir)
+    except StartupError as exc:
+        if entry is None:
+            fix = "the engine may know it as a hub name; antiphon up will tell"
+            return Check("warn", f"model {name} is neither a path nor in the manifest", fix)
+        return Check("FAIL", str(exc).partition(";")[0], f"run: antiphon models pull {name}")
+    if entry is None or not deep:
+        return Check("ok", f"model {name} in {place}")
+    wrong = [file.name for file in entry.files if not models_fetch.verify(place / file.name, file)]
+    if wrong:
+        fix = f"run: rm -r {place} && antiphon models pull {name}"
+        return Check("FAIL", f"model {name} has damaged files: {', '.join(wrong)}", fix)
+    return Check("ok", f"model {name} in {place}, sha256 checked")
+
+
+def runtime_directory(directory: Path) -> Check:
+    """Check that the directory of the sockets can be used, and by whom it is."""
+    try:
+        with Bus(directory):
+            owner = runtime_dir.owner(directory)
+    except StartupError as exc:
+        text, _, fix = str(exc).partition(";")
+        return Check("FAIL", text, fix.strip() or "set bus.runtime_dir to another directory")
+    used = f", in use by process {owner}" if owner else ""
+    return Check("ok", f"runtime directory {directory}{used}")
+
+
+def port(config: Config) -> Check:
+    """Check that the port is free, or that a server of ours answers there."""
+    gateway = config.gateway
+    try:
+        runtime_dir.check_port(gateway)
+    except StartupError as exc:
+        answer = readiness.ask(gateway)
+        if answer is None:
+            text, _, fix = str(exc).partition("; ")
+            return Check("FAIL", text, fix)
+        address = readiness.page_address(gateway)
+        if answer.ready:
+            return Check("ok", f"a server answers at {address} and is ready")
+        waiting = [
+            f"{stage}: {state.reason or 'loading'}"
+            for stage, state in answer.stages.items()
+            if not state.ready
+        ]
+        text = f"a server answers at {address} and is not ready ({'; '.join(waiting)})"
+        return Check("warn", text, "look into its logs: antiphon up --verbose")
+    return Check("ok", f"port {gateway.port} on {gateway.host} is free")
+
+
+def disk(cache_dir: Path) -> Check:
+    """Check the free space where models are kept."""
+    existing = next(path for path in (cache_dir, *cache_dir.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    text = f"{free / 1e9:.1f} GB free at {existing}"
+    if free < MIN_FREE_BYTES:
+        return Check("warn", text, "fetching models may fail; free some space")
+    return Check("ok", text)
+
+
+def cores(count: int) -> Check:
+    """Check the number of processor cores."""
+    text = f"{count} processor core{'s' if count > 1 else ''}"
+    if count < 2:
+        return Check("warn", text, "replies will be slow; two cores or more are recommended")
+    return Check("ok", text)
+
+
+def memory(size_bytes: int) -> Check:
+    """Check the size of the memory."""
+    text = f"{size_bytes / 1e9:.1f} GB memory"
+    if size_bytes < MIN_MEMORY_BYTES:
+        return Check("warn", text, "the default models need about 2 GB")
+    return Check("ok", text)
+
+
+def microphone() -> Check:
+    """Check that the terminal client could use a microphone; the browser needs nothing here."""
+    if find_spec("sounddevice") is None:
+        return Check("ok", "microphone in the terminal: not set up (the browser does not need it)")
+    return Check("ok", "microphone in the terminal: package sounddevice is installed")

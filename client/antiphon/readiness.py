@@ -1,0 +1,55 @@
+"""Asks a gateway over HTTP whether it can hold conversations."""
+
+import http.client
+import json
+from collections.abc import Mapping
+
+import msgspec
+
+from antiphon_proto.config import Gateway
+
+TIMEOUT_S = 2.0
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class StageReadiness(msgspec.Struct, frozen=True):
+    """One stage in the answer of `/readyz`."""
+
+    ready: bool
+    reason: str = ""
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """The answer of `/readyz`."""
+
+    ready: bool
+    stages: Mapping[str, StageReadiness] = {}
+
+
+def ask(gateway: Gateway) -> Readiness | None:
+    """Return what `/readyz` says; None when nothing of ours answers on the port."""
+    host = _ANY_ADDRESS.get(gateway.host, gateway.host)
+    connection = http.client.HTTPConnection(host, gateway.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        body = connection.getresponse().read(65_536)
+        return msgspec.convert(json.loads(body), Readiness)
+    except (OSError, http.client.HTTPException, ValueError, msgspec.ValidationError):
+        return None
+    finally:
+        connection.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a server on `host`."""
+    return host in _LOOPBACK or host.startswith("127.")
+
+
+def page_address(gateway: Gateway) -> str:
+    """Return the address a person opens in a browser on this machine."""
+    host = gateway.host
+    if is_loopback(host) or host in _ANY_ADDRESS:
+        # Browsers give the microphone to http://localhost, not to other plain http addresses.
+        host = "localhost"
+    return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"

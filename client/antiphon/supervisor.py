@@ -1,0 +1,137 @@
+"""Starts, asks and stops supervisord."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import xmlrpc.client
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from antiphon import topology
+from antiphon_proto.config import Config, child_environment, to_toml
+from antiphon_proto.errors import StartupError
+
+CALL_TIMEOUT_S = 2.0
+
+
+class ProcessState(msgspec.Struct, frozen=True):
+    """What supervisord says of one process."""
+
+    name: str
+    running: bool
+    pid: int
+    exit_code: int
+    """Of the last end; below 0 for a signal, 0 while it runs."""
+
+
+class Supervisor:
+    """A supervisord of our own, in a session of its own so that Ctrl-C reaches only us."""
+
+    def __init__(self, config: Config, directory: Path, bin_dir: Path, keep_open: int) -> None:
+        """Write its configuration into `directory` and start it.
+
+        `keep_open` is a file descriptor that supervisord holds as long as it lives.
+        Raises StartupError when supervisord or our executables are not installed.
+        """
+        if find_spec("supervisor") is None:
+            raise StartupError("package supervisor is missing; run: pip install 'supervisor>=4.3'")
+        for program in topology.programs(config):
+            if not (bin_dir / program.command[0]).is_file():
+                raise StartupError(f"{bin_dir / program.command[0]} is missing; run: make setup")
+        self._socket = directory / topology.SOCKET_NAME
+        self._output = topology.log_file(directory, "supervisord-output")
+        settings = directory / "settings.toml"
+        _write_private(settings, to_toml(config, secrets=True))
+        rendered = directory / "supervisord.conf"
+        _write_private(rendered, topology.supervisord(config, directory, bin_dir, settings))
+        command = [sys.executable, "-m", "antiphon.supervisor_process", str(os.getpid())]
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [*command, "-n", "-c", str(rendered)],
+                env=child_environment(PYTHONUNBUFFERED="1"),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(keep_open,),
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether supervisord runs."""
+        return self._process.poll() is None
+
+    def output(self) -> str:
+        """Return what supervisord itself printed: why it refused to start."""
+        return self._output.read_text(errors="replace").strip()
+
+    def processes(self) -> Mapping[str, ProcessState]:
+        """Return the processes by name; empty while supervisord does not answer."""
+        transport = _UnixTransport(self._socket)
+        server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+        try:
+            answer = server.supervisor.getAllProcessInfo()
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return {}
+        finally:
+            transport.close()
+        states = [_state(info) for info in answer] if isinstance(answer, list) else []
+        return {state.name: state for state in states}
+
+    def terminate(self) -> None:
+        """Ask every program to finish and end; see `topology.STOP_WAIT_S`."""
+        if self.alive:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End everything at once."""
+        if self.alive:
+            living = self.processes()
+            self._process.kill()
+            self._process.wait()
+            for state in living.values():
+                if state.pid:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(state.pid, signal.SIGKILL)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        return _UnixConnection(self._path)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=CALL_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(CALL_TIMEOUT_S)
+        self.sock.connect(str(self._path))
+
+
+def _state(info: dict[str, object]) -> ProcessState:
+    return ProcessState(
+        name=str(info["name"]),
+        running=info["statename"] == "RUNNING",
+        pid=int(str(info["pid"])),
+        exit_code=int(str(info["exitstatus"])),
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(text)

@@ -1,0 +1,126 @@
+"""Pure: which programs make up a server, and how supervisors are told about them."""
+
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from antiphon_proto.config import Config
+from antiphon_proto.messages import STAGES
+
+STOP_WAIT_S = 20
+"""Longer than a worker (15 s) and the gateway need to finish what they hold."""
+LOG_BYTES = 4_000_000
+"""Size at which a program's log is rotated; one older file is kept."""
+SOCKET_NAME = "supervisor.sock"
+GATEWAY = "gateway"
+
+
+class Program(msgspec.Struct, frozen=True):
+    """One line of the Procfile: a command, run in `processes` copies numbered from 0."""
+
+    name: str
+    command: tuple[str, ...]
+    processes: int = 1
+    numbered: bool = False
+    """The command takes its copy's number as `--index`."""
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """Names of the processes, for example `stt-0`, `stt-1`."""
+        if not self.numbered:
+            return (self.name,)
+        return tuple(f"{self.name}-{index}" for index in range(self.processes))
+
+
+def programs(config: Config) -> tuple[Program, ...]:
+    """Return the programs that a configuration asks for."""
+    workers = (
+        Program(stage, ("antiphon-worker", stage), config.stage(stage).processes, numbered=True)
+        for stage in STAGES
+    )
+    return (Program(GATEWAY, ("antiphon-gateway",)), *workers)
+
+
+def log_file(directory: Path, copy: str) -> Path:
+    """Return the log of a process, of the supervisor itself for `supervisord`."""
+    return directory / "logs" / f"{copy}.log"
+
+
+def procfile(config: Config) -> str:
+    """Return the Procfile: one line a program, for `honcho start`."""
+    return "".join(
+        f"{program.name}: {shlex.join(program.command)}\n" for program in programs(config)
+    )
+
+
+def supervisord(config: Config, directory: Path, bin_dir: Path, settings_file: Path) -> str:
+    """Return supervisord's configuration.
+
+    `directory` holds its socket and logs, `bin_dir` our executables; every program reads
+    `settings_file`. A program that ends is started again at once and for ever: `startsecs=0` makes
+    each start count as good, so none is given up on.
+    """
+    sections = [
+        _section(
+            "supervisord",
+            nodaemon="true",
+            silent="true",
+            logfile=log_file(directory, "supervisord"),
+            logfile_maxbytes=LOG_BYTES,
+            logfile_backups=1,
+            pidfile=directory / "supervisord.pid",
+            umask="077",
+        ),
+        _section("unix_http_server", file=directory / SOCKET_NAME, chmod="0700"),
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory = "
+        "supervisor.rpcinterface:make_main_rpcinterface\n",
+        _section("supervisorctl", serverurl=f"unix://{directory / SOCKET_NAME}"),
+    ]
+    wanted = programs(config)
+    sections += [_program(program, directory, bin_dir, settings_file) for program in wanted]
+    # Programs of one group are stopped side by side, groups one after the other.
+    sections.append(_section("group:antiphon", programs=",".join(item.name for item in wanted)))
+    return "\n".join(sections)
+
+
+def _program(program: Program, directory: Path, bin_dir: Path, settings_file: Path) -> str:
+    executable, *rest = program.command
+    command = shlex.join([str(bin_dir / executable), *rest, "--config", str(settings_file)])
+    command = _escaped(command)
+    log = _escaped(str(log_file(directory, program.name)))
+    name = "%(program_name)s"
+    if program.numbered:
+        command += " --index %(process_num)d"
+        name += "-%(process_num)d"
+        log = _escaped(str(log_file(directory, ""))).removesuffix(".log") + name + ".log"
+    lines = {
+        "command": command,
+        "process_name": name,
+        "numprocs": program.processes,
+        "autostart": "true",
+        "autorestart": "true",
+        "startsecs": 0,
+        "startretries": 1_000_000,
+        "stopsignal": "TERM",
+        "stopwaitsecs": STOP_WAIT_S,
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": log,
+        "stdout_logfile_maxbytes": LOG_BYTES,
+        "stdout_logfile_backups": 1,
+    }
+    body = "".join(f"{key} = {value}\n" for key, value in lines.items())
+    return f"[program:{program.name}]\n{body}"
+
+
+def _section(name: str, **values: object) -> str:
+    lines = "".join(f"{key} = {_escaped(str(value))}\n" for key, value in values.items())
+    return f"[{name}]\n{lines}"
+
+
+def _escaped(value: str) -> str:
+    """Protect `%`, which supervisord expands."""
+    return value.replace("%", "%%")

@@ -1,0 +1,201 @@
+"""`antiphon up`: run the whole server on this machine until it is stopped."""
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from antiphon import readiness, runtime_dir, topology
+from antiphon.log_files import Tail, last_error
+from antiphon.supervisor import ProcessState, Supervisor
+from antiphon_proto import config
+from antiphon_proto.config import Config
+from antiphon_proto.errors import StartupError
+
+DESCRIPTION = """\
+Start the gateway and the workers, wait until their models are loaded, print the page's address.
+Programs that end are started again. Ctrl-C stops everything.
+
+  antiphon up
+  antiphon up --port 9000 --verbose
+  antiphon up --set stt.processes=2 --set llm.model=/models/other.gguf
+  antiphon up --config antiphon.toml
+"""
+
+STARTING_POLL_S = 0.1
+RUNNING_POLL_S = 0.5
+EXIT_CANNOT_START = 2
+"""Exit code of our programs when something they need is missing."""
+MAX_ENDS_WHILE_STARTING = 3
+"""A program that ended this often before the server was ready will not get better by itself."""
+STOP_LIMIT_S = topology.STOP_WAIT_S + 5
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `antiphon up`."""
+    parser = commands.add_parser(
+        "up",
+        help="start the server",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", help="same as --set gateway.port=PORT")
+    parser.add_argument("--host", help="same as --set gateway.host=HOST")
+    parser.add_argument("--verbose", action="store_true", help="show the programs' logs")
+    config.add_arguments(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    for name in ("port", "host"):
+        if (value := getattr(arguments, name)) is not None:
+            arguments.settings.append(f"gateway.{name}={value}")
+    settings = config.from_arguments(arguments)
+    return run(settings, bin_dir=Path(sys.executable).parent, verbose=arguments.verbose)
+
+
+def run(settings: Config, *, bin_dir: Path, verbose: bool = False) -> int:
+    """Run the server with the programs in `bin_dir` until SIGINT, SIGTERM or SIGHUP.
+
+    Returns 0 when it was stopped while serving, 128 + signal when stopped before it was ready.
+    Raises StartupError when it cannot start.
+    """
+    requests = _StopRequests()
+    directory = settings.bus.directory.absolute()
+    with runtime_dir.claimed(directory, lambda: requests.count > 0) as lock:
+        runtime_dir.check_port(settings.gateway)
+        names = [copy for program in topology.programs(settings) for copy in program.copies]
+        _say(f"Starting {', '.join(names)}; logs are in {directory / 'logs'}")
+        server = _Server(settings, directory, names, requests, verbose=verbose)
+        server.start(bin_dir, lock)
+        try:
+            if not server.wait_until_ready():
+                return 128 + requests.last_signal
+            server.serve()
+            return 0
+        finally:
+            server.stop()
+
+
+class _StopRequests:
+    """Counts the signals that ask us to stop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last_signal = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    def _note(self, signum: int, frame: object) -> None:
+        self.count += 1
+        self.last_signal = signum
+
+
+class _Server:
+    def __init__(
+        self,
+        settings: Config,
+        directory: Path,
+        names: list[str],
+        requests: _StopRequests,
+        *,
+        verbose: bool,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._requests = requests
+        self._processes: Mapping[str, ProcessState] = {}
+        self._ends = dict.fromkeys(names, 0)
+        logs = {name: topology.log_file(directory, name) for name in names}
+        self._tails = {name: Tail(path) for name, path in logs.items()} if verbose else {}
+
+    def start(self, bin_dir: Path, lock: int) -> None:
+        self._supervisor = Supervisor(self._settings, self._directory, bin_dir, lock)
+
+    def wait_until_ready(self) -> bool:
+        """Show progress until the server is ready; False when asked to stop before."""
+        began = time.monotonic()
+        shown: dict[str, str] = {}
+        while not self._requests.count:
+            self._observe(starting=True)
+            answer = readiness.ask(self._settings.gateway)
+            if answer and answer.ready:
+                self._show_ready(time.monotonic() - began)
+                return True
+            for stage, state in answer.stages.items() if answer else ():
+                text = "ready" if state.ready else state.reason or "loading"
+                if shown.get(stage) != text:
+                    shown[stage] = text
+                    _say(f"  {stage}: {text}")
+            time.sleep(STARTING_POLL_S)
+        return False
+
+    def serve(self) -> None:
+        """Show what ends and is started again, until asked to stop."""
+        while not self._requests.count:
+            self._observe(starting=False)
+            time.sleep(RUNNING_POLL_S)
+
+    def stop(self) -> None:
+        """End every process: in good order, at once on the next signal or when it takes long."""
+        asked = self._requests.count
+        deadline = time.monotonic() + STOP_LIMIT_S
+        if self._supervisor.alive and asked:
+            _say("\nStopping; Ctrl-C again stops at once")
+        self._supervisor.terminate()
+        while self._supervisor.alive:
+            if self._requests.count > asked or time.monotonic() > deadline:
+                self._supervisor.kill()
+            self._show_logs()
+            time.sleep(STARTING_POLL_S)
+        self._show_logs()
+
+    def _observe(self, *, starting: bool) -> None:
+        """Notice processes that ended. Raises StartupError when going on makes no sense."""
+        self._show_logs()
+        if not self._supervisor.alive:
+            reason = self._supervisor.output().splitlines()[-1:] or ["it gave no reason"]
+            raise StartupError(f"the supervisor ended: {reason[0]}")
+        before, now = self._processes, self._supervisor.processes()
+        self._processes = now or before
+        for name, state in now.items():
+            old = before.get(name)
+            if old is None or not old.running or (state.running and state.pid == old.pid):
+                continue
+            self._ends[name] += 1
+            if not starting:
+                _say(f"  {name} ended and is started again")
+        if starting:
+            for name, state in now.items():
+                self._check_start(name, state)
+
+    def _check_start(self, name: str, state: ProcessState) -> None:
+        hopeless = not state.running and state.exit_code == EXIT_CANNOT_START
+        if hopeless or self._ends[name] >= MAX_ENDS_WHILE_STARTING:
+            log = topology.log_file(self._directory, name)
+            reason = last_error(log) or "it gave no reason"
+            raise StartupError(f"{name} cannot start: {reason} (its log: {log})")
+
+    def _show_ready(self, took_s: float) -> None:
+        gateway = self._settings.gateway
+        address = readiness.page_address(gateway)
+        _say(f"Ready after {took_s:.1f} s. Open {address}   (Ctrl-C stops)")
+        if not readiness.is_loopback(gateway.host) and not gateway.api_keys:
+            _say(
+                f"Anyone who can reach {gateway.host} may use this server; "
+                "set gateway.api_keys to change that."
+            )
+
+    def _show_logs(self) -> None:
+        for name, tail in self._tails.items():
+            for line in tail.new_lines():
+                _say(f"{name} | {line}")
+
+
+def _say(text: str) -> None:
+    """Print a line; a server whose terminal has gone still serves and still stops well."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
