@@ -1,0 +1,269 @@
+"""One session with a Realtime server: events and audio both ways.
+
+    async with connect("ws://localhost:8080") as talk:
+        await talk.send({"type": "response.create"})
+        async for message in talk:
+            ...
+
+With a server of this project audio travels as binary frames (subprotocol `antiphon.v1`); with any
+other Realtime server as base64.
+"""
+
+import asyncio
+import base64
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from antiphon import events
+from antiphon.playout_clock import PlayoutClock
+from antiphon.server_address import (
+    ConnectionClosed,
+    ConnectionFailed,
+    realtime_url,
+    refused,
+    unreachable,
+)
+from antiphon.task_groups import single_failure_unwrapped
+from antiphon_proto import frames
+from antiphon_proto.audio import Resampler
+from antiphon_proto.errors import ProtocolError
+
+SUBPROTOCOLS = ("antiphon.v1", "realtime")
+OPEN_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 3.0
+HEARTBEAT_S = 20.0
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_WAITING_MESSAGES = 1024
+"""When a consumer is this far behind, nothing more is read from the network."""
+MAX_STREAMS = 256
+"""Audio streams remembered; the oldest is forgotten first."""
+PLAYOUT_REPORT_S = 0.1
+BASE64_SAMPLE_RATE_HZ = 24_000
+NO_CLOSE_CODE = 1005
+BROKEN = 1006
+
+
+class Audio(NamedTuple):
+    """A piece of a response's speech, as PCM16 mono."""
+
+    response_id: str
+    item_id: str
+    sample_rate_hz: int
+    pcm: bytes
+    received_s: float
+    """Time of arrival on the monotonic clock."""
+
+
+Message = events.Event | Audio
+
+
+@contextlib.asynccontextmanager
+async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]:
+    """Open a session and close it at the end of the block.
+
+    Raises ConnectionFailed when there is no session to be had, ConnectionClosed in the block when
+    the server ends it early.
+    """
+    target = realtime_url(url)
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    async with aiohttp.ClientSession() as http:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                socket = await http.ws_connect(
+                    target,
+                    protocols=SUBPROTOCOLS,
+                    headers=headers,
+                    heartbeat=HEARTBEAT_S,
+                    max_msg_size=MAX_MESSAGE_BYTES,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+                )
+                session = await _first_event(socket)
+        except aiohttp.WSServerHandshakeError as exc:
+            raise refused(target, exc.status, exc.headers or {}) from exc
+        except TimeoutError as exc:
+            cause = f"{target} did not open a session within {OPEN_TIMEOUT_S:.0f} s"
+            raise ConnectionFailed(cause) from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise unreachable(target, str(exc)) from exc
+        talk = Connection(socket, session)
+        try:
+            with single_failure_unwrapped():
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(talk._read(), name="read")]
+                    if talk.binary:
+                        tasks.append(group.create_task(talk._report_playout(), name="playout"))
+                    try:
+                        yield talk
+                    finally:
+                        for task in tasks:
+                            task.cancel()
+        finally:
+            await socket.close()
+
+
+class Connection:
+    """An open session. Iterating gives events and audio until the server closes it."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, session: events.Session) -> None:
+        self.session = session
+        self.playout = PlayoutClock()
+        """The simulated listener of this session's audio."""
+        self._socket = socket
+        self._arrived: asyncio.Queue[Message | Exception] = asyncio.Queue(MAX_WAITING_MESSAGES)
+        self._streams: dict[int, events.AudioStarted] = {}
+        self._ended: Exception | None = None
+        self._closed: ConnectionClosed | None = None
+        self._microphone_seq = 0
+        self._resampler: tuple[int, Resampler] | None = None
+
+    @property
+    def binary(self) -> bool:
+        """Whether audio travels as binary frames."""
+        return self._socket.protocol == SUBPROTOCOLS[0]
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self
+
+    async def __anext__(self) -> Message:
+        return await self.receive()
+
+    async def receive(self) -> Message:
+        """Return the next event or piece of audio; safe to cancel.
+
+        Raises ConnectionClosed when the server has closed the session, ProtocolError when it sent
+        what cannot be read.
+        """
+        if self._ended and self._arrived.empty():
+            raise self._ended
+        message = await self._arrived.get()
+        if isinstance(message, Exception):
+            self._ended = message
+            raise message
+        return message
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        """Send a client event. Raises ConnectionClosed when the session has ended."""
+        try:
+            await self._socket.send_str(msgspec.json.encode(event).decode())
+        except ConnectionError as exc:
+            raise self._closed or ConnectionClosed(BROKEN, "") from exc
+
+    async def send_audio(self, pcm: bytes, sample_rate_hz: int, *, captured_s: float) -> None:
+        """Send PCM16 mono of the microphone, its first sample captured at that monotonic time.
+
+        Raises ConnectionClosed when the session has ended.
+        """
+        if not self.binary:
+            resampled = self._to_base64_rate(pcm, sample_rate_hz)
+            audio = base64.b64encode(resampled).decode()
+            await self.send({"type": "input_audio_buffer.append", "audio": audio})
+            return
+        frame = frames.AudioFrame(
+            frames.FrameKind.MICROPHONE,
+            self._microphone_seq,
+            round(captured_s * 1_000_000),
+            sample_rate_hz,
+            0,
+            pcm,
+        )
+        self._microphone_seq += 1
+        try:
+            await self._socket.send_bytes(frame.encode())
+        except ConnectionError as exc:
+            raise self._closed or ConnectionClosed(BROKEN, "") from exc
+
+    async def _read(self) -> None:
+        """Queue what arrives, and last of all why nothing more will."""
+        try:
+            while not self._closed:
+                raw = await self._socket.receive()
+                now_s = time.monotonic()
+                message: Message | None = None
+                if raw.type is aiohttp.WSMsgType.TEXT:
+                    message = await self._take_event(events.parse(raw.data), now_s)
+                elif raw.type is aiohttp.WSMsgType.BINARY:
+                    message = self._take_frame(raw.data, now_s)
+                else:
+                    self._closed = _why_closed(raw)
+                if message:
+                    await self._arrived.put(message)
+            await self._arrived.put(self._closed)
+        except ProtocolError as exc:
+            await self._arrived.put(exc)
+
+    async def _take_event(self, event: events.Event, now_s: float) -> Message | None:
+        if isinstance(event, events.AudioStarted):
+            self._streams[event.stream] = event
+            if len(self._streams) > MAX_STREAMS:
+                del self._streams[next(iter(self._streams))]
+        elif isinstance(event, events.AudioDelta):
+            rate = self.session.audio.output.format.rate
+            return self._hear(event.response_id, event.item_id, rate, event.delta, now_s)
+        elif isinstance(event, events.SpeechStarted):
+            await self._interrupt(now_s)
+        elif isinstance(event, events.ResponseDone) and event.response.status == "cancelled":
+            self.playout.flush(now_s)
+        return event
+
+    def _take_frame(self, frame: bytes, now_s: float) -> Message | None:
+        audio = frames.decode(frame)
+        stream = self._streams.get(audio.stream)
+        if stream is None or audio.kind is not frames.FrameKind.PLAYBACK:
+            raise ProtocolError(f"the server sent audio of the unknown stream {audio.stream}")
+        return self._hear(
+            stream.response_id, stream.item_id, stream.sample_rate_hz, audio.pcm, now_s
+        )
+
+    def _hear(self, response_id: str, item_id: str, rate: int, pcm: bytes, now_s: float) -> Audio:
+        self.playout.received(item_id, len(pcm) / 2 / rate, now_s)
+        return Audio(response_id, item_id, rate, pcm, now_s)
+
+    async def _interrupt(self, now_s: float) -> None:
+        """Fall silent when the user speaks, and say how much was heard."""
+        if cut := self.playout.flush(now_s):
+            with contextlib.suppress(ConnectionClosed):
+                await self.send(
+                    {
+                        "type": "conversation.item.truncate",
+                        "item_id": cut.item_id,
+                        "content_index": 0,
+                        "audio_end_ms": cut.played_ms,
+                    }
+                )
+
+    async def _report_playout(self) -> None:
+        while not self._socket.closed:
+            await asyncio.sleep(PLAYOUT_REPORT_S)
+            if position := self.playout.report(time.monotonic()):
+                with contextlib.suppress(ConnectionClosed):
+                    await self.send({"type": "antiphon.playout", **position._asdict()})
+
+    def _to_base64_rate(self, pcm: bytes, sample_rate_hz: int) -> bytes:
+        if self._resampler is None or self._resampler[0] != sample_rate_hz:
+            self._resampler = sample_rate_hz, Resampler(sample_rate_hz, BASE64_SAMPLE_RATE_HZ)
+        return self._resampler[1].feed(pcm)
+
+
+def _why_closed(raw: aiohttp.WSMessage) -> ConnectionClosed:
+    """Return the error for the message that aiohttp ends a WebSocket with."""
+    if raw.type is aiohttp.WSMsgType.CLOSE:
+        return ConnectionClosed(raw.data or NO_CLOSE_CODE, raw.extra or "")
+    return ConnectionClosed(BROKEN, "")
+
+
+async def _first_event(socket: aiohttp.ClientWebSocketResponse) -> events.Session:
+    """Return the session that the server announces first."""
+    raw = await socket.receive()
+    if raw.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+        raise _why_closed(raw)
+    event = events.parse(raw.data) if raw.type is aiohttp.WSMsgType.TEXT else None
+    if isinstance(event, events.ErrorEvent):
+        raise ConnectionFailed(f"the server refused the session: {event.error.message}")
+    if not isinstance(event, events.SessionCreated):
+        raise ConnectionFailed("the server did not begin with session.created")
+    return event.session
