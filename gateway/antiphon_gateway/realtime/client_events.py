@@ -139,21 +139,16 @@ def decode(text: bytes | str) -> ClientEvent:
         return _decoder.decode(text)
     except msgspec.ValidationError as exc:
         raise _explain(text, exc) from exc
-    except (msgspec.DecodeError, UnicodeError) as exc:
-        # msgspec reports an unpaired surrogate as truncated input.
-        raise InvalidEvent(
-            "invalid_json", f"event is not JSON in UTF-8, or has an unpaired surrogate: {exc}"
-        ) from exc
-    except RecursionError as exc:
-        raise InvalidEvent("invalid_json", "event is nested too deeply") from exc
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise _not_json(exc) from exc
 
 
 def _explain(text: bytes | str, exc: msgspec.ValidationError) -> InvalidEvent:
     """Return the refusal of JSON that is no event."""
     try:
         envelope = _envelopes.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return explain(exc, ClientEvent)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as malformed:
+        return _not_json(malformed)
     event_id = envelope.client_event_id
     if envelope.type is None:
         return InvalidEvent("missing_field", "type is missing", param="type", event_id=event_id)
@@ -167,3 +162,12 @@ def _explain(text: bytes | str, exc: msgspec.ValidationError) -> InvalidEvent:
             "unknown_event", f"there is no client event {shown!r}", param="type", event_id=event_id
         )
     return explain(exc, _BY_TYPE[envelope.type], event_id=event_id)
+
+
+def _not_json(exc: Exception) -> InvalidEvent:
+    if isinstance(exc, RecursionError):
+        return InvalidEvent("invalid_json", "event is nested too deeply")
+    # msgspec reports an unpaired surrogate as truncated input.
+    return InvalidEvent(
+        "invalid_json", f"event is not JSON in UTF-8, or has an unpaired surrogate: {exc}"
+    )

@@ -26,9 +26,7 @@ def convert(raw: object, kind: type[ValueT], at: str) -> ValueT:
     Raises InvalidEvent naming the field and its limit.
     """
     try:
-        # Unlike `msgspec.convert`, the JSON decoder takes 500.0 for an integer, as it does in
-        # events.
-        return msgspec.json.decode(msgspec.json.encode(raw), type=kind)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as exc:
         raise explain(exc, kind, at) from exc
 
