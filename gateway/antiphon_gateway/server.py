@@ -30,7 +30,7 @@ def run(config: Config) -> None:
 
     Raises StartupError when the port is taken or a model is missing.
     """
-    vad = Vad(models.find("silero-vad", config.models.directory) / "silero_vad_v6.onnx")
+    vad = Vad(models.find("silero-vad", config.models.directory))
     with Bus(config.bus.directory) as bus:
         try:
             asyncio.run(_serve(config, bus, vad))
