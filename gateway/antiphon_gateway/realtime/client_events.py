@@ -147,6 +147,8 @@ def _explain(text: bytes | str, exc: msgspec.ValidationError) -> InvalidEvent:
     """Return the refusal of JSON that is no event."""
     try:
         envelope = _envelopes.decode(text)
+    except msgspec.ValidationError:
+        return explain(exc, ClientEvent)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as malformed:
         return _not_json(malformed)
     event_id = envelope.client_event_id

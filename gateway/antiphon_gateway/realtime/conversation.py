@@ -113,7 +113,7 @@ class Conversation:
         self._chars -= text_chars(item)
         return item
 
-    def set_transcript(self, item_id: str, transcript: str, content_index: int = 0) -> Item:
+    def set_transcript(self, item_id: str, transcript: str, content_index: int = 0) -> MessageItem:
         """Set the text or transcript of one content part and return the new item.
 
         Raises InvalidEvent when there is no such item or part.
@@ -125,7 +125,7 @@ class Conversation:
         self.replace(changed)
         return changed
 
-    def truncate(self, item_id: str, content_index: int, heard_text: str) -> Item:
+    def truncate(self, item_id: str, content_index: int, heard_text: str) -> MessageItem:
         """Cut a spoken part of the assistant to what was heard and return the new item.
 
         The text is never made longer by this, so a late or repeated cut does no harm. A message

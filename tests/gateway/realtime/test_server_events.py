@@ -36,8 +36,18 @@ SPOKEN = MessageItem(
     id="item_15", role="assistant", content=(OutputAudio(transcript="It is ten o'clock."),)
 )
 CALL = FunctionCallItem(id="item_9", call_id="call_1", name="get_time", arguments="{}")
-PART = {"response_id": "resp_13", "item_id": "item_15", "output_index": 0, "content_index": 0}
-CALL_IDS = {"response_id": "resp_13", "item_id": "item_9", "output_index": 0, "call_id": "call_1"}
+PART: dict[str, Any] = {
+    "response_id": "resp_13",
+    "item_id": "item_15",
+    "output_index": 0,
+    "content_index": 0,
+}
+CALL_IDS: dict[str, Any] = {
+    "response_id": "resp_13",
+    "item_id": "item_9",
+    "output_index": 0,
+    "call_id": "call_1",
+}
 DONE = msgspec.structs.replace(
     RESPONSE, status="completed", output=(SPOKEN,), usage=response_object.text_usage(20, 10)
 )
