@@ -9,6 +9,7 @@ from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.dispatch.scheduler import Scheduler
 from antiphon_proto.messages import (
     Command,
+    Done,
     Failed,
     Finished,
     Heartbeat,
