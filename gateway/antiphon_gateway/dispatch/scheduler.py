@@ -232,7 +232,7 @@ class Scheduler:
         if known and known.incarnation == beat.incarnation:
             return known
         if known and beat.incarnation in known.former:
-            self._cancel_unwanted(None, beat.running, out)
+            self._cancel_unwanted("", beat.running, out)
             return None
         if known is None and self.roster.full:
             return None
@@ -271,9 +271,7 @@ class Scheduler:
                 self._jobs.withdraw(entry, out)
                 self._jobs.lose_attempt(entry, f"{worker.id} was stuck", out, died=True)
 
-    def _cancel_unwanted(
-        self, worker_id: str | None, running: tuple[str, ...], out: list[Action]
-    ) -> None:
+    def _cancel_unwanted(self, worker_id: str, running: tuple[str, ...], out: list[Action]) -> None:
         """Cancel what a worker runs and nobody waits for, and earlier tries of live jobs."""
         unknown = tuple(job_id for job_id in running if job_id not in self._ledger)
         self.counters.stale_cancels += len(unknown)
