@@ -21,7 +21,7 @@ export class Panel {
   #panel = byId("panel");
   #toggle = byId("panel-toggle");
   #events = /** @type {HTMLDetailsElement} */ (byId("events"));
-  /** @type {{atMs: number, text: string}[]} newest first */
+  /** @type {{atMs: number, arrow: string, type: string}[]} newest first */
   #recent = [];
   /** @type {readonly Turn[]} */
   #turns = [];
@@ -49,7 +49,7 @@ export class Panel {
 
   /** @param {"in" | "out"} direction @param {string} type @param {number} atMs */
   log(direction, type, atMs) {
-    this.#recent.unshift({ atMs, text: `${direction === "in" ? "←" : "→"} ${type}` });
+    this.#recent.unshift({ atMs, arrow: direction === "in" ? "←" : "→", type });
     this.#recent.length = Math.min(this.#recent.length, MAX_EVENTS);
     this.#renderEvents();
   }
@@ -65,9 +65,10 @@ export class Panel {
 
   #renderEvents() {
     if (!this.#events.open || this.#panel.hidden) return;
-    const items = this.#recent.map(({ atMs, text }) => {
-      const item = element("li", text);
-      item.prepend(element("time", (atMs / 1000).toFixed(2)));
+    const items = this.#recent.map(({ atMs, arrow, type }) => {
+      const item = document.createElement("li");
+      const time = element("time", (atMs / 1000).toFixed(2));
+      item.append(time, element("span", arrow), element("b", type));
       return item;
     });
     byId("event-list").replaceChildren(...items);

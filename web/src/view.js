@@ -25,6 +25,8 @@ export class View {
 
   /** @param {Session} session */
   render(session) {
+    const { scrollHeight, scrollTop, clientHeight } = this.#log;
+    const follow = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
     const muted = session.muted && session.phase === "listening";
     document.body.dataset["phase"] = muted ? "muted" : session.phase;
     document.body.toggleAttribute("data-active", session.active);
@@ -35,6 +37,7 @@ export class View {
     this.end.hidden = !session.active;
     this.#renderProblem(session);
     this.#renderTranscript(session.transcript.entries);
+    if (follow) this.#log.scrollTop = this.#log.scrollHeight;
   }
 
   /** How strongly the button moves. @param {number} level 0..1 */
@@ -52,9 +55,9 @@ export class View {
   #renderTranscript(entries) {
     if (entries === this.#entries) return;
     this.#entries = entries;
-    byId("empty").hidden = entries.some((entry) => entry.text);
-    const { scrollHeight, scrollTop, clientHeight } = this.#log;
-    const follow = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
+    const empty = !entries.some((entry) => entry.text);
+    byId("empty").hidden = !empty;
+    document.body.toggleAttribute("data-empty", empty);
     const kept = new Set(entries.map((entry) => entry.id));
     for (const [id, { element }] of this.#shown) {
       if (kept.has(id)) continue;
@@ -62,7 +65,6 @@ export class View {
       this.#shown.delete(id);
     }
     for (const entry of entries) this.#renderEntry(entry);
-    if (follow) this.#log.scrollTop = this.#log.scrollHeight;
   }
 
   /** @param {Entry} entry */
