@@ -1,0 +1,91 @@
+"""What may be sent to the listener now, and what has been heard.
+
+Audio is sent as far ahead of the listener as the network needs and no farther, because audio that
+has left cannot be taken back. The listener's position is what the client reports; for a client that
+reports nothing it is the sent-audio clock: it plays what it was sent, in real time, at once.
+"""
+
+from collections import deque
+
+_BYTES_PER_SAMPLE = 2
+_CHUNK_MS = 40
+
+
+class Playout:
+    """The paced audio of one response item. All positions are in samples of the item."""
+
+    def __init__(self, sample_rate_hz: int, lead_ms: int, unreported_lead_ms: int) -> None:
+        self._rate = sample_rate_hz
+        self._lead_ms = lead_ms
+        self._unreported_lead_ms = unreported_lead_ms
+        self._chunk_bytes = sample_rate_hz * _CHUNK_MS // 1000 * _BYTES_PER_SAMPLE
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._sent_samples = 0
+        self._play_end_ms = 0.0
+        self._reported = False
+
+    @property
+    def sent_samples(self) -> int:
+        """Samples handed out so far."""
+        return self._sent_samples
+
+    @property
+    def queued_ms(self) -> float:
+        """Audio that waits to be sent."""
+        return self._queued_bytes / _BYTES_PER_SAMPLE * 1000 / self._rate
+
+    def add(self, pcm: bytes) -> None:
+        """Queue PCM16 behind what is queued."""
+        if pcm:
+            self._queue.append(pcm)
+            self._queued_bytes += len(pcm)
+
+    def drop(self) -> None:
+        """Forget what was not sent."""
+        self._queue.clear()
+        self._queued_bytes = 0
+
+    def take(self, now_ms: float) -> bytes:
+        """Return the audio that may be sent now; empty when the listener has enough."""
+        taken = bytearray()
+        while self._queue and self.lead_ms(now_ms) < self._limit_ms:
+            chunk = self._pop()
+            taken += chunk
+            duration_ms = len(chunk) / _BYTES_PER_SAMPLE * 1000 / self._rate
+            self._play_end_ms = max(self._play_end_ms, now_ms) + duration_ms
+            self._sent_samples += len(chunk) // _BYTES_PER_SAMPLE
+        return bytes(taken)
+
+    def next_due_ms(self, now_ms: float) -> float | None:
+        """Return when `take` will have something to give, or None when nothing is queued."""
+        if not self._queue:
+            return None
+        return max(now_ms, self._play_end_ms - self._limit_ms)
+
+    def lead_ms(self, now_ms: float) -> float:
+        """Return how much sent audio the listener has not heard yet."""
+        return max(0.0, self._play_end_ms - now_ms)
+
+    def heard_samples(self, now_ms: float) -> int:
+        """Return how much of the item the listener has heard."""
+        unheard = int(self.lead_ms(now_ms) * self._rate / 1000)
+        return max(0, self._sent_samples - unheard)
+
+    def report(self, played_ms: float, now_ms: float) -> None:
+        """Take the client's word for what it has played of the item."""
+        self._reported = True
+        sent_ms = self._sent_samples * 1000 / self._rate
+        self._play_end_ms = now_ms + max(0.0, sent_ms - played_ms)
+
+    @property
+    def _limit_ms(self) -> int:
+        return self._lead_ms if self._reported else self._unreported_lead_ms
+
+    def _pop(self) -> bytes:
+        head = self._queue.popleft()
+        if len(head) > self._chunk_bytes:
+            self._queue.appendleft(head[self._chunk_bytes :])
+            head = head[: self._chunk_bytes]
+        self._queued_bytes -= len(head)
+        return head
