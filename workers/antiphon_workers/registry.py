@@ -21,6 +21,7 @@ ENGINES: dict[tuple[Stage, str], Entry] = {
     ("stt", "simulated"): Entry("antiphon_workers.stt.simulated", "SimulatedStt"),
     ("llm", "llamacpp"): Entry("antiphon_workers.llm.llamacpp_engine", "LlamaCpp", "embedded"),
     ("llm", "simulated"): Entry("antiphon_workers.llm.simulated", "SimulatedLlm"),
+    ("tts", "piper"): Entry("antiphon_workers.tts.piper_engine", "Piper", "embedded"),
     ("tts", "simulated"): Entry("antiphon_workers.tts.simulated", "SimulatedTts"),
 }
 
