@@ -33,9 +33,29 @@ MAX_BUFFER_MS = 60_000
 _MIN_COMMIT_MS = 100
 _TRANSCRIBE_BUDGET_MS = 30_000
 _HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
-_HANGING = frozenset(["a", "an", "and", "because", "but", "er", "erm", "if", "my", "or", "so", "the", "uh", "um", "your"])
+_HANGING = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "because",
+        "but",
+        "er",
+        "erm",
+        "if",
+        "my",
+        "or",
+        "so",
+        "the",
+        "uh",
+        "um",
+        "your",
+    ]
+)
 """Words that end no sentence."""
-_HANGING_UNLESS_ASKED = frozenset(["as", "at", "by", "for", "from", "in", "into", "of", "on", "than", "to", "with"])
+_HANGING_UNLESS_ASKED = frozenset(
+    ["as", "at", "by", "for", "from", "in", "into", "of", "on", "than", "to", "with"]
+)
 """Words that end a question now and then, a statement hardly ever."""
 _SENTENCE_END = re.compile(r"[.?!][\"')\]]*$")
 

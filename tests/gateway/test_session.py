@@ -244,7 +244,16 @@ def test_the_clauses_are_spoken_in_order_whatever_finishes_first() -> None:
     assert rig.audio == []
     rig.synthesize(500)
     deltas = [event["delta"] for event in rig.events if event["type"].endswith("transcript.delta")]
-    assert "".join(deltas).split() == ["One", "two", "three", "four.", "Five", "six", "seven", "eight."]
+    assert "".join(deltas).split() == [
+        "One",
+        "two",
+        "three",
+        "four.",
+        "Five",
+        "six",
+        "seven",
+        "eight.",
+    ]
     assert rig.audio_ms() == 1_000
 
 
