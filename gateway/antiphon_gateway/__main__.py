@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from antiphon_gateway import security, server
+from antiphon_gateway import server
 from antiphon_proto import config as configuration
 from antiphon_proto import log
 from antiphon_proto.errors import AntiphonError
@@ -19,7 +19,6 @@ def main() -> int:
     configuration.add_arguments(parser)
     try:
         config = configuration.from_arguments(parser.parse_args())
-        security.check_exposure(config)
         log.configure("gateway", config.log.level)
         server.run(config)
     except AntiphonError as error:

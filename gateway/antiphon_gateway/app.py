@@ -1,18 +1,20 @@
 """The aiohttp application: routes, and what they share."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
-from antiphon_gateway import security
 from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
+from antiphon_gateway.security import Gatekeeper, handshake_of
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
 
 CONFIG = web.AppKey("config", Config)
+GATEKEEPER = web.AppKey("gatekeeper", Gatekeeper)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
@@ -29,8 +31,9 @@ _PAGE_HEADERS = {
 
 def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Application:
     """Return the application; its dispatcher and detector are run by `server`."""
-    app = web.Application()
+    app = web.Application(middlewares=[_refuse_foreign_hosts])
     app[CONFIG] = config
+    app[GATEKEEPER] = Gatekeeper(config.gateway)
     app[DISPATCHER] = dispatcher
     app[VAD] = vad
     app[CONNECTIONS] = set()
@@ -53,6 +56,16 @@ def page_directory() -> Path:
         if (directory / "index.html").is_file():
             return directory
     raise StartupError("the web page is missing from this installation; install antiphon again")
+
+
+@web.middleware
+async def _refuse_foreign_hosts(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse names that are not ours: a page elsewhere may have pointed its own at this address."""
+    if not request.app[GATEKEEPER].is_own_host(request.headers.get("Host", "")):
+        return web.json_response({"error": {"message": "unknown host name"}}, status=403)
+    return await handler(request)
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -78,9 +91,9 @@ async def readyz(request: web.Request) -> web.Response:
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Hold one Realtime session."""
     app = request.app
-    decision = security.decide(request, app[CONFIG])
-    if decision.status:
-        return web.json_response({"error": {"message": decision.reason}}, status=decision.status)
+    verdict = app[GATEKEEPER].judge(handshake_of(request))
+    if not verdict.allowed:
+        return web.json_response({"error": {"message": verdict.reason}}, status=verdict.status)
     connections = app[CONNECTIONS]
     limit = app[CONFIG].gateway.max_sessions
     if app[DRAINING].is_set() or len(connections) >= limit:
@@ -93,7 +106,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD])
     connections.add(connection)
     try:
-        return await connection.serve(request, decision.subprotocol)
+        return await connection.serve(request, verdict.subprotocol)
     finally:
         connections.discard(connection)
 

@@ -1,4 +1,4 @@
-"""A session's turns: what the client is sent, what the workers are asked, when the user interrupts."""
+"""A session's turns: what the client is sent, what the workers are asked, what interrupts."""
 
 import base64
 

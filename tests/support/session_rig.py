@@ -1,4 +1,4 @@
-"""Drives a session's pure core by hand: a clock that only the test moves, jobs it answers itself."""
+"""Drives a session's pure core by hand: only the test moves the clock and answers the jobs."""
 
 from typing import Any
 
