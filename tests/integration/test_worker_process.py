@@ -275,6 +275,7 @@ async def test_sigterm_finishes_the_running_job_refuses_others_and_exits_0(
     await gateway.status(Goodbye)
     assert await process.wait() == 0
     assert first.index == 0
+    assert not list(gateway.runtime_dir.glob("tts-0.*.jobs"))
 
 
 async def test_sigterm_while_loading_exits_0_without_waiting(gateway: Gateway) -> None:
