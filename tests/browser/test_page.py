@@ -185,7 +185,7 @@ async def stats(page: Page) -> Event:
 
 
 async def test_the_microphone_goes_up_as_20_ms_frames_without_gaps(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     heard = await gateway.received_frames(60)
@@ -287,7 +287,7 @@ async def test_ducking_lowers_the_answer_until_it_is_lifted(
 
 
 async def test_a_muted_microphone_sends_silence_and_keeps_the_session(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     await page.get_by_role("button", name="Mute").click()
@@ -334,7 +334,7 @@ async def test_a_message_typed_over_an_answer_cancels_it(
 
 
 async def test_errors_are_announced_and_can_be_dismissed(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     alert = page.get_by_role("alert")
@@ -363,7 +363,7 @@ async def test_a_refused_microphone_is_explained_and_the_session_released(
 
 
 async def test_the_page_connects_again_after_a_restart_of_the_server(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     await ask(gateway, "item_u1", "Remember me.")
