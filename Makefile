@@ -5,57 +5,105 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
+MIN_NODE := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test check format lock clean
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." is passed on, for example: make run ARGS="--port 9000"'
 
 run: setup ## set everything up and start the server; Ctrl-C stops it
 	@$(BIN)/antiphon up $(ARGS)
 
-test: setup-test ## set up and run every test
+test: setup-test chromium test-web ## set up and run every test
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup-test ## formatting, lint, types
+check: setup-test check-web ## formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: setup-test ## rewrite the sources in the house format
+format: setup-test ## rewrite what is made by tools: format, fixes, example configuration
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/antiphon config --example > deploy/antiphon.example.toml
 
 setup: $(VENV)/.run-stamp ## virtual environment, packages and models
 	@$(BIN)/antiphon models pull
 
 setup-test: setup $(VENV)/.test-stamp
 
-$(VENV)/bin/python:
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is not installed. Install Python 3.11 or newer, or name one:" \
+	       "make run PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Antiphon needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 	       "Install one and run: make run PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) lacks its venv module. On Debian and Ubuntu run: apt install python3-venv"; \
+	  exit 1; }
 	@echo "Creating the virtual environment $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
-$(VENV)/.run-stamp: requirements/run.lock pyproject.toml | $(VENV)/bin/python
-	@echo "Installing packages (about 600 MB the first time)"
-	$(PIP) install --require-hashes -r requirements/run.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+PIP_FAILED = { echo "Packages could not be installed: pip's message is above." \
+  "Check the network and the free disk space (2 GB), then run make again."; exit 1; }
+
+$(VENV)/.run-stamp: requirements/run.lock pyproject.toml $(VENV)/.created
+	@echo "Installing packages (a few minutes the first time)"
+	@$(PIP) install --require-hashes -r requirements/run.lock || $(PIP_FAILED)
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e . || $(PIP_FAILED)
 	@touch $@
 
 $(VENV)/.test-stamp: requirements/test.lock $(VENV)/.run-stamp
-	$(PIP) install --require-hashes -r requirements/test.lock
+	@echo "Installing packages for the tests"
+	@$(PIP) install --require-hashes -r requirements/test.lock || $(PIP_FAILED)
 	@touch $@
+
+# The browser client. Its tests need node, its type check also npm.
+
+NODE_IS_NEW = node -e 'process.exit(parseInt(process.versions.node) < $(MIN_NODE) ? 1 : 0)' 2>/dev/null
+SKIP_WEB = echo "Skipping the browser client's $(1): node $(MIN_NODE) or newer and npm are needed"
+
+test-web:
+	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's tests: no web/"; \
+	elif $(NODE_IS_NEW); then cd web && node --test test/*.test.js; \
+	else $(call SKIP_WEB,tests); fi
+
+check-web:
+	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's check: no web/"; \
+	elif $(NODE_IS_NEW) && command -v npm >/dev/null; then \
+	  $(MAKE) --silent web/node_modules/.stamp && npm --prefix web run --silent check; \
+	else $(call SKIP_WEB,check); fi
+
+web/node_modules/.stamp: web/package-lock.json
+	@npm --prefix web ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The browser tests drive the system's Chromium. Root on Debian gets it installed, once.
+chromium:
+	@for name in chromium chromium-browser google-chrome; do \
+	  command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
+	  echo "Installing Chromium for the browser tests (once)"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+	    --no-install-recommends chromium; } >/dev/null 2>&1 \
+	  || echo "Chromium could not be installed by apt: the browser tests will be skipped"; \
+	else \
+	  echo "Chromium is not installed: the browser tests will be skipped"; \
+	fi
 
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet pyproject.toml
 
-lock: setup-test ## resolve the dependencies again
+lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra supervise -o requirements/run.lock
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra supervise --extra test --extra dev \
 	  -o requirements/test.lock
 
 clean: ## remove what `make` made here (not the model cache)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) web/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ class Terminated(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 2 when it cannot be done, 130 on Ctrl-C."""
     signal.signal(signal.SIGTERM, _raise_terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # progress is seen through a pipe as well
     try:
         arguments = parser().parse_args(argv)
         code: int = arguments.run(arguments)

@@ -22,10 +22,8 @@ _WIDTH = 96
 
 def example() -> str:
     """Return a TOML file with every setting, its default, its limits and what it means."""
-    parts = [_HEADER]
-    for section in msgspec.structs.fields(Config):
-        parts.append(_section(section.name, section.type))
-    return "\n".join(parts)
+    sections = (_section(field.name, field.type) for field in msgspec.structs.fields(Config))
+    return "\n".join([_HEADER, *sections])
 
 
 def _section(name: str, kind: type[msgspec.Struct]) -> str:

@@ -34,5 +34,5 @@ def _run(arguments: argparse.Namespace) -> int:
     for check in doctor_checks.all_checks(settings, deep=arguments.deep):
         failed |= check.level == "FAIL"
         fix = f"\n        {check.fix}" if check.fix else ""
-        print(f"{check.level:>4}  {check.text}{fix}", flush=True)
+        print(f"{check.level:>4}  {check.text}{fix}")
     return 1 if failed else 0

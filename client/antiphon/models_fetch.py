@@ -76,7 +76,7 @@ def _locked(path: Path, entry: ModelEntry) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"  {entry.name}: another process is fetching it; waiting", flush=True)
+            print(f"  {entry.name}: another process is fetching it; waiting")
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -146,7 +146,7 @@ def _run_with_progress(
                 if time.monotonic() - shown_at >= period_s:
                     shown_at = time.monotonic()
                     done = f"{_bytes_under(scratch) // 1_000_000} of {entry.bytes // 1_000_000} MB"
-                    print(f"  {entry.name}: {done}", end="\r" if live else "\n", flush=True)
+                    print(f"  {entry.name}: {done}", end="\r" if live else "\n")
         except BaseException:
             process.terminate()
             raise

@@ -99,7 +99,7 @@ def _lock(lock: IO[str], directory: Path, stopping: Callable[[], bool]) -> None:
                 "antiphon up --port 8081 --set bus.runtime_dir=/tmp/antiphon-second"
             )
         if not told:
-            print("Waiting for the previous server to end", flush=True)
+            print("Waiting for the previous server to end")
             told = True
         time.sleep(_POLL_S)
 

@@ -27,6 +27,8 @@ class ProcessState(msgspec.Struct, frozen=True):
     name: str
     running: bool
     pid: int
+    started: int
+    """Unix time of its last start, in seconds; 0 before the first."""
     exit_code: int
     """Of the last end; below 0 for a signal, 0 while it runs."""
 
@@ -127,6 +129,7 @@ def _state(info: dict[str, object]) -> ProcessState:
         name=str(info["name"]),
         running=info["statename"] == "RUNNING",
         pid=int(str(info["pid"])),
+        started=int(str(info["start"])),
         exit_code=int(str(info["exitstatus"])),
     )
 

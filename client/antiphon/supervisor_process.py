@@ -11,10 +11,14 @@ import os
 import runpy
 import signal
 import sys
+import time
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 LOOP_PERIOD_S = 0.1
 """supervisord acts on an ended program at its second next wake-up; its own period is 1 s."""
+RESTART_PERIOD_S = 1.0
+"""A failing program is not started more often than this; a killed one is started at once."""
 
 
 def main() -> None:
@@ -30,6 +34,7 @@ def main() -> None:
         if os.getppid() != parent:
             return
     _wake_often()
+    _restart_failing_programs_slowly()
     runpy.run_module("supervisor.supervisord", run_name="__main__", alter_sys=True)
 
 
@@ -41,6 +46,22 @@ def _wake_often() -> None:
         return waits(self, min(timeout, LOOP_PERIOD_S))
 
     poller.Poller.poll = poll
+
+
+def _restart_failing_programs_slowly() -> None:
+    process = importlib.import_module("supervisor.process")
+    exited = importlib.import_module("supervisor.states").ProcessStates.EXITED
+    restarts = process.Subprocess.transition
+
+    def transition(self: Any) -> None:
+        if self.state == exited:
+            failed_by_itself = (self.exitstatus or 0) > 0
+            since = self.laststop if failed_by_itself else self.laststart
+            if 0 <= time.time() - since < RESTART_PERIOD_S:
+                return
+        restarts(self)
+
+    process.Subprocess.transition = transition
 
 
 if __name__ == "__main__":

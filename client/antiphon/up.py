@@ -108,7 +108,7 @@ class _Server:
         self._directory = directory
         self._requests = requests
         self._processes: Mapping[str, ProcessState] = {}
-        self._ends = dict.fromkeys(names, 0)
+        self._starts = dict.fromkeys(names, 0)
         logs = {name: topology.log_file(directory, name) for name in names}
         self._tails = {name: Tail(path) for name, path in logs.items()} if verbose else {}
 
@@ -159,25 +159,22 @@ class _Server:
         if not self._supervisor.alive:
             reason = self._supervisor.output().splitlines()[-1:] or ["it gave no reason"]
             raise StartupError(f"the supervisor ended: {reason[0]}")
-        before, now = self._processes, self._supervisor.processes()
-        self._processes = now or before
-        for name, state in now.items():
-            old = before.get(name)
-            if old is None or not old.running or (state.running and state.pid == old.pid):
-                continue
-            self._ends[name] += 1
-            if not starting:
-                _say(f"  {name} ended and is started again")
-        if starting:
-            for name, state in now.items():
-                self._check_start(name, state)
+        before, self._processes = self._processes, self._supervisor.processes() or self._processes
+        for name, state in self._processes.items():
+            if state.started and (name not in before or state.started != before[name].started):
+                self._starts[name] += 1
+                if self._starts[name] > 1 and not starting:
+                    _say(f"  {name} ended and was started again")
+            if starting:
+                self._check_start(state)
 
-    def _check_start(self, name: str, state: ProcessState) -> None:
+    def _check_start(self, state: ProcessState) -> None:
         hopeless = not state.running and state.exit_code == EXIT_CANNOT_START
-        if hopeless or self._ends[name] >= MAX_ENDS_WHILE_STARTING:
-            log = topology.log_file(self._directory, name)
+        ends = self._starts[state.name] - state.running
+        if hopeless or ends >= MAX_ENDS_WHILE_STARTING:
+            log = topology.log_file(self._directory, state.name)
             reason = last_error(log) or "it gave no reason"
-            raise StartupError(f"{name} cannot start: {reason} (its log: {log})")
+            raise StartupError(f"{state.name} cannot start: {reason} (its log: {log})")
 
     def _show_ready(self, took_s: float) -> None:
         gateway = self._settings.gateway

@@ -13,10 +13,8 @@ faster than real time is endpointed just the same.
 import dataclasses
 import enum
 
+from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.messages import STT_SAMPLE_RATE_HZ
-
-WINDOW_SAMPLES = 512
-"""Samples of one voice activity window: 32 ms."""
 
 _SILENCE_MARGIN = 0.15
 """Silero's own hysteresis: speech goes on until this far below the threshold."""

@@ -205,6 +205,8 @@ class CancelJobs(Message, frozen=True, kw_only=True, tag="cancel"):
     """Nobody wants the results of these jobs any more."""
 
     job_ids: tuple[str, ...]
+    through_attempt: int = 0
+    """Only tries up to this one are meant, a later one at the same worker is not; 0: every try."""
 
 
 Control = CancelJobs

@@ -86,7 +86,7 @@ def test_a_killed_program_is_started_again(server: StandIns) -> None:
     process = server.up()
     read_until(process, "Ready")
     os.kill(dict(server.started())["tts-0"], signal.SIGKILL)
-    read_until(process, "tts-0 ended and is started again")
+    read_until(process, "tts-0 ended and was started again")
     process.terminate()
     wait_until_ended(server, process)
     assert [name for name, _ in server.started()].count("tts-0") == 2

@@ -1,0 +1,31 @@
+"""The command `antiphon-gateway`."""
+
+import argparse
+import sys
+
+from antiphon_gateway import server
+from antiphon_proto import config as configuration
+from antiphon_proto import log
+from antiphon_proto.errors import AntiphonError
+
+
+def main() -> int:
+    """Run the gateway; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="antiphon-gateway",
+        description="The process that clients connect to: WebSocket sessions on one side, "
+        "speech and language workers on the other. `antiphon up` starts it with its workers.",
+    )
+    configuration.add_arguments(parser)
+    try:
+        config = configuration.from_arguments(parser.parse_args())
+        log.configure("gateway", config.log.level)
+        server.run(config)
+    except AntiphonError as error:
+        print(f"antiphon-gateway: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

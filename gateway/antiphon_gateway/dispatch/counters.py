@@ -1,0 +1,34 @@
+"""What happened so far, for metrics."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Events since the process started."""
+
+    submitted: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    reissued: int = 0
+    """Attempts given up and made again, whatever the cause."""
+    superseded: int = 0
+    overloaded: int = 0
+    expired: int = 0
+    poisoned: int = 0
+    refused: int = 0
+    fenced: int = 0
+    """Results dropped because their job or attempt is no longer current."""
+    broken_streams: int = 0
+    """Attempts given up because a result was missing or did not fit its job."""
+    high_water_hits: int = 0
+    """Sends that met a full pipe or no peer."""
+    workers_lost: int = 0
+    stuck: int = 0
+    stale_cancels: int = 0
+    """Jobs that a heartbeat named and nobody waits for."""
+    ignored_heartbeats: int = 0
+    """Heartbeats of a replaced incarnation, of one worker too many, or out of range."""
+    malformed: int = 0
+    """Messages dropped because they are not messages of their channel."""

@@ -1,0 +1,32 @@
+"""What a session asks of a stage."""
+
+import msgspec
+
+from antiphon_proto.messages import Command, Generate, Stage, Synthesize, Transcribe
+
+_STAGE_OF: dict[type[Command], Stage] = {Transcribe: "stt", Generate: "llm", Synthesize: "tts"}
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One job as a session sees it: no worker, no attempt."""
+
+    job_id: str
+    session_id: str
+    turn_id: int
+    revision: int
+    command: Command
+    payload: bytes = b""
+    budget_ms: int
+    """Time from submission after which the result is worthless."""
+    urgent: bool = False
+    """Goes before jobs that are not: the first chunk of a turn."""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose workers can do this."""
+        return _STAGE_OF[type(self.command)]
+
+    @property
+    def partial(self) -> bool:
+        """Whether a newer `Transcribe` of the session makes this one worthless."""
+        return isinstance(self.command, Transcribe) and not self.command.final

@@ -1,0 +1,127 @@
+"""Carries out what a session's core decides: jobs, voice activity detection, timers, sends."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from antiphon_gateway.dispatch.dispatcher import Dispatcher
+from antiphon_gateway.effects import (
+    CancelJobs,
+    DetectSpeech,
+    Effect,
+    SendAudio,
+    SendEvent,
+    Submit,
+)
+from antiphon_gateway.outbox import Outbox
+from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.session import Session
+from antiphon_gateway.vad import Vad
+from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.messages import Result
+
+CLOSE_POLICY = 1008
+CLOSE_INTERNAL_ERROR = 1011
+
+_log = logging.getLogger(__name__)
+
+
+class SessionDriver:
+    """Runs one session's core on the event loop."""
+
+    def __init__(self, session: Session, dispatcher: Dispatcher, vad: Vad, outbox: Outbox) -> None:
+        self._session = session
+        self._dispatcher = dispatcher
+        self._outbox = outbox
+        self._loop = asyncio.get_running_loop()
+        self._vad = vad.open(self._on_speech_probabilities)
+        self._timer: asyncio.TimerHandle | None = None
+        self._audio_seq = 0
+        self._closed = False
+
+    def now_ms(self) -> float:
+        """Return the time of the event loop in milliseconds."""
+        return self._loop.time() * 1000
+
+    def run(self, step: Callable[[float], None]) -> None:
+        """Run one step of the core at the current time and carry out its effects.
+
+        A bug in the core ends this session, never its neighbours.
+        """
+        if self._closed:
+            return
+        try:
+            step(self.now_ms())
+            for effect in self._session.take_effects():
+                self._carry_out(effect)
+            self._arm_timer()
+        except Exception:  # noqa: BLE001 - logged with its traceback; the session ends here
+            _log.exception("session failed")
+            self._outbox.close(CLOSE_INTERNAL_ERROR, "internal error")
+            self.close()
+
+    def close(self) -> None:
+        """End the session: its jobs, its detection, its timer."""
+        if self._closed:
+            return
+        self._closed = True
+        self._vad.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._dispatcher.cancel(list(self._session.open_jobs()))
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, SendEvent):
+            self._put(events.encode(effect.event))
+        elif isinstance(effect, SendAudio):
+            self._put(self._audio_message(effect))
+        elif isinstance(effect, Submit):
+            self._dispatcher.submit(effect.request, self._on_result)
+        elif isinstance(effect, CancelJobs):
+            self._dispatcher.cancel(list(effect.job_ids))
+        elif isinstance(effect, DetectSpeech):
+            self._vad.feed(effect.pcm)
+
+    def _audio_message(self, audio: SendAudio) -> str | bytes:
+        if self._session.context.extensions:
+            self._audio_seq += 1
+            return AudioFrame(
+                FrameKind.PLAYBACK,
+                self._audio_seq,
+                audio.first_sample,
+                audio.sample_rate_hz,
+                audio.stream,
+                audio.pcm,
+            ).encode()
+        return events.encode(
+            events.OutputAudioDelta(
+                response_id=audio.response_id,
+                item_id=audio.item_id,
+                output_index=0,
+                content_index=0,
+                delta=audio.format.from_pcm16(audio.pcm),
+            )
+        )
+
+    def _put(self, message: str | bytes) -> None:
+        if not self._outbox.put(message):
+            self._outbox.close(CLOSE_POLICY, "client reads too slowly")
+            self.close()
+
+    def _on_result(self, result: Result, payload: bytes) -> None:
+        self.run(lambda now_ms: self._session.on_result(result, payload, now_ms))
+
+    def _on_speech_probabilities(self, probabilities: Sequence[float]) -> None:
+        self.run(lambda now_ms: self._session.on_speech_probabilities(probabilities, now_ms))
+
+    def _arm_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ms = self._session.next_due_ms(self.now_ms())
+        if due_ms is not None:
+            self._timer = self._loop.call_at(due_ms / 1000, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.run(self._session.advance)

@@ -1,0 +1,48 @@
+"""What a session's pure core wants done; `driver` does it."""
+
+from typing import NamedTuple
+
+from antiphon_gateway.dispatch.request import Request
+from antiphon_gateway.realtime.audio_formats import AudioFormat
+from antiphon_gateway.realtime.server_events import ServerEvent
+
+
+class SendEvent(NamedTuple):
+    """Send a JSON event to the client."""
+
+    event: ServerEvent
+
+
+class SendAudio(NamedTuple):
+    """Send response audio: a binary frame or a base64 event, as the client negotiated."""
+
+    response_id: str
+    item_id: str
+    stream: int
+    first_sample: int
+    sample_rate_hz: int
+    format: AudioFormat
+    """What a client without binary frames is sent."""
+    pcm: bytes
+    """PCM16 mono at `sample_rate_hz`."""
+
+
+class Submit(NamedTuple):
+    """Queue a job."""
+
+    request: Request
+
+
+class CancelJobs(NamedTuple):
+    """End jobs whose results nobody wants."""
+
+    job_ids: tuple[str, ...]
+
+
+class DetectSpeech(NamedTuple):
+    """Run voice activity detection over microphone audio (PCM16 at 16 kHz)."""
+
+    pcm: bytes
+
+
+Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech

@@ -1,0 +1,51 @@
+"""What waits to be sent on one WebSocket: bounded, in order, one sender.
+
+Policy when full: the client reads too slowly to be served and is disconnected. Audio is paced, so a
+client that reads in real time never has more than a second waiting.
+"""
+
+import asyncio
+from collections import deque
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_MESSAGES = 4_096
+
+
+class Outbox:
+    """A bounded queue of text and binary messages."""
+
+    def __init__(self) -> None:
+        self._messages: deque[str | bytes] = deque()
+        self._bytes = 0
+        self._changed = asyncio.Event()
+        self._close: tuple[int, str] | None = None
+
+    def put(self, message: str | bytes) -> bool:
+        """Add a message. False: the outbox is full; nothing was added."""
+        if self._bytes + len(message) > MAX_BYTES or len(self._messages) >= MAX_MESSAGES:
+            return False
+        self._messages.append(message)
+        self._bytes += len(message)
+        self._changed.set()
+        return True
+
+    def close(self, code: int, reason: str) -> None:
+        """Ask the sender to close once it has sent what waits; the first call counts."""
+        self._close = self._close or (code, reason)
+        self._changed.set()
+
+    @property
+    def closing(self) -> tuple[int, str] | None:
+        """The close code and reason asked for."""
+        return self._close
+
+    async def get(self) -> str | bytes | None:
+        """Wait for the next message; None when the connection is to be closed."""
+        while not self._messages:
+            if self._close is not None:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        message = self._messages.popleft()
+        self._bytes -= len(message)
+        return message

@@ -1,0 +1,50 @@
+"""The one error that a client's event can cause, and its closed set of codes."""
+
+from typing import Literal, get_args
+
+from antiphon_proto.errors import ProtocolError
+
+ErrorCode = Literal[
+    "invalid_json",
+    "unknown_event",
+    "unsupported_event",
+    "missing_field",
+    "invalid_value",
+    "unsupported_value",
+    "item_not_found",
+    "item_already_exists",
+    "item_not_truncatable",
+    "item_create_invalid_previous_item_id",
+    "input_audio_buffer_commit_empty",
+    "input_audio_buffer_full",
+    "invalid_binary_message",
+    "invalid_audio_frame",
+    "conversation_already_has_active_response",
+    "response_cancel_not_active",
+]
+ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
+
+
+class InvalidEvent(ProtocolError):
+    """Raised when a client's event cannot be carried out; the session goes on."""
+
+    type = "invalid_request_error"
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        param: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Keep what the `error` event needs.
+
+        `param` is the dotted path of the field at fault. `event_id` is the client's own id of the
+        event, when it could be read.
+        """
+        super().__init__(message)
+        self.code: ErrorCode = code
+        self.message = message
+        self.param = param
+        self.event_id = event_id

@@ -1,0 +1,152 @@
+"""What one response is made with: the session's settings and the overrides of `response.create`."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from antiphon_gateway.realtime.audio_formats import AudioFormat
+from antiphon_gateway.realtime.catalogue import Catalogue
+from antiphon_gateway.realtime.client_items import (
+    ClientFunctionCall,
+    ClientFunctionCallOutput,
+    ClientMessage,
+    ItemReference,
+    Text,
+    accept,
+    untranscribed_audio,
+)
+from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.realtime.items import Item
+from antiphon_gateway.realtime.response_object import (
+    MaxOutputTokens,
+    OutputModality,
+    ResponseAudio,
+    ResponseAudioOutput,
+    ResponseObject,
+)
+from antiphon_gateway.realtime.session_settings import (
+    UNSET,
+    Session,
+    ToolChoice,
+    Tools,
+    Unset,
+    normalise_voice,
+)
+from antiphon_gateway.realtime.validation import check_free_form, convert
+
+MAX_INPUT_ITEMS = 1_000
+
+Metadata = Annotated[
+    dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]],
+    msgspec.Meta(max_length=16),
+]
+ValueT = TypeVar("ValueT")
+_InputItem = ClientMessage | ClientFunctionCall | ClientFunctionCallOutput | ItemReference
+
+
+class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one response, as they are in effect."""
+
+    instructions: str
+    output_modalities: tuple[OutputModality]
+    max_output_tokens: MaxOutputTokens
+    tools: Tools
+    tool_choice: ToolChoice
+    voice: str
+    format: AudioFormat
+    speed: float
+    metadata: dict[str, str] | None = None
+    conversation: Literal["auto", "none"] = "auto"
+    """`none`: the response stays outside the conversation."""
+    input: tuple[Item | ItemReference, ...] | None = None
+    """What the model reads instead of the conversation."""
+
+
+class _Output(msgspec.Struct, frozen=True, kw_only=True):
+    format: AudioFormat | Unset = UNSET
+    voice: str | Unset = UNSET
+
+
+class _Audio(msgspec.Struct, frozen=True, kw_only=True):
+    output: _Output | Unset = UNSET
+
+
+class _Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    instructions: Text | Unset = UNSET
+    output_modalities: tuple[OutputModality] | Unset = UNSET
+    max_output_tokens: MaxOutputTokens | Unset = UNSET
+    tools: Tools | Unset = UNSET
+    tool_choice: ToolChoice | Unset = UNSET
+    metadata: Metadata | None = None
+    conversation: Literal["auto", "none"] = "auto"
+    input: Annotated[tuple[_InputItem, ...], msgspec.Meta(max_length=MAX_INPUT_ITEMS)] | None = None
+    audio: _Audio | Unset = UNSET
+
+
+def merge_response(
+    settings: Session, payload: dict[str, Any] | None, catalogue: Catalogue
+) -> ResponseSettings:
+    """Return the settings of a response; `payload` is the `response` of `response.create`.
+
+    Raises InvalidEvent naming the field and its limit.
+    """
+    payload = dict(payload or {})
+    check_free_form(payload, "response")
+    if isinstance(audio := payload.get("audio"), dict) and "output" in audio:
+        payload["audio"] = {**audio, "output": normalise_voice(audio["output"], catalogue)}
+    overrides = convert(payload, _Overrides, "response")
+    output = _Output()
+    if overrides.audio is not UNSET and overrides.audio.output is not UNSET:
+        output = overrides.audio.output
+    ours = settings.audio.output
+    return ResponseSettings(
+        instructions=_or(overrides.instructions, settings.instructions),
+        output_modalities=_or(overrides.output_modalities, settings.output_modalities),
+        max_output_tokens=_or(overrides.max_output_tokens, settings.max_output_tokens),
+        tools=_or(overrides.tools, settings.tools),
+        tool_choice=_or(overrides.tool_choice, settings.tool_choice),
+        voice=_or(output.voice, ours.voice),
+        format=_or(output.format, ours.format),
+        speed=ours.speed,
+        metadata=overrides.metadata,
+        conversation=overrides.conversation,
+        input=None if overrides.input is None else _accept_input(overrides.input),
+    )
+
+
+def response_object(
+    response_id: str, settings: ResponseSettings, conversation_id: str
+) -> ResponseObject:
+    """Return the object of `response.created`."""
+    return ResponseObject(
+        id=response_id,
+        conversation_id=conversation_id if settings.conversation == "auto" else UNSET,
+        output_modalities=settings.output_modalities,
+        max_output_tokens=settings.max_output_tokens,
+        audio=ResponseAudio(
+            output=ResponseAudioOutput(format=settings.format, voice=settings.voice)
+        ),
+        metadata=settings.metadata,
+    )
+
+
+def _or(override: ValueT | Unset, setting: ValueT) -> ValueT:
+    return setting if override is UNSET else override
+
+
+def _accept_input(items: tuple[_InputItem, ...]) -> tuple[Item | ItemReference, ...]:
+    accepted: list[Item | ItemReference] = []
+    for index, item in enumerate(items):
+        if isinstance(item, ItemReference):
+            accepted.append(item)
+            continue
+        at = f"response.input[{index}]"
+        for part in untranscribed_audio(item):
+            param = f"{at}.content[{part}].transcript"
+            raise InvalidEvent(
+                "unsupported_value",
+                f"{param} is missing: audio in the input of a response is not transcribed",
+                param=param,
+            )
+        accepted.append(accept(item, at))
+    return tuple(accepted)

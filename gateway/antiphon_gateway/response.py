@@ -1,0 +1,293 @@
+"""One response, from the model's text to events and audio. Pure: the time is passed in.
+
+A response may be made before it is known that the user has finished (speculation). Until it is
+released it is held: its jobs run, but nothing of it is sent, and it can vanish without a trace.
+"""
+
+import enum
+from typing import Literal
+
+from antiphon_gateway.realtime import response_object, server_events
+from antiphon_gateway.realtime.items import MessageItem
+from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
+from antiphon_gateway.realtime.response_settings import ResponseSettings
+from antiphon_gateway.response_events import ResponseEvents, speaks
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
+from antiphon_gateway.speech_text import ThinkingFilter
+from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_proto.messages import (
+    AudioDelta,
+    ChatMessage,
+    Done,
+    Failed,
+    Generate,
+    ResultBody,
+    TextDelta,
+)
+
+_MODEL_BUDGET_MS = 120_000
+
+CancelReason = Literal["turn_detected", "client_cancelled"]
+
+
+class _State(enum.Enum):
+    HELD = "held"
+    IN_PROGRESS = "in progress"
+    ENDED = "ended"
+
+
+class Response:
+    """One response and its single message item."""
+
+    def __init__(
+        self,
+        context: SessionContext,
+        settings: ResponseSettings,
+        *,
+        stream: int,
+        timings: TurnTimings | None,
+    ) -> None:
+        """Make a held response. `stream` numbers its audio, `timings` are those of its turn."""
+        self.settings = settings
+        self._context = context
+        self._timings = timings
+        self._events = ResponseEvents(context, settings, stream=stream)
+        self._speech: SpeechPipeline | None = None
+        if speaks(settings):
+            self._speech = SpeechPipeline(
+                context,
+                voice=settings.voice,
+                speed=settings.speed,
+                sample_rate_hz=settings.format.sample_rate_hz,
+            )
+        self._thinking = ThinkingFilter()
+        self._state = _State.HELD
+        self._model_job = ""
+        self._model_done: Done | None = None
+        self._text = ""
+        self._shown = ""
+        self._silenced = False
+        self._metrics_sent = False
+        self._item: MessageItem | None = None
+
+    # --- inputs ----------------------------------------------------------------------------
+
+    def start(self, messages: tuple[ChatMessage, ...]) -> None:
+        """Ask the language model."""
+        self._model_job = self._context.submit(
+            Generate(
+                messages=messages,
+                max_output_tokens=self._token_limit(),
+                temperature=self._context.config.llm.temperature,
+            ),
+            budget_ms=_MODEL_BUDGET_MS,
+            urgent=True,
+        )
+
+    def release(self, previous_item_id: str | None, now_ms: float) -> None:
+        """Let everything made so far out, and all that follows."""
+        self._state = _State.IN_PROGRESS
+        self._events.open(previous_item_id)
+        self.advance(now_ms)
+
+    def on_result(self, job_id: str, body: ResultBody, payload: bytes, now_ms: float) -> None:
+        """Take one result of one of this response's jobs."""
+        if self._state is _State.ENDED:
+            return
+        if isinstance(body, Failed):
+            self._fail(body)
+        elif job_id == self._model_job:
+            self._on_model(body, now_ms)
+        elif self._speech is not None:
+            if isinstance(body, AudioDelta):
+                self._mark("first_audio", now_ms)
+                self._speech.on_audio(job_id, body, payload)
+            elif isinstance(body, Done):
+                self._speech.on_done(job_id)
+        self.advance(now_ms)
+
+    def advance(self, now_ms: float) -> None:
+        """Send what is due."""
+        if self._state is _State.ENDED:
+            return
+        released = self._state is _State.IN_PROGRESS
+        if self._speech is not None:
+            for out in self._speech.advance(now_ms, released=released):
+                if isinstance(out, TextShown):
+                    self._show(out.text)
+                else:
+                    self._mark("audio_sent", now_ms)
+                    self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
+                    self._send_metrics()
+        elif released and len(self._text) > len(self._shown):
+            self._show(self._text[len(self._shown) :])
+        if released and self._model_done and (self._speech is None or self._speech.finished):
+            self._complete(self._model_done)
+
+    def cancel(self, reason: CancelReason, now_ms: float) -> None:
+        """Stop. What was heard stays; a held response leaves no trace."""
+        if self._state is _State.ENDED:
+            return
+        heard = self.heard_text(now_ms)
+        self._stop_jobs()
+        if self._state is _State.HELD:
+            self._state = _State.ENDED
+        else:
+            self._end("cancelled", response_object.cancelled(reason), heard)
+        self._silenced = True
+
+    def report_playout(self, played_ms: float, now_ms: float) -> None:
+        """Take the client's word for how much of the audio it has played."""
+        if self._speech is not None and not self._silenced:
+            self._speech.playout.report(played_ms, now_ms)
+
+    def silence(self) -> None:
+        """The client stopped playing: what was sent and not heard never will be."""
+        self._silenced = True
+
+    # --- what others ask -------------------------------------------------------------------
+
+    @property
+    def response_id(self) -> str:
+        """Id of the response."""
+        return self._events.response_id
+
+    @property
+    def item_id(self) -> str:
+        """Id of its item."""
+        return self._events.item_id
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether it was announced and has not ended."""
+        return self._state is _State.IN_PROGRESS
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self._state is _State.ENDED
+
+    @property
+    def started(self) -> bool:
+        """Whether the language model was asked."""
+        return bool(self._model_job)
+
+    @property
+    def item(self) -> MessageItem:
+        """The item as it is now."""
+        return self._item or self._events.item(self._shown, "in_progress")
+
+    def owns(self, job_id: str) -> bool:
+        """Tell whether a job is one of this response's."""
+        return job_id == self._model_job or (self._speech is not None and self._speech.owns(job_id))
+
+    def open_jobs(self) -> tuple[str, ...]:
+        """Return the ids of its jobs that have not ended."""
+        model = (self._model_job,) if self._model_job and not self._model_done else ()
+        return (*model, *(self._speech.open_jobs() if self._speech is not None else ()))
+
+    def audible(self, now_ms: float) -> bool:
+        """Whether the listener is hearing it now."""
+        return (
+            self._speech is not None
+            and not self._silenced
+            and self._speech.playout.lead_ms(now_ms) > 0
+        )
+
+    def next_due_ms(self, now_ms: float) -> float | None:
+        """Return when `advance` will have audio to send."""
+        if self._speech is None or self._state is not _State.IN_PROGRESS:
+            return None
+        return self._speech.playout.next_due_ms(now_ms)
+
+    def heard_text(self, now_ms: float) -> str:
+        """Return the words heard so far; for a text response, the text sent."""
+        if self._speech is None:
+            return self._shown
+        return self._speech.spoken.heard(self._speech.playout.heard_samples(now_ms))
+
+    def heard_until(self, audio_end_ms: int) -> str:
+        """Return the words within the first `audio_end_ms` of its audio."""
+        if self._speech is None:
+            return self._shown
+        return self._speech.spoken.heard(audio_end_ms * self._speech.sample_rate_hz // 1000)
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _token_limit(self) -> int:
+        wanted, allowed = (
+            self.settings.max_output_tokens,
+            self._context.config.llm.max_output_tokens,
+        )
+        return allowed if wanted == "inf" else min(wanted, allowed)
+
+    def _on_model(self, body: ResultBody, now_ms: float) -> None:
+        if isinstance(body, TextDelta):
+            self._mark("model_first_text", now_ms)
+            self._take_text(self._thinking.feed(body.text), now_ms)
+        elif isinstance(body, Done):
+            self._model_done = body
+            self._take_text(self._thinking.finish(), now_ms)
+            if self._speech is not None:
+                self._speech.finish_text()
+                self._mark_clause(now_ms)
+
+    def _take_text(self, text: str, now_ms: float) -> None:
+        self._text += text
+        if self._speech is not None and text:
+            self._speech.feed(text)
+            self._mark_clause(now_ms)
+
+    def _mark_clause(self, now_ms: float) -> None:
+        if self._speech is not None and self._speech.has_clause:
+            self._mark("first_clause", now_ms)
+
+    def _mark(self, step: str, now_ms: float) -> None:
+        if self._timings is not None:
+            self._timings.mark(step, now_ms)
+
+    def _show(self, delta: str) -> None:
+        self._shown += delta
+        self._events.show(delta)
+
+    def _send_metrics(self) -> None:
+        if self._metrics_sent or self._timings is None or not self._context.extensions:
+            return
+        self._metrics_sent = True
+        steps_ms = self._timings.offsets_ms()
+        self._context.send(
+            server_events.TurnMetrics(
+                turn_id=self._context.turn_id,
+                response_id=self.response_id,
+                voice_to_voice_ms=steps_ms["audio_sent"],
+                steps_ms=steps_ms,
+            )
+        )
+
+    def _complete(self, done: Done) -> None:
+        if done.finish_reason == "length":
+            self._end("incomplete", response_object.incomplete("max_output_tokens"), self._shown)
+        else:
+            self._end("completed", None, self._shown)
+
+    def _fail(self, failed: Failed) -> None:
+        self._stop_jobs()
+        if self._state is _State.HELD:
+            self._state = _State.ENDED
+            return
+        self._end("failed", response_object.failed(failed.code, failed.message), self._shown)
+
+    def _end(self, status: ResponseStatus, details: StatusDetails | None, text: str) -> None:
+        self._state = _State.ENDED
+        usage = None
+        if self._model_done is not None:
+            usage = response_object.text_usage(
+                self._model_done.input_tokens, self._model_done.output_tokens
+            )
+        self._item = self._events.close(status, details, text=text, usage=usage)
+
+    def _stop_jobs(self) -> None:
+        self._context.cancel(*self.open_jobs())
+        if self._speech is not None:
+            self._speech.drop()

@@ -1,0 +1,190 @@
+"""Which Origin, Host and key may connect, and the subprotocol that is selected.
+
+Browsers let any page open a WebSocket to any host, also to this machine, and a hostile name server
+can point any host name at 127.0.0.1 (DNS rebinding). So the page's Origin must be ours or allowed
+by name, and on loopback the Host must be a name of loopback.
+"""
+
+import dataclasses
+import hmac
+import ipaddress
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from antiphon_proto.config import Gateway
+from antiphon_proto.errors import ConfigurationError
+
+SUBPROTOCOLS = ("antiphon.v1", "realtime")
+"""What is selected when the client offers it, the first one first."""
+
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a client says of itself when it connects."""
+
+    host: str
+    """The Host header: name or address, and port unless it is the scheme's own."""
+    is_tls: bool = False
+    """The connection itself is encrypted."""
+    origin: str | None = None
+    authorization: str | None = None
+    subprotocols: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a handshake."""
+
+    status: int
+    """200: may connect; 401: no valid key; 403: foreign Origin or Host."""
+    reason: str = ""
+    subprotocol: str | None = None
+    """What to select; never an entry that holds a key."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the client may connect."""
+        return self.status == 200
+
+
+class Gatekeeper:
+    """Decides on handshakes by the configuration of the gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        """Raise ConfigurationError for a malformed origin, or no keys where others can connect."""
+        self._keys = tuple(key.encode() for key in gateway.api_keys)
+        self._is_loopback = is_loopback(gateway.host)
+        if not self._is_loopback and not self._keys:
+            raise ConfigurationError(
+                f"gateway.host is {gateway.host}, which others can reach, and gateway.api_keys is "
+                "empty; set ANTIPHON_GATEWAY__API_KEYS to a secret, or gateway.host to 127.0.0.1"
+            )
+        if not all(self._keys):
+            raise ConfigurationError("gateway.api_keys holds an empty key")
+        self._origins = frozenset(_configured_origin(origin) for origin in gateway.allowed_origins)
+        self._hosts = frozenset(host for _, host, _ in self._origins)
+
+    def judge(self, handshake: Handshake) -> Verdict:
+        """Decide on one handshake. Pure."""
+        if not self.is_own_host(handshake.host):
+            return Verdict(403, "the Host header is not a name of this machine")
+        if handshake.origin is not None and not self._is_allowed_origin(handshake):
+            return Verdict(403, "the Origin is not in gateway.allowed_origins")
+        if self._keys and not self._is_valid_key(_offered_key(handshake)):
+            return Verdict(401, "the API key is missing or wrong")
+        return Verdict(200, subprotocol=select_subprotocol(handshake.subprotocols))
+
+    def is_own_host(self, host_header: str) -> bool:
+        """Tell whether a Host header names this server; the check for every other route.
+
+        On loopback: a name of loopback or the host of an allowed origin, with any port. Elsewhere
+        the owner's names are not known, and the key protects instead.
+        """
+        if not self._is_loopback:
+            return True
+        address = _host_and_port(host_header, "http")
+        return address is not None and (is_loopback(address[0]) or address[0] in self._hosts)
+
+    def _is_allowed_origin(self, handshake: Handshake) -> bool:
+        origin = _parse_origin(handshake.origin or "")
+        if origin is None:
+            return False
+        own_scheme = "https" if handshake.is_tls else "http"
+        own = (own_scheme, *(_host_and_port(handshake.host, own_scheme) or ("", 0)))
+        return origin == own or origin in self._origins
+
+    def _is_valid_key(self, key: str | None) -> bool:
+        offered = (key or "").encode("utf-8", "surrogateescape")
+        matches = [hmac.compare_digest(offered, valid) for valid in self._keys]
+        return any(matches)
+
+
+def handshake_of(request: web.Request) -> Handshake:
+    """Return what a request says of its sender; a repeated Origin or Host counts as foreign."""
+    origins = request.headers.getall("Origin", [])
+    hosts = request.headers.getall("Host", [])
+    offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", []))
+    return Handshake(
+        host=hosts[0] if len(hosts) == 1 else "",
+        is_tls=request.secure,
+        origin=",".join(origins) if origins else None,
+        authorization=request.headers.get("Authorization"),
+        subprotocols=tuple(entry.strip() for entry in offered.split(",") if entry.strip()),
+    )
+
+
+def select_subprotocol(offered: Collection[str]) -> str | None:
+    """Return the best of our subprotocols that the client offers."""
+    return next((name for name in SUBPROTOCOLS if name in offered), None)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+_Origin = tuple[str, str, int]
+"""Scheme, host in lower case, port."""
+
+
+def _parse_origin(text: str) -> _Origin | None:
+    """Return the parts of a serialised origin; None for `null` and anything else that is none."""
+    scheme, separator, authority = text.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in _DEFAULT_PORTS:
+        return None
+    address = _host_and_port(authority, scheme)
+    return None if address is None else (scheme, *address)
+
+
+def _host_and_port(authority: str, scheme: str) -> tuple[str, int] | None:
+    """Return host and port of `host[:port]`; None when it holds anything else."""
+    if not authority.isascii() or not authority.isprintable() or set(authority) & set("/?#@\\, %"):
+        return None
+    try:
+        parts = urlsplit(f"//{authority}")
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    return parts.hostname, _DEFAULT_PORTS[scheme] if port is None else port
+
+
+def _configured_origin(text: str) -> _Origin:
+    origin = _parse_origin(text.rstrip("/"))
+    if origin is None:
+        raise ConfigurationError(
+            f"gateway.allowed_origins holds {text!r}, which is no origin; "
+            "write scheme, host and port, for example https://home.example:8443"
+        )
+    return origin
+
+
+def _offered_key(handshake: Handshake) -> str | None:
+    """Return the key of the Authorization header, else of the subprotocols."""
+    scheme, _, key = (handshake.authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return _subprotocol_key(handshake.subprotocols)
+
+
+def _subprotocol_key(subprotocols: Sequence[str]) -> str | None:
+    return next(
+        (
+            entry.removeprefix(_KEY_SUBPROTOCOL)
+            for entry in subprotocols
+            if entry.startswith(_KEY_SUBPROTOCOL)
+        ),
+        None,
+    )

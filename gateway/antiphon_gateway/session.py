@@ -1,0 +1,390 @@
+"""The pure core of one session: client events, audio and results in, effects out.
+
+It reads no clock and does no I/O: every input comes with the time, and what is to be done comes out
+of `take_effects`. Whatever arrives for a job that no part of the session owns is dropped.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from antiphon_gateway.effects import Effect
+from antiphon_gateway.listening import Listener
+from antiphon_gateway.realtime import client_events as client
+from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.realtime import session_settings
+from antiphon_gateway.realtime.catalogue import Catalogue
+from antiphon_gateway.realtime.client_items import accept
+from antiphon_gateway.realtime.conversation import Added, Conversation
+from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.realtime.items import InputAudio, Item, MessageItem, message_text
+from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
+from antiphon_gateway.response import Response
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_gateway.user_turn import UserTurn
+from antiphon_proto.messages import ChatMessage, Result
+
+_REMEMBERED_RESPONSES = 32
+"""Responses whose heard text can still be cut by a late `conversation.item.truncate`."""
+
+
+class Session:
+    """One conversation."""
+
+    def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
+        self.context = context
+        self.conversation = Conversation()
+        self._catalogue = catalogue
+        self._settings = session_settings.default_session(context.config, catalogue)
+        self._listener = Listener(context, self, self._settings.audio.input.turn_detection)
+        self._response: Response | None = None
+        self._speculation: tuple[UserTurn, Response] | None = None
+        self._turn_due: UserTurn | None = None
+        self._last_timings: TurnTimings | None = None
+        self._recent: OrderedDict[str, Response] = OrderedDict()
+        self._streams = 0
+
+    # --- inputs ----------------------------------------------------------------------------
+
+    def open(self, _: float) -> None:
+        """Greet the client."""
+        self.context.send(
+            events.SessionCreated(session=self._settings.to_json(self.context.session_id))
+        )
+
+    def on_event(self, event: client.ClientEvent, now_ms: float) -> None:
+        """Take a client event; what is wrong with it is answered with an `error` event."""
+        try:
+            self._handle(event, now_ms)
+        except InvalidEvent as error:
+            error.event_id = error.event_id or event.event_id
+            self.refuse(error)
+
+    def on_audio(self, pcm: bytes, sample_rate_hz: int) -> None:
+        """Take microphone audio from a binary frame."""
+        try:
+            self._listener.append(pcm, sample_rate_hz)
+        except InvalidEvent as error:
+            self.refuse(error)
+
+    def on_speech_probabilities(self, probabilities: Sequence[float], now_ms: float) -> None:
+        """Take the speech probabilities of the next windows of the microphone's audio."""
+        self._listener.on_speech_probabilities(probabilities, now_ms)
+
+    def on_result(self, result: Result, payload: bytes, now_ms: float) -> None:
+        """Take one result of a job."""
+        if self._listener.owns(result.job_id):
+            self._listener.on_result(result.job_id, result.body, now_ms)
+            return
+        for response in self._live_responses():
+            if response.owns(result.job_id):
+                response.on_result(result.job_id, result.body, payload, now_ms)
+                self._after_response_step(now_ms)
+                return
+
+    def advance(self, now_ms: float) -> None:
+        """Do what is due at this time."""
+        if self._response is not None:
+            self._response.advance(now_ms)
+            self._after_response_step(now_ms)
+
+    def refuse(self, error: InvalidEvent) -> None:
+        """Answer with an `error` event; the session goes on."""
+        self.context.send(events.invalid_event(error))
+
+    # --- what the driver asks --------------------------------------------------------------
+
+    def take_effects(self) -> list[Effect]:
+        """Return the effects since the last call."""
+        return self.context.take_effects()
+
+    def next_due_ms(self, now_ms: float) -> float | None:
+        """Return when `advance` must be called next."""
+        return self._response.next_due_ms(now_ms) if self._response is not None else None
+
+    def open_jobs(self) -> tuple[str, ...]:
+        """Return the ids of the jobs that have not ended."""
+        jobs = list(self._listener.open_jobs())
+        for response in self._live_responses():
+            jobs += response.open_jobs()
+        return tuple(jobs)
+
+    # --- the user's turns (what the listener calls) ----------------------------------------
+
+    def audible(self, now_ms: float) -> bool:
+        """Whether the user hears a response now."""
+        return self._response is not None and self._response.audible(now_ms)
+
+    def on_speech_started(self, now_ms: float) -> None:
+        """The user began to speak: whatever is being said or prepared stops."""
+        self._drop_speculation()
+        if self._interrupts_response:
+            self._turn_due = None
+            self._interrupt(now_ms)
+
+    def on_speech_resumed(self) -> None:
+        """The user went on after a pause: what was made of the first part is void."""
+        self._drop_speculation()
+
+    def on_transcript_ahead(self, turn: UserTurn) -> None:
+        """Prepare the response before the turn is known to be over."""
+        self._drop_speculation()
+        if (
+            turn.transcript
+            and self.context.config.turn_taking.speculation
+            and self._creates_response
+            and not self._busy
+        ):
+            response = self._new_response(self._default_response(), turn.timings)
+            response.start(self._messages(response.settings, heard=turn.transcript))
+            self._speculation = (turn, response)
+
+    def on_turn_committed(self, turn: UserTurn) -> None:
+        """The turn is over: it becomes a conversation item."""
+        previous = self.conversation.last_item_id
+        item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(),))
+        self.context.send(
+            events.InputAudioCommitted(previous_item_id=previous, item_id=turn.item_id)
+        )
+        self._add(item, None)
+
+    def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
+        """A committed turn has its transcript, or None when that failed."""
+        if turn.transcript is not None:
+            if self._holds(turn.item_id):
+                self.conversation.set_transcript(turn.item_id, turn.transcript)
+            self.context.send(
+                events.TranscriptionCompleted(
+                    item_id=turn.item_id,
+                    content_index=0,
+                    transcript=turn.transcript,
+                    usage=events.DurationUsage(seconds=turn.seconds),
+                )
+            )
+        self._last_timings = turn.timings
+        self._start_waiting_response()
+        if not turn.manual and turn.transcript and self._creates_response:
+            self._turn_due = turn
+            self._respond_when_free(now_ms)
+        else:
+            self._drop_speculation()
+
+    # --- responses -------------------------------------------------------------------------
+
+    @property
+    def _busy(self) -> bool:
+        return self._response is not None and self._response.in_progress
+
+    def _respond_when_free(self, now_ms: float) -> None:
+        """Answer the turn that is due, unless a response runs or the user speaks again."""
+        turn = self._turn_due
+        if turn is None or self._busy or self._listener.user_speaking:
+            return
+        self._turn_due = None
+        response: Response | None = None
+        if self._speculation is not None and self._speculation[0] is turn:
+            response = self._speculation[1]
+            self._speculation = None
+        self._drop_speculation()
+        if response is None or response.ended:
+            response = self._new_response(self._default_response(), turn.timings)
+            response.start(self._messages(response.settings))
+        self._run(response, now_ms)
+
+    def _create_response(self, overrides: dict[str, Any] | None, now_ms: float) -> None:
+        if self._busy:
+            raise InvalidEvent(
+                "conversation_already_has_active_response",
+                f"response {self._response.response_id if self._response else ''} is in progress; "
+                "wait for its response.done or send response.cancel",
+            )
+        self._drop_speculation()
+        self._turn_due = None
+        timings, self._last_timings = self._last_timings, None
+        response = self._new_response(
+            merge_response(self._settings, overrides, self._catalogue), timings
+        )
+        self._run(response, now_ms)
+        self._start_waiting_response()
+
+    def _new_response(self, settings: ResponseSettings, timings: TurnTimings | None) -> Response:
+        self._streams += 1
+        return Response(self.context, settings, stream=self._streams, timings=timings)
+
+    def _run(self, response: Response, now_ms: float) -> None:
+        """Make it the session's response and let it speak."""
+        if self._response is not None:
+            self._response.silence()
+        self._response = response
+        previous = self.conversation.last_item_id
+        if response.settings.conversation == "auto":
+            self._tell_forgotten(self.conversation.add(response.item))
+            self._recent[response.item_id] = response
+            if len(self._recent) > _REMEMBERED_RESPONSES:
+                self._recent.popitem(last=False)
+        response.release(previous, now_ms)
+        self._after_response_step(now_ms)
+
+    def _start_waiting_response(self) -> None:
+        """Ask the model, once every committed turn has its transcript."""
+        response = self._response
+        if response is None or response.started or response.ended or self._listener.transcribing:
+            return
+        response.start(self._messages(response.settings))
+
+    def _after_response_step(self, now_ms: float) -> None:
+        if self._response is not None and self._response.ended:
+            self._record(self._response)
+            self._respond_when_free(now_ms)
+
+    def _interrupt(self, now_ms: float) -> None:
+        """The user speaks over the response: keep what was heard."""
+        response = self._response
+        if response is None:
+            return
+        if response.in_progress:
+            response.cancel("turn_detected", now_ms)
+            self._record(response)
+        elif response.audible(now_ms) and self._holds(response.item_id):
+            self.conversation.truncate(response.item_id, 0, response.heard_text(now_ms))
+        response.silence()
+
+    def _cancel_response(self, response_id: str | None, now_ms: float) -> None:
+        response = self._response
+        if (
+            response is None
+            or not response.in_progress
+            or (response_id not in (None, response.response_id))
+        ):
+            raise InvalidEvent("response_cancel_not_active", "no response is in progress")
+        response.cancel("client_cancelled", now_ms)
+        self._after_response_step(now_ms)
+
+    def _drop_speculation(self) -> None:
+        if self._speculation is not None:
+            self._speculation[1].cancel("turn_detected", 0.0)
+            self._speculation = None
+
+    def _live_responses(self) -> list[Response]:
+        responses = [self._speculation[1]] if self._speculation is not None else []
+        return responses + ([self._response] if self._response is not None else [])
+
+    # --- client events ---------------------------------------------------------------------
+
+    def _handle(self, event: client.ClientEvent, now_ms: float) -> None:
+        match event:
+            case client.InputAudioAppend(audio=audio):
+                self._append(audio)
+            case client.Playout(item_id=item_id, played_ms=played_ms):
+                self._take_playout(item_id, played_ms, now_ms)
+            case client.SessionUpdate(session=update):
+                self._update(update)
+            case client.InputAudioCommit():
+                self._listener.commit(now_ms)
+            case client.InputAudioClear():
+                self._listener.clear()
+                self.context.send(events.InputAudioCleared())
+            case client.ItemCreate() | client.ItemRetrieve() | client.ItemDelete():
+                self._handle_item(event)
+            case client.ItemTruncate():
+                self._truncate(event)
+            case client.ResponseCreate(response=overrides):
+                self._create_response(overrides, now_ms)
+            case client.ResponseCancel(response_id=response_id):
+                self._cancel_response(response_id, now_ms)
+            case client.OutputAudioClear():
+                raise InvalidEvent(
+                    "unsupported_event",
+                    "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its "
+                    "own audio and sends conversation.item.truncate",
+                )
+
+    def _append(self, audio: bytes) -> None:
+        form = self._settings.audio.input.format
+        self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
+
+    def _update(self, update: dict[str, Any]) -> None:
+        self._settings = session_settings.merge(self._settings, update, self._catalogue)
+        self._listener.configure(self._settings.audio.input.turn_detection)
+        session = self._settings.to_json(self.context.session_id)
+        self.context.send(events.SessionUpdated(session=session))
+
+    def _take_playout(self, item_id: str, played_ms: float, now_ms: float) -> None:
+        response = self._recent.get(item_id)
+        if response is not None:
+            response.report_playout(played_ms, now_ms)
+            self.advance(now_ms)
+
+    def _handle_item(
+        self, event: client.ItemCreate | client.ItemRetrieve | client.ItemDelete
+    ) -> None:
+        match event:
+            case client.ItemCreate(item=item, previous_item_id=previous_item_id):
+                self._add(accept(item), previous_item_id)
+            case client.ItemRetrieve(item_id=item_id):
+                self.context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))
+            case client.ItemDelete(item_id=item_id):
+                self.conversation.delete(item_id)
+                self.context.send(events.ItemDeleted(item_id=item_id))
+
+    def _truncate(self, event: client.ItemTruncate) -> None:
+        response = self._recent.get(event.item_id)
+        item = self.conversation.retrieve(event.item_id)
+        heard = (
+            response.heard_until(event.audio_end_ms)
+            if response is not None
+            else message_text(item)
+            if isinstance(item, MessageItem)
+            else ""
+        )
+        self.conversation.truncate(event.item_id, event.content_index, heard)
+        if response is not None:
+            response.silence()
+        self.context.send(
+            events.ItemTruncated(
+                item_id=event.item_id,
+                content_index=event.content_index,
+                audio_end_ms=event.audio_end_ms,
+            )
+        )
+
+    # --- the conversation ------------------------------------------------------------------
+
+    def _add(self, item: Item, previous_item_id: str | None) -> None:
+        added = self.conversation.add(item, previous_item_id)
+        self._tell_forgotten(added)
+        self.context.send(events.ItemAdded(previous_item_id=added.previous_item_id, item=item))
+        self.context.send(events.ItemDone(previous_item_id=added.previous_item_id, item=item))
+
+    def _tell_forgotten(self, added: Added) -> None:
+        for item_id in added.forgotten:
+            self.context.send(events.ItemDeleted(item_id=item_id))
+
+    def _record(self, response: Response) -> None:
+        """Keep the final state of a response's item, unless it was deleted meanwhile."""
+        if self._holds(response.item_id):
+            self.conversation.replace(response.item)
+
+    def _holds(self, item_id: str) -> bool:
+        return any(item.id == item_id for item in self.conversation.items)
+
+    def _messages(
+        self, settings: ResponseSettings, heard: str | None = None
+    ) -> tuple[ChatMessage, ...]:
+        """Return what the model reads; `heard` is a turn that is not an item yet."""
+        messages = self.conversation.messages(settings.instructions, settings.input)
+        return messages if heard is None else (*messages, ChatMessage("user", heard))
+
+    def _default_response(self) -> ResponseSettings:
+        return merge_response(self._settings, None, self._catalogue)
+
+    @property
+    def _creates_response(self) -> bool:
+        detection = self._settings.audio.input.turn_detection
+        return detection is not None and detection.create_response
+
+    @property
+    def _interrupts_response(self) -> bool:
+        detection = self._settings.audio.input.turn_detection
+        return detection is not None and detection.interrupt_response

@@ -1,0 +1,73 @@
+"""What the parts of a session's core share: ids, effects, settings of the server."""
+
+from collections.abc import Callable
+
+from antiphon_gateway.dispatch.request import Request
+from antiphon_gateway.effects import CancelJobs, Effect, SendEvent, Submit
+from antiphon_gateway.realtime import ids
+from antiphon_gateway.realtime.server_events import ServerEvent
+from antiphon_proto.config import Config
+from antiphon_proto.messages import Command
+
+
+class SessionContext:
+    """The session's identity, its outgoing effects and its job numbering."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        session_id: str,
+        extensions: bool,
+        new_id: Callable[[str], str] = ids.new_id,
+    ) -> None:
+        """`extensions`: the client negotiated `antiphon.v1`."""
+        self.config = config
+        self.session_id = session_id
+        self.extensions = extensions
+        self.new_id = new_id
+        self.conversation_id = new_id("conv")
+        self.turn_id = 0
+        self.revision = 0
+        self._jobs = 0
+        self._effects: list[Effect] = []
+
+    def take_effects(self) -> list[Effect]:
+        """Return the effects since the last call."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def emit(self, effect: Effect) -> None:
+        """Ask the driver for an effect."""
+        self._effects.append(effect)
+
+    def send(self, event: ServerEvent) -> None:
+        """Ask the driver to send an event."""
+        self.emit(SendEvent(event))
+
+    def submit(
+        self, command: Command, *, payload: bytes = b"", budget_ms: int, urgent: bool = False
+    ) -> str:
+        """Ask the driver to queue a job of the current turn and revision; return its id."""
+        self._jobs += 1
+        job_id = f"{self.session_id}.{self._jobs}"
+        self.emit(
+            Submit(
+                Request(
+                    job_id=job_id,
+                    session_id=self.session_id,
+                    turn_id=self.turn_id,
+                    revision=self.revision,
+                    command=command,
+                    payload=payload,
+                    budget_ms=budget_ms,
+                    urgent=urgent,
+                )
+            )
+        )
+        return job_id
+
+    def cancel(self, *job_ids: str) -> None:
+        """Ask the driver to end jobs."""
+        if job_ids:
+            self.emit(CancelJobs(job_ids))

@@ -1,0 +1,176 @@
+"""Model text to paced speech: clauses, one synthesis job each, their audio in order.
+
+Bounds: at most two synthesis jobs at once, and none while more than `_AHEAD_MS` of audio waits to
+be sent; the text waiting is bounded by the model's output limit.
+"""
+
+import dataclasses
+from collections import deque
+from typing import NamedTuple
+
+from antiphon_gateway.clauses import ClauseSplitter
+from antiphon_gateway.playout import Playout
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.speech_text import speakable
+from antiphon_gateway.spoken_text import SpokenText
+from antiphon_proto.audio import Resampler
+from antiphon_proto.messages import AudioDelta, Synthesize
+
+_MAX_JOBS = 2
+_AHEAD_MS = 4_000
+_BUDGET_MS = 30_000
+
+
+class TextShown(NamedTuple):
+    """The text of a clause, due just before its first sample."""
+
+    text: str
+
+
+class AudioOut(NamedTuple):
+    """Audio that is due now. `first_sample` counts from the start of the response."""
+
+    first_sample: int
+    pcm: bytes
+
+
+@dataclasses.dataclass(slots=True)
+class _Clause:
+    text: str
+    job_id: str
+    audio: deque[bytes] = dataclasses.field(default_factory=deque)
+    done: bool = False
+    begun: bool = False
+
+
+class SpeechPipeline:
+    """The speech of one response item, at one sample rate."""
+
+    def __init__(
+        self, context: SessionContext, *, voice: str, speed: float, sample_rate_hz: int
+    ) -> None:
+        playout = context.config.playout
+        self.playout = Playout(sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms)
+        self.spoken = SpokenText()
+        self.sample_rate_hz = sample_rate_hz
+        self._context = context
+        self._voice = voice
+        self._speed = speed
+        self._splitter = ClauseSplitter()
+        self._waiting: deque[str] = deque()
+        self._clauses: deque[_Clause] = deque()
+        self._marks: deque[tuple[int, str]] = deque()
+        self._resampler: Resampler | None = None
+        self._source_hz = 0
+        self._text_finished = False
+        self._jobs_started = 0
+
+    @property
+    def has_clause(self) -> bool:
+        """Whether a first clause was found in the text."""
+        return bool(self._waiting) or self._jobs_started > 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all text was given, spoken and handed out."""
+        return (
+            self._text_finished
+            and not self._waiting
+            and not self._clauses
+            and not self._marks
+            and not self.playout.queued_ms
+        )
+
+    def feed(self, text: str) -> None:
+        """Take more of the model's text."""
+        self._waiting.extend(self._splitter.feed(text))
+
+    def finish_text(self) -> None:
+        """The model has said everything."""
+        self._waiting.extend(self._splitter.finish())
+        self._text_finished = True
+
+    def owns(self, job_id: str) -> bool:
+        """Tell whether a synthesis job is one of this response's."""
+        return any(clause.job_id == job_id for clause in self._clauses)
+
+    def on_audio(self, job_id: str, body: AudioDelta, pcm: bytes) -> None:
+        """Take audio of one of the synthesis jobs."""
+        clause = self._find(job_id)
+        clause.audio.append(self._resampled(body.sample_rate_hz, pcm))
+
+    def on_done(self, job_id: str) -> None:
+        """A synthesis job has ended in good order."""
+        self._find(job_id).done = True
+
+    def open_jobs(self) -> tuple[str, ...]:
+        """Return the ids of the synthesis jobs that have not ended."""
+        return tuple(clause.job_id for clause in self._clauses if not clause.done)
+
+    def drop(self) -> None:
+        """Forget what was not sent; the jobs are the caller's to end."""
+        self._clauses.clear()
+        self._waiting.clear()
+        self._marks.clear()
+        self.playout.drop()
+
+    def advance(self, now_ms: float, *, released: bool) -> list[TextShown | AudioOut]:
+        """Start what can be started and, once released, return what is due."""
+        self._queue_audio()
+        self._start_jobs()
+        return self._due(now_ms) if released else []
+
+    def _start_jobs(self) -> None:
+        while (
+            self._waiting
+            and sum(not clause.done for clause in self._clauses) < _MAX_JOBS
+            and self.playout.queued_ms < _AHEAD_MS
+        ):
+            text = self._waiting.popleft()
+            speech = speakable(text)
+            clause = _Clause(text, job_id="", done=not speech)
+            if speech:
+                clause.job_id = self._context.submit(
+                    Synthesize(text=speech, voice=self._voice, speed=self._speed),
+                    budget_ms=_BUDGET_MS,
+                    urgent=self._jobs_started == 0,
+                )
+                self._jobs_started += 1
+            self._clauses.append(clause)
+
+    def _queue_audio(self) -> None:
+        """Move the audio of the clauses that are next in order into the playout queue."""
+        while self._clauses:
+            clause = self._clauses[0]
+            if not clause.begun and (clause.audio or clause.done):
+                clause.begun = True
+                self._marks.append((self.spoken.samples, clause.text))
+                self.spoken.begin_clause(clause.text)
+            while clause.audio:
+                pcm = clause.audio.popleft()
+                self.playout.add(pcm)
+                self.spoken.add_samples(len(pcm) // 2)
+            if not clause.done:
+                return
+            self._clauses.popleft()
+
+    def _due(self, now_ms: float) -> list[TextShown | AudioOut]:
+        first_sample = self.playout.sent_samples
+        pcm = self.playout.take(now_ms)
+        due: list[TextShown | AudioOut] = []
+        if pcm:
+            due.append(AudioOut(first_sample, pcm))
+        reached = self.playout.sent_samples
+        nothing_queued = not self.playout.queued_ms
+        while self._marks and (self._marks[0][0] < reached or nothing_queued):
+            due.insert(len(due) - bool(pcm), TextShown(self._marks.popleft()[1]))
+        return due
+
+    def _resampled(self, source_hz: int, pcm: bytes) -> bytes:
+        if self._resampler is None or source_hz != self._source_hz:
+            self._source_hz = source_hz
+            self._resampler = Resampler(source_hz, self.sample_rate_hz)
+        return self._resampler.feed(pcm)
+
+    def _find(self, job_id: str) -> _Clause:
+        return next(clause for clause in self._clauses if clause.job_id == job_id)

@@ -1,0 +1,215 @@
+"""Voice activity of all sessions: their windows in one ONNX call, on one worker thread.
+
+The event loop only queues audio and delivers probabilities; it never runs the model.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from antiphon_proto.audio import pcm16_to_float
+from antiphon_proto.errors import StartupError
+from antiphon_proto.messages import STT_SAMPLE_RATE_HZ
+
+WINDOW_SAMPLES = 512
+"""Samples of one window at 16 kHz: 32 ms."""
+
+MAX_WAITING_WINDOWS = 1_875
+"""Windows of one stream that may wait: 60 s of audio."""
+
+MODEL_FILE = "silero_vad_16k.onnx"
+
+Deliver = Callable[[Sequence[float]], None]
+
+_WINDOW_BYTES = 2 * WINDOW_SAMPLES
+_CONTEXT_SAMPLES = 64
+_ROUNDS_PER_BATCH = 8
+"""Windows that one stream may put into one batch, so that a long upload delays nobody."""
+
+_Array = npt.NDArray[np.float32]
+
+
+class SileroModel:
+    """Silero VAD at 16 kHz; independent streams side by side in the batch axis."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the model. Raises StartupError when `path` is not a batched Silero VAD file."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as exc:  # onnxruntime's errors share no public base class
+            raise StartupError(
+                f"cannot load the voice activity model {path}: {exc}; "
+                "run: antiphon models pull silero-vad"
+            ) from exc
+        inputs = {node.name for node in self._session.get_inputs()}
+        if inputs != {"input", "state", "sr"}:
+            raise StartupError(
+                f"{path} has the inputs {sorted(inputs)}, not input, sr and state of Silero VAD; "
+                "run: antiphon models pull silero-vad"
+            )
+        self._sample_rate_hz = np.array(STT_SAMPLE_RATE_HZ, dtype=np.int64)
+
+    def step(self, windows: _Array, state: _Array) -> tuple[_Array, _Array]:
+        """Return probabilities `[streams]` and the next state of one window per stream.
+
+        `windows` is `[streams, 576]` (the 64 samples before the window, then the window), `state`
+        is `[2, streams, 128]`, zero at the beginning of a stream.
+        """
+        probabilities, state = self._session.run(
+            ["output", "stateN"],
+            {"input": windows, "state": state, "sr": self._sample_rate_hz},
+        )
+        return probabilities[:, 0], state
+
+
+class VadStream:
+    """The microphone of one session. Made by `Vad.open`."""
+
+    def __init__(
+        self, deliver: Deliver, ready: asyncio.Event, forget: Callable[["VadStream"], None]
+    ) -> None:
+        self._deliver = deliver
+        self._ready = ready
+        self._forget = forget
+        self._waiting = bytearray()
+        self._unheard = 0
+        self._unheard_before_batch = 0
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self.closed = False
+        self.state: _Array = np.zeros((2, 1, 128), dtype=np.float32)
+        self.context: _Array = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
+
+    @property
+    def waiting_windows(self) -> int:
+        """Whole windows that the model has not seen yet."""
+        return len(self._waiting) // _WINDOW_BYTES
+
+    def feed(self, pcm16_16k: bytes) -> None:
+        """Append PCM16 at 16 kHz of any length; what is less than a window waits for more.
+
+        When more than `MAX_WAITING_WINDOWS` wait, the oldest never reach the model: they are
+        delivered as silence, so that the count of windows still tells the time.
+        """
+        if self.closed:
+            return
+        self._waiting += pcm16_16k
+        surplus = self.waiting_windows - MAX_WAITING_WINDOWS
+        if surplus > 0:
+            del self._waiting[: surplus * _WINDOW_BYTES]
+            self._unheard += surplus
+        if self.waiting_windows:
+            self._drained.clear()
+            self._ready.set()
+
+    async def drained(self) -> None:
+        """Wait until no whole window waits: how a reader slows a client that sends too fast."""
+        await self._drained.wait()
+
+    def close(self) -> None:
+        """Drop what waits; nothing is delivered any more. May be called twice."""
+        if self.closed:
+            return
+        self.closed = True
+        self._forget(self)
+        self._waiting.clear()
+        self._drained.set()
+
+    def take(self) -> bytes:
+        """Return the next whole windows, at most as many as one batch may hold."""
+        count = min(self.waiting_windows, _ROUNDS_PER_BATCH) * _WINDOW_BYTES
+        pcm = bytes(self._waiting[:count])
+        del self._waiting[:count]
+        self._unheard_before_batch, self._unheard = self._unheard, 0
+        return pcm
+
+    def deliver(self, probabilities: list[float]) -> None:
+        """Hand over the probabilities of the windows taken last."""
+        if self.closed:
+            return
+        if not self.waiting_windows:
+            self._drained.set()
+        self._deliver([0.0] * self._unheard_before_batch + probabilities)
+
+
+@dataclasses.dataclass(slots=True)
+class _Share:
+    """What one stream has in a batch."""
+
+    stream: VadStream
+    pcm: bytes
+    probabilities: list[float] = dataclasses.field(default_factory=list)
+
+
+class Vad:
+    """Runs the voice activity model over the windows of all open streams."""
+
+    def __init__(self, model_path: Path) -> None:
+        """Load the model from its file, or from a directory that holds `MODEL_FILE`.
+
+        Reads a file: not for the event loop. Raises StartupError when it is missing or not Silero.
+        """
+        path = model_path / MODEL_FILE if model_path.is_dir() else model_path
+        self._model = SileroModel(path)
+        self._ready = asyncio.Event()
+        self._streams: dict[VadStream, None] = {}
+
+    def open(self, deliver: Deliver) -> VadStream:
+        """Return a new stream, in silence.
+
+        `deliver` is called on the event loop with one probability per 32 ms window, in order, none
+        skipped. It must not raise.
+        """
+        stream = VadStream(deliver, self._ready, self._streams.pop)
+        self._streams[stream] = None
+        return stream
+
+    async def run(self) -> None:
+        """Serve the streams until cancelled; waits without cost while nobody speaks or sends."""
+        loop = asyncio.get_running_loop()
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vad")
+        try:
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                while batch := self._take_batch():
+                    await loop.run_in_executor(executor, _run_batch, self._model, batch)
+                    for share in batch:
+                        share.stream.deliver(share.probabilities)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _take_batch(self) -> list[_Share]:
+        return [_Share(stream, stream.take()) for stream in self._streams if stream.waiting_windows]
+
+
+def _run_batch(model: SileroModel, batch: list[_Share]) -> None:
+    """Fill in the probabilities of every share: round by round, one window of each stream."""
+    heard = [np.concatenate([share.stream.context, pcm16_to_float(share.pcm)]) for share in batch]
+    for number in range(_ROUNDS_PER_BATCH):
+        start = number * WINDOW_SAMPLES
+        end = start + _CONTEXT_SAMPLES + WINDOW_SAMPLES
+        live = [index for index, samples in enumerate(heard) if len(samples) >= end]
+        if not live:
+            break
+        state = np.concatenate([batch[index].stream.state for index in live], axis=1)
+        windows = np.stack([heard[index][start:end] for index in live])
+        probabilities, state = model.step(windows, state)
+        for place, index in enumerate(live):
+            batch[index].probabilities.append(float(probabilities[place]))
+            batch[index].stream.state = state[:, place : place + 1]
+    for share, samples in zip(batch, heard, strict=True):
+        share.stream.context = samples[-_CONTEXT_SAMPLES:]

@@ -1,0 +1,392 @@
+"""The browser client against a scripted gateway: real Chromium, real sockets, real audio thread."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from aiohttp import WSMsgType, web
+from playwright.async_api import Page, expect
+
+from antiphon_proto import frames
+from antiphon_proto.frames import AudioFrame, FrameKind
+
+pytestmark = pytest.mark.browser
+
+WEB = Path(__file__).parents[2] / "web"
+RATE_HZ = 24_000
+Event = dict[str, Any]
+Samples = npt.NDArray[np.int16]
+
+
+class ScriptedGateway:
+    """One WebSocket of the public protocol; the test says what the server says."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.protocol: str | None = None
+        self.frames: list[AudioFrame] = []
+        self.connections = 0
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+        self._socket: web.WebSocketResponse | None = None
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/", self._index)
+        app.router.add_get("/style.css", self._style)
+        app.router.add_static("/src/", WEB / "src")
+        app.router.add_get("/v1/realtime", self._realtime)
+        app.on_response_prepare.append(self._secure)
+        return app
+
+    async def send(self, type_: str, **fields: Any) -> None:
+        assert self._socket is not None
+        await self._socket.send_json({"type": type_, "event_id": "event_1", **fields})
+
+    async def send_audio(self, stream: int, samples: Samples, first: int = 0) -> None:
+        """Send samples as 40 ms frames that continue at index `first` of the stream."""
+        assert self._socket is not None
+        for at in range(0, len(samples), 960):
+            pcm = samples[at : at + 960].tobytes()
+            frame = AudioFrame(FrameKind.PLAYBACK, at // 960, first + at, RATE_HZ, stream, pcm)
+            await self._socket.send_bytes(frame.encode())
+
+    async def event(self, type_: str) -> Event:
+        """Return the next event of this type that the page sends; skip others."""
+        async with asyncio.timeout(15):
+            while (event := await self._events.get())["type"] != type_:
+                pass
+            return event
+
+    async def received_frames(self, count: int) -> list[AudioFrame]:
+        """Return all microphone frames, once there are `count` more than now."""
+        wanted = len(self.frames) + count
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: len(self.frames) >= wanted)
+        return self.frames
+
+    async def connected(self, count: int = 1) -> None:
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: self.connections >= count)
+
+    async def close(self, code: int) -> None:
+        assert self._socket is not None
+        await self._socket.close(code=code)
+
+    @property
+    def closed(self) -> bool:
+        return self._socket is None or self._socket.closed
+
+    async def _index(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB / "index.html")
+
+    async def _style(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB / "style.css")
+
+    async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Content-Security-Policy"] = "default-src 'self'"
+
+    async def _realtime(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=("antiphon.v1", "realtime"))
+        await socket.prepare(request)
+        self._socket = socket
+        self.protocol = socket.ws_protocol
+        await self.send("session.created", session={"id": "sess_1", "type": "realtime"})
+        await self._change(connections=1)
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                self.frames.append(frames.decode(message.data))
+                await self._change()
+            else:
+                self._events.put_nowait(message.json())
+        await self._change()
+        return socket
+
+    async def _change(self, connections: int = 0) -> None:
+        async with self._changed:
+            self.connections += connections
+            self._changed.notify_all()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[ScriptedGateway]:
+    scripted = ScriptedGateway()
+    runner = web.AppRunner(scripted.application(), shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    scripted.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield scripted
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def page(open_page: Any, gateway: ScriptedGateway, tone_wav: Path) -> Page:
+    opened: Page = await open_page(gateway.url, microphone=tone_wav)
+    return opened
+
+
+def tone(duration_s: float) -> Samples:
+    time_s = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    return (8_000 * np.sin(2 * np.pi * 300 * time_s)).astype(np.int16)
+
+
+async def talk(page: Page, gateway: ScriptedGateway) -> None:
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await gateway.connected()
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+
+
+async def ask(gateway: ScriptedGateway, item_id: str, text: str) -> None:
+    """The user said `text`."""
+    await gateway.send("input_audio_buffer.speech_started", audio_start_ms=0, item_id=item_id)
+    await gateway.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id=item_id)
+    content = [{"type": "input_audio", "transcript": None}]
+    item = {"id": item_id, "type": "message", "role": "user", "content": content}
+    await gateway.send("conversation.item.added", previous_item_id=None, item=item)
+    await gateway.send(
+        "conversation.item.input_audio_transcription.completed",
+        item_id=item_id, content_index=0, transcript=text,
+    )  # fmt: skip
+
+
+async def answer(gateway: ScriptedGateway, number: int, text: str) -> Event:
+    """Response `number` begins to say `text` on stream `number`; returns its ids."""
+    ids = {"response_id": f"resp_{number}", "item_id": f"item_a{number}", "output_index": 0,
+           "content_index": 0}  # fmt: skip
+    response = {"id": ids["response_id"], "status": "in_progress", "output": []}
+    await gateway.send("response.created", response=response)
+    item = {"id": ids["item_id"], "type": "message", "role": "assistant", "content": []}
+    await gateway.send("conversation.item.added", previous_item_id=None, item=item)
+    await gateway.send("antiphon.audio.started", **ids, stream=number, sample_rate_hz=RATE_HZ)
+    await gateway.send("response.output_audio_transcript.delta", **ids, delta=text)
+    return ids
+
+
+async def finish(
+    gateway: ScriptedGateway, ids: Event, text: str, status: str = "completed"
+) -> None:
+    """The response is complete, with `text` as its transcript."""
+    await gateway.send("response.output_audio.done", **ids)
+    await gateway.send("response.output_audio_transcript.done", **ids, transcript=text)
+    content = [{"type": "output_audio", "transcript": text}]
+    output = [{"id": ids["item_id"], "type": "message", "role": "assistant", "content": content}]
+    response = {"id": ids["response_id"], "status": status, "output": output}
+    await gateway.send("response.done", response=response)
+
+
+async def stats(page: Page) -> Event:
+    result: Event = await page.evaluate("window.antiphon.stats()")
+    return result
+
+
+async def test_the_microphone_goes_up_as_20_ms_frames_without_gaps(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    heard = await gateway.received_frames(60)
+    assert gateway.protocol == "antiphon.v1"
+    rate_hz = heard[0].sample_rate_hz
+    assert rate_hz in (44_100, 48_000)
+    assert [frame.seq for frame in heard] == list(range(len(heard)))
+    assert {frame.kind for frame in heard} == {FrameKind.MICROPHONE}
+    assert {(frame.sample_rate_hz, frame.stream) for frame in heard} == {(rate_hz, 0)}
+    assert {len(frame.pcm) for frame in heard} == {rate_hz // 50 * 2}
+    start_us = heard[0].timestamp
+    assert all(abs(f.timestamp - start_us - f.seq * 20_000) <= 1 for f in heard)
+    assert max(np.frombuffer(frame.pcm, np.int16).max() for frame in heard) > 3_000
+
+
+async def test_an_answer_is_shown_and_played_to_its_last_sample(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    await ask(gateway, "item_u1", "What time is it?")
+    await expect(page.get_by_role("status")).to_have_text("Thinking")
+    samples = tone(0.7)
+    ids = await answer(gateway, 1, "It is")
+    await gateway.send_audio(1, samples)
+    await expect(page.get_by_role("status")).to_have_text("Speaking")
+    await until(page, "stats.outputLevel > 0.5")
+    log = page.get_by_role("log")
+    await expect(page.locator("#log .assistant")).to_have_attribute("aria-hidden", "true")
+    await finish(gateway, ids, "It is ten o'clock.")
+    while (playout := await gateway.event("antiphon.playout"))["buffered_ms"] > 0:
+        assert playout["item_id"] == "item_a1"
+        assert 0 <= playout["played_ms"] <= 700
+    assert playout["played_ms"] == 700
+    assert (await stats(page))["playedSamples"] == len(samples)
+    assert (await stats(page))["underruns"] == 0
+    await expect(log).to_contain_text("What time is it?")
+    await expect(log).to_contain_text("It is ten o'clock.")
+    await expect(page.locator("#log .assistant")).not_to_have_attribute("aria-hidden", "true")
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+
+
+async def test_barge_in_flushes_truncates_and_ignores_what_comes_late(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    ids = await answer(gateway, 1, "A long story that nobody")
+    await gateway.send_audio(1, tone(3))
+    await until(page, "stats.playedSamples > 4800")
+    await gateway.send("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_u2")
+    truncate = await gateway.event("conversation.item.truncate")
+    assert truncate["item_id"] == "item_a1"
+    assert truncate["content_index"] == 0
+    played = (await stats(page))["playedSamples"]
+    assert 0 < truncate["audio_end_ms"] <= played * 1000 // RATE_HZ < 3_000
+    await gateway.send_audio(1, tone(1), first=3 * RATE_HZ)
+    late = {**ids, "content_index": 1}
+    await gateway.send("antiphon.audio.started", **late, stream=2, sample_rate_hz=RATE_HZ)
+    await gateway.send_audio(2, tone(1))
+    await finish(gateway, ids, "A long story that nobody hears.", status="cancelled")
+    await gateway.send("conversation.item.truncated", item_id="item_a1", audio_end_ms=200)
+    await gateway.event("conversation.item.retrieve")
+    content = [{"type": "output_audio", "transcript": "A long"}]
+    item = {"id": "item_a1", "type": "message", "role": "assistant", "content": content}
+    await gateway.send("conversation.item.retrieved", item=item)
+    await expect(page.locator("#log .assistant p")).to_have_text("A long")
+    await expect(page.locator("#log .assistant")).to_contain_text("interrupted")
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+    assert (await stats(page))["playedSamples"] == played
+
+
+async def test_the_answer_after_a_barge_in_is_played_in_full(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    ids = await answer(gateway, 1, "One")
+    await gateway.send_audio(1, tone(2))
+    await until(page, "stats.playedSamples > 2400")
+    await gateway.send("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_u2")
+    await gateway.event("conversation.item.truncate")
+    played = (await stats(page))["playedSamples"]
+    await finish(gateway, ids, "One", status="cancelled")
+    ids = await answer(gateway, 2, "Two")
+    await gateway.send_audio(2, tone(0.5))
+    await finish(gateway, ids, "Two")
+    await until(page, f"stats.playedSamples === {played} + {RATE_HZ // 2}")
+
+
+async def test_ducking_lowers_the_answer_until_it_is_lifted(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    await answer(gateway, 1, "La")
+    await gateway.send_audio(1, tone(4))
+    await until(page, "stats.outputLevel > 0.75")
+    await gateway.send("antiphon.duck")
+    await until(page, "stats.outputLevel < 0.7 && stats.state === 'speaking'")
+    await gateway.send("antiphon.unduck")
+    await until(page, "stats.outputLevel > 0.75")
+
+
+async def test_a_muted_microphone_sends_silence_and_keeps_the_session(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    await page.get_by_role("button", name="Mute").click()
+    await expect(page.get_by_role("status")).to_have_text("Muted")
+    before = len(await gateway.received_frames(1))
+    heard = await gateway.received_frames(20)
+    assert all(not any(frame.pcm) for frame in heard[before:])
+    assert [frame.seq for frame in heard] == list(range(len(heard)))
+    await page.get_by_role("button", name="Mute").click()
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+
+
+async def test_a_typed_message_is_answered_aloud_without_a_microphone(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await page.get_by_label("Your message").fill("Hello <b>there</b>")
+    await page.keyboard.press("Enter")
+    item = (await gateway.event("conversation.item.create"))["item"]
+    assert item["content"] == [{"type": "input_text", "text": "Hello <b>there</b>"}]
+    await gateway.event("response.create")
+    await expect(page.locator("#log .user p")).to_have_text("Hello <b>there</b>")
+    ids = await answer(gateway, 1, "Hello.")
+    await gateway.send_audio(1, tone(0.3))
+    await finish(gateway, ids, "Hello.")
+    await until(page, f"stats.playedSamples === {RATE_HZ * 3 // 10}")
+    assert gateway.frames == []
+    await expect(page.get_by_role("button", name="Talk", exact=True)).to_have_attribute(
+        "aria-pressed", "false"
+    )
+
+
+async def test_a_message_typed_over_an_answer_cancels_it(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    await answer(gateway, 1, "A long story")
+    await gateway.send_audio(1, tone(3))
+    await until(page, "stats.playedSamples > 2400")
+    await page.get_by_label("Your message").fill("Stop")
+    await page.keyboard.press("Enter")
+    await gateway.event("response.cancel")
+    await gateway.event("response.create")
+    assert (await gateway.event("conversation.item.truncate"))["item_id"] == "item_a1"
+
+
+async def test_errors_are_announced_and_can_be_dismissed(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    alert = page.get_by_role("alert")
+    await gateway.send("error", error={"type": "invalid_request_error", "message": "No such voice"})
+    await expect(alert).to_contain_text("No such voice")
+    await page.get_by_role("button", name="Dismiss the message").click()
+    await expect(page.locator("#problem")).to_be_hidden()
+    details = {"type": "failed", "error": {"code": "llm", "message": "The model is not there"}}
+    response = {"id": "resp_9", "status": "failed", "status_details": details, "output": []}
+    await gateway.send("response.done", response=response)
+    await expect(alert).to_contain_text("The model is not there")
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+
+
+async def test_a_refused_microphone_is_explained_and_the_session_released(
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, until: Any
+) -> None:
+    deny = """navigator.mediaDevices.getUserMedia =
+        async () => { throw new DOMException("no", "NotAllowedError"); };"""
+    page = await open_page(gateway.url, microphone=tone_wav, init_script=deny)
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked.")
+    await expect(page.get_by_role("alert")).to_contain_text("browser's settings")
+    await until(page, "stats.state === 'error'")
+    assert gateway.frames == []
+
+
+async def test_the_page_connects_again_after_a_restart_of_the_server(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    await ask(gateway, "item_u1", "Remember me.")
+    await gateway.received_frames(1)
+    await gateway.close(1012)
+    await expect(page.get_by_role("status")).to_contain_text("Trying again")
+    await gateway.connected(2)
+    gateway.frames.clear()
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+    assert (await gateway.received_frames(5))[0].seq <= 5
+    await expect(page.get_by_role("log")).to_contain_text("Remember me.")
+
+
+async def test_the_keyboard_starts_and_escape_releases_everything(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    button = page.get_by_role("button", name="Talk", exact=True)
+    await button.focus()
+    await page.keyboard.press("Space")
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+    await expect(button).to_have_attribute("aria-pressed", "true")
+    await page.keyboard.press("Escape")
+    await until(page, "stats.state === 'idle'")
+    await expect(button).to_have_attribute("aria-pressed", "false")
+    async with asyncio.timeout(15), gateway._changed:
+        await gateway._changed.wait_for(lambda: gateway.closed)

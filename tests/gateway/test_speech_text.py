@@ -1,0 +1,170 @@
+"""What is spoken of a model's text: no markup, no emoji, no thoughts, symbols as words."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from antiphon_gateway.speech_text import ThinkingFilter, speakable
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("**Bold** and *it* and __b__ _i_ ~~s~~ `code`", "Bold and it and b i s code"),
+        ("**Note:** this", "Note: this"),
+        ("unmatched **bold", "unmatched bold"),
+        ("the end** of it", "the end of it"),
+        ("## Title ##\n", "Title"),
+        ("- item one", "item one"),
+        ("* [x] done", "done"),
+        ("1. First", "1. First"),
+        ("> quoted", "quoted"),
+        ("---", ""),
+        ("Line one\nLine two.\n\nLine three", "Line one. Line two. Line three"),
+        ("| a | b |\n|:--|--:|\n| 1 | 2 |", "a, b. 1, 2"),
+        ("```python\nprint(1)\n```", ""),
+        ("Look:\n```\nx = 1\n```\nDone", "Look: Done"),
+        ("```python\nnever closed", ""),
+        ("\\*not emphasised\\*", "not emphasised"),
+        ("x <b>y</b><br/> z", "x y z"),
+        ("a < b", "a b"),
+    ],
+)
+def test_markup_is_removed(text: str, spoken: str) -> None:
+    assert speakable(text) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("See [the docs](https://a.b/c_(d) 'title') now.", "See the docs now."),
+        ("See [the docs][1].", "See the docs."),
+        ("![a cat](cat.png)", "a cat"),
+        ("Go to https://www.example.com/a?b=c. Then", "Go to example.com. Then"),
+        ("**https://example.com/with_underscores**", "example.com"),
+        ("(www.example.org)", "(example.org)"),
+        ("<https://example.com>", "example.com"),
+        ("Write to me@example.com.", "Write to me@example.com."),
+    ],
+)
+def test_links_are_their_label_and_addresses_their_host(text: str, spoken: str) -> None:
+    assert speakable(text) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("It costs $5.20.", "It costs 5 dollars and 20 cents."),
+        ("$1 or $2, ok", "1 dollar or 2 dollars, ok"),
+        ("$0.50", "50 cents"),
+        ("$5.00", "5 dollars"),
+        ("$1,000", "1,000 dollars"),
+        ("$1.5 million", "1.5 million dollars"),
+        ("£2.01 or 10€", "2 pounds and 1 penny or 10 euros"),
+        ("$3-$5", "3 dollars to 5 dollars"),
+        ("R & D", "R and D"),
+        ("50% or 10%-20%", "50 percent or 10 percent to 20 percent"),
+        ("20°C, 5 °F, 90°", "20 degrees Celsius, 5 degrees Fahrenheit, 90 degrees"),
+        ("5–10 people, 2020-2021", "5 to 10 people, 2020 to 2021"),
+        ("call 555-1234 on 2024-11-22", "call 555-1234 on 2024-11-22"),
+        ("~5 of #1", "about 5 of number 1"),
+        ("2 * 3", "2 × 3"),
+        ("he/she and/or it at 90 km/h", "he or she and or it at 90 kilometers per hour"),
+        ("3.14, 1,000, 10:30 and -5", "3.14, 1,000, 10:30 and -5"),
+        ("C++ and snake_case", "C++ and snake case"),
+    ],
+)
+def test_symbols_become_words_and_numbers_stay(text: str, spoken: str) -> None:
+    assert speakable(text) == spoken
+
+
+def test_symbols_of_other_languages_are_left_to_the_engine() -> None:
+    assert speakable("**5 %** von 20 €", language="de") == "5 % von 20 €"
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Great 😊👍🏽!", "Great!"),
+        ("👨‍👩‍👧", ""),
+        ("🇩🇪 and 1️⃣", "and 1"),
+        ("a\x00b\x1b[0m\u202ec", "ab 0mc"),
+        ("Wow!!! What?!?", "Wow! What?"),
+        ("hm.....", "hm..."),
+        ("...", ""),
+        ("?!", ""),
+        (" \n ", ""),
+        ("", ""),
+        ("naïve café", "naïve café"),
+        ("می‌خواهم", "می‌خواهم"),
+        ("नमस्ते", "नमस्ते"),
+        ("你好。", "你好。"),
+    ],
+)
+def test_only_what_has_a_sound_is_left(text: str, spoken: str) -> None:
+    assert speakable(text) == spoken
+
+
+def test_thoughts_are_not_spoken() -> None:
+    assert speakable("<think>secret</think>Yes") == "Yes"
+    assert speakable("Yes <THINKING>never closed") == "Yes"
+
+
+def test_hostile_text_takes_no_time() -> None:
+    """Each of these makes a carelessly nested pattern run for ages; the test would time out."""
+    for unit in [
+        "-",
+        "- ",
+        "|",
+        "|-",
+        "*",
+        "* ",
+        "[",
+        "[](",
+        "<",
+        "<a",
+        " ",
+        "\n",
+        "> ",
+        "$1,",
+        "(",
+    ]:
+        assert isinstance(speakable(unit * 3_000 + "x"), str)
+
+
+def filtered(deltas: list[str]) -> str:
+    thinking = ThinkingFilter()
+    return "".join([*(thinking.feed(delta) for delta in deltas), thinking.finish()])
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("<think>Let me see.</think>\n\nIt is five.", "It is five."),
+        ("<think>\n\n</think>\n\nHi.", "Hi."),
+        ("A <thinking>b</thinking> c", "A c"),
+        ("one <Think>x</THINK>two<think>y", "one two"),
+        ("lost start</think> Hi", "lost startHi"),
+        ("1 < 2 <thin ice> <t", "1 < 2 <thin ice> <t"),
+        ("<think>a < b </thin </think>done", "done"),
+        ("plain", "plain"),
+    ],
+)
+def test_the_thinking_filter_does_not_depend_on_the_deltas(text: str, spoken: str) -> None:
+    assert filtered([text]) == spoken
+    assert filtered(list(text)) == spoken
+    rng = random.Random(text)
+    for _ in range(50):
+        cuts = sorted(rng.sample(range(len(text) + 1), k=min(4, len(text))))
+        edges = [0, *cuts, len(text)]
+        deltas = [text[start:end] for start, end in pairwise(edges)]
+        assert filtered(deltas) == spoken
+
+
+def test_text_without_tags_is_not_held_back() -> None:
+    thinking = ThinkingFilter()
+    assert thinking.feed("Hello, wor") == "Hello, wor"
+    assert thinking.feed("ld <b") == "ld <b"
+    assert thinking.feed(" <th") == " "
+    assert thinking.feed("e end") == "<the end"

@@ -1,0 +1,162 @@
+"""Drives a session's pure core by hand: only the test moves the clock and answers the jobs."""
+
+from typing import Any
+
+import msgspec
+
+from antiphon_gateway.dispatch.request import Request
+from antiphon_gateway.effects import CancelJobs, DetectSpeech, SendAudio, SendEvent, Submit
+from antiphon_gateway.realtime import catalogue, client_events, server_events
+from antiphon_gateway.session import Session
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.vad import WINDOW_SAMPLES
+from antiphon_proto.config import Config
+from antiphon_proto.messages import (
+    AudioDelta,
+    Done,
+    Failed,
+    Generate,
+    Result,
+    ResultBody,
+    Synthesize,
+    TextDelta,
+    Transcribe,
+    Transcript,
+)
+
+WINDOW_MS = 32
+
+
+class Rig:
+    """One session, its clock, what it sent and the jobs it has open."""
+
+    def __init__(self, *, extensions: bool = False, config: Config | None = None) -> None:
+        numbers: dict[str, int] = {}
+
+        def new_id(prefix: str) -> str:
+            numbers[prefix] = numbers.get(prefix, 0) + 1
+            return f"{prefix}_{numbers[prefix]}"
+
+        context = SessionContext(
+            config or Config(), session_id="sess_1", extensions=extensions, new_id=new_id
+        )
+        self.session = Session(context, catalogue.from_config(config or Config()))
+        self.now_ms = 0.0
+        self.events: list[dict[str, Any]] = []
+        self.audio: list[SendAudio] = []
+        self.jobs: dict[str, Request] = {}
+        self.cancelled: list[str] = []
+        self.detected_bytes = 0
+        self._indexes: dict[str, int] = {}
+        self.session.open(self.now_ms)
+        self._settle()
+
+    # --- the client ------------------------------------------------------------------------
+
+    def send(self, **event: Any) -> None:
+        """Send a client event, through its JSON."""
+        text = msgspec.json.encode(event)
+        self.session.on_event(client_events.decode(text), self.now_ms)
+        self._settle()
+
+    def speak(self, script: str) -> None:
+        """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character."""
+        for mark in script:
+            self.now_ms += WINDOW_MS
+            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000)
+            probability = 0.9 if mark == "x" else 0.01
+            self.session.on_speech_probabilities([probability], self.now_ms)
+            self._settle()
+            self.pass_time(0)
+
+    def pass_time(self, duration_ms: float) -> None:
+        """Move the clock, stopping at every time the session asks for."""
+        end_ms = self.now_ms + duration_ms
+        while True:
+            due_ms = self.session.next_due_ms(self.now_ms)
+            if due_ms is None or due_ms > end_ms:
+                break
+            self.now_ms = max(self.now_ms, due_ms)
+            before = len(self.audio)
+            self.session.advance(self.now_ms)
+            self._settle()
+            if len(self.audio) == before and due_ms <= self.now_ms:
+                self.now_ms += 1
+        self.now_ms = max(self.now_ms, end_ms)
+
+    # --- the workers -----------------------------------------------------------------------
+
+    def job(self, kind: type[Transcribe | Generate | Synthesize]) -> Request:
+        """Return the oldest open job of a kind."""
+        return next(job for job in self.jobs.values() if isinstance(job.command, kind))
+
+    def answer(self, request: Request, body: ResultBody, payload: bytes = b"") -> None:
+        """Answer a job with one result."""
+        index = self._indexes.get(request.job_id, 0)
+        self._indexes[request.job_id] = index + 1
+        if isinstance(body, Done | Failed):
+            self.jobs.pop(request.job_id, None)
+        result = Result(
+            job_id=request.job_id,
+            session_id=request.session_id,
+            turn_id=request.turn_id,
+            revision=request.revision,
+            attempt=1,
+            index=index,
+            body=body,
+        )
+        self.session.on_result(result, payload, self.now_ms)
+        self._settle()
+
+    def transcribe(self, text: str) -> None:
+        """Answer the oldest transcription."""
+        job = self.job(Transcribe)
+        self.answer(job, Transcript(text=text))
+        self.answer(job, Done(engine_ms=1))
+
+    def generate(self, *deltas: str, finish: bool = True) -> Request:
+        """Answer the oldest generation."""
+        job = self.job(Generate)
+        for delta in deltas:
+            self.answer(job, TextDelta(text=delta))
+        if finish:
+            self.answer(job, Done(engine_ms=1, input_tokens=7, output_tokens=3))
+        return job
+
+    def synthesize(self, duration_ms: int) -> Request:
+        """Answer the oldest synthesis with so much audio at 24 kHz."""
+        job = self.job(Synthesize)
+        self.answer(job, AudioDelta(sample_rate_hz=24_000), bytes(48 * duration_ms))
+        self.answer(job, Done(engine_ms=1))
+        return job
+
+    # --- what came of it -------------------------------------------------------------------
+
+    def types(self) -> list[str]:
+        """Return the types of the events sent, and forget them."""
+        types = [event["type"] for event in self.events]
+        self.events.clear()
+        return types
+
+    def last(self, kind: str) -> dict[str, Any]:
+        """Return the newest event of a type."""
+        return next(event for event in reversed(self.events) if event["type"] == kind)
+
+    def audio_ms(self) -> float:
+        """Return how much response audio was sent."""
+        return sum(len(audio.pcm) / 2 / audio.sample_rate_hz * 1000 for audio in self.audio)
+
+    def _settle(self) -> None:
+        for effect in self.session.take_effects():
+            if isinstance(effect, SendEvent):
+                self.events.append(msgspec.json.decode(server_events.encode(effect.event)))
+            elif isinstance(effect, SendAudio):
+                self.audio.append(effect)
+            elif isinstance(effect, Submit):
+                self.jobs[effect.request.job_id] = effect.request
+            elif isinstance(effect, CancelJobs):
+                self.cancelled += effect.job_ids
+                for job_id in effect.job_ids:
+                    self.jobs.pop(job_id, None)
+            elif isinstance(effect, DetectSpeech):
+                self.detected_bytes += len(effect.pcm)

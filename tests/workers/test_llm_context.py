@@ -1,0 +1,61 @@
+"""Fitting a conversation into a context."""
+
+import itertools
+
+import pytest
+
+from antiphon_proto.errors import JobFailed
+from antiphon_proto.messages import ChatMessage
+from antiphon_workers.llm.context import estimate, fit, tokens_per_byte_seen
+
+SYSTEM = ChatMessage("system", "Answer in one short sentence.")
+LIMIT_TOKENS = 400
+
+
+def conversation(turns: int) -> list[ChatMessage]:
+    messages = [SYSTEM]
+    for turn in range(turns):
+        messages.append(ChatMessage("user", f"question {turn} " + "what? " * 8))
+        messages.append(ChatMessage("assistant", f"answer {turn} " + "that. " * 8))
+    return [*messages, ChatMessage("user", "the last question")]
+
+
+def test_a_conversation_that_fits_is_kept_whole() -> None:
+    assert fit(conversation(3), LIMIT_TOKENS) == conversation(3)
+
+
+@pytest.mark.parametrize("turns", [9, 20, 57, 200])
+def test_a_long_conversation_keeps_its_system_message_and_its_newest_turns(turns: int) -> None:
+    kept = fit(conversation(turns), LIMIT_TOKENS)
+    assert kept[0] == SYSTEM
+    assert kept[1].role == "user"
+    assert kept[1:] == conversation(turns)[-len(kept) + 1 :]
+    assert LIMIT_TOKENS / 4 < estimate(kept, 1 / 3) <= LIMIT_TOKENS
+
+
+def test_the_cut_stays_for_several_turns_as_the_conversation_grows() -> None:
+    beginnings = [fit(conversation(turns), LIMIT_TOKENS)[1] for turns in range(8, 40)]
+    changes = sum(one != other for one, other in itertools.pairwise(beginnings))
+    assert 4 <= changes <= 32 / 2
+
+
+def test_a_begun_answer_stays_with_its_question() -> None:
+    messages = [*conversation(50), ChatMessage("assistant", "I was saying")]
+    kept = fit(messages, LIMIT_TOKENS)
+    assert kept[-2:] == messages[-2:]
+
+
+def test_a_last_message_over_the_limit_is_an_error_that_names_it() -> None:
+    messages = [*conversation(5), ChatMessage("user", "word " * 1_000)]
+    with pytest.raises(JobFailed, match="over the limit of 400") as caught:
+        fit(messages, LIMIT_TOKENS)
+    assert caught.value.code == "context_length_exceeded"
+    assert not caught.value.retryable
+
+
+def test_the_ratio_learnt_from_a_refused_prompt_makes_it_fit() -> None:
+    messages = [SYSTEM, *(ChatMessage("user", "数字" * 10) for _ in range(20))]
+    real_tokens = 20 * 60
+    ratio = tokens_per_byte_seen(messages, real_tokens)
+    assert estimate(fit(messages, LIMIT_TOKENS, ratio), ratio) <= LIMIT_TOKENS
+    assert len(fit(messages, LIMIT_TOKENS, ratio)) < len(messages)

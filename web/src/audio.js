@@ -1,0 +1,152 @@
+// @ts-check
+/**
+ * The audio graph: microphone -> capture worklet -> chunks; playback worklet -> gain -> loudspeaker.
+ * One AudioContext at the device's own rate; resampling happens in the playback worklet (down) and
+ * in the gateway (up).
+ */
+
+import { Microphone } from "./microphone.js";
+import { Tap } from "./level.js";
+
+/** @typedef {import("./player.js").Report} Report */
+/** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
+
+const DUCKED_GAIN = 0.25; // -12 dB
+const DUCK_TIME_CONSTANT_S = 0.02;
+
+/**
+ * @typedef {object} Listener
+ * @property {(buffer: ArrayBuffer, timestampUs: number, sampleRateHz: number) => void} onChunk
+ *   the buffer is taken back when the call returns
+ * @property {(report: Report) => void} onReport
+ * @property {() => void} onMicrophoneLost the device went away
+ * @property {(error: unknown) => void} onFailed the graph did not start
+ */
+
+export class Audio {
+  #context;
+  #listener;
+  #gain;
+  #input;
+  #output;
+  /** @type {Promise<AudioWorkletNode>} */
+  #playback;
+  /** @type {AudioWorkletNode | null} */
+  #capture = null;
+  #microphone;
+  muted = false;
+
+  /**
+   * Must be called in a gesture of the user, before anything is awaited: elsewhere the browser
+   * leaves the context suspended.
+   * @param {Listener} listener
+   */
+  constructor(listener) {
+    this.#listener = listener;
+    this.#context = new AudioContext({ latencyHint: "interactive" });
+    void this.#context.resume();
+    this.#context.onstatechange = () => this.#onStateChange();
+    this.#input = new Tap(this.#context);
+    this.#output = new Tap(this.#context);
+    this.#gain = this.#context.createGain();
+    this.#gain.connect(this.#output.node).connect(this.#context.destination);
+    this.#playback = this.#loadWorklets();
+    this.#playback.catch((error) => listener.onFailed(error));
+    this.#microphone = new Microphone(() => listener.onMicrophoneLost());
+  }
+
+  get sampleRateHz() {
+    return this.#context.sampleRate;
+  }
+
+  /** Time a sample takes from the worklet to the loudspeaker. */
+  get outputLatencyMs() {
+    return ((this.#context.outputLatency || 0) + (this.#context.baseLatency || 0)) * 1000;
+  }
+
+  get inputLevel() {
+    return this.muted ? 0 : this.#input.level();
+  }
+
+  get outputLevel() {
+    return this.#output.level();
+  }
+
+  /**
+   * Start the microphone, or change to another one.
+   * @param {string} deviceId "" for the browser's choice
+   * @returns {Promise<MediaTrackSettings>} what the browser gave
+   */
+  async startMicrophone(deviceId) {
+    await this.#playback;
+    const source = await this.#microphone.open(this.#context, deviceId);
+    source.connect(this.#input.node);
+    this.#capture ??= this.#createCapture();
+    source.connect(this.#capture);
+    return this.#microphone.settings;
+  }
+
+  /** @param {PlaybackCommand} command @param {Transferable[]} [transfer] */
+  play(command, transfer = []) {
+    void this.#playback.then(
+      (node) => node.port.postMessage(command, transfer),
+      () => undefined, // told by onFailed
+    );
+  }
+
+  /** @param {boolean} on */
+  duck(on) {
+    const { currentTime } = this.#context;
+    this.#gain.gain.setTargetAtTime(on ? DUCKED_GAIN : 1, currentTime, DUCK_TIME_CONSTANT_S);
+  }
+
+  /** @param {string} deviceId "" for the default. Only where the browser can. */
+  async setSpeaker(deviceId) {
+    const context = /** @type {any} */ (this.#context);
+    if (context.setSinkId) await context.setSinkId(deviceId);
+  }
+
+  /** Stop everything and give the devices back. */
+  close() {
+    this.#microphone.close();
+    this.#context.onstatechange = null;
+    void this.#context.close();
+  }
+
+  async #loadWorklets() {
+    const { audioWorklet } = this.#context;
+    await Promise.all([
+      audioWorklet.addModule(new URL("worklets/capture.js", import.meta.url)),
+      audioWorklet.addModule(new URL("worklets/playback.js", import.meta.url)),
+    ]);
+    const node = new AudioWorkletNode(this.#context, "antiphon-playback", {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+    });
+    node.port.onmessage = ({ data }) => this.#listener.onReport(data);
+    node.connect(this.#gain);
+    return node;
+  }
+
+  #createCapture() {
+    const node = new AudioWorkletNode(this.#context, "antiphon-capture", {
+      channelCount: 1,
+      channelCountMode: "explicit",
+      outputChannelCount: [1],
+    });
+    node.port.onmessage = ({ data: { buffer, firstSample } }) => {
+      if (this.muted) new Uint8Array(buffer).fill(0);
+      const timestampUs = Math.round((firstSample * 1e6) / this.sampleRateHz);
+      this.#listener.onChunk(buffer, timestampUs, this.sampleRateHz);
+      node.port.postMessage(buffer, [buffer]);
+    };
+    // The node writes silence. Without a way to the destination some browsers never run it.
+    node.connect(this.#context.destination);
+    return node;
+  }
+
+  /** iOS: a phone call interrupts; resuming before the browser says "suspended" freezes the context. */
+  #onStateChange() {
+    if (this.#context.state === "suspended") void this.#context.resume();
+  }
+}

@@ -1,0 +1,34 @@
+// @ts-check
+/** When to connect again after a WebSocket closed. Pure. */
+
+const FIRST_DELAY_MS = 500;
+const MAX_DELAY_MS = 10_000;
+const FULL_DELAY_MS = 5_000;
+/** Tries before the first session; after one, trying goes on until the user stops. */
+const FIRST_CONTACT_TRIES = 4;
+
+export const CLOSE_POLICY = 1008;
+export const CLOSE_TOO_BIG = 1009;
+export const CLOSE_RESTART = 1012;
+export const CLOSE_TRY_LATER = 1013;
+
+/**
+ * @param {object} closed
+ * @param {number} closed.code
+ * @param {string} closed.reason
+ * @param {number} closed.attempt tries since the last session, from 1
+ * @param {boolean} closed.hadSession whether this page has had a session since the user started
+ * @param {number} random 0..1; spreads clients that lost the same server
+ * @returns {number | null} milliseconds to wait, or null to give up
+ */
+export function retryDelayMs({ code, reason, attempt, hadSession }, random) {
+  if (code === CLOSE_POLICY || code === CLOSE_TOO_BIG) return null;
+  const invited = code === CLOSE_RESTART || code === CLOSE_TRY_LATER;
+  if (!hadSession && !invited && attempt >= FIRST_CONTACT_TRIES) return null;
+  const spread = 0.75 + random / 2;
+  if (code === CLOSE_TRY_LATER) {
+    const asked = /(\d+(?:\.\d+)?)\s*s\b/.exec(reason)?.[1];
+    return asked ? Number(asked) * 1000 * (1 + random / 4) : FULL_DELAY_MS * spread;
+  }
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * spread;
+}

@@ -1,0 +1,143 @@
+// @ts-check
+/**
+ * The WebSocket to the gateway. Connects again after a loss, as long as `backoff.js` says so and
+ * `close` was not called. The subprotocol `antiphon.v1` is required: audio goes as binary frames.
+ */
+
+import { retryDelayMs } from "./backoff.js";
+import * as frames from "./frames.js";
+
+const SUBPROTOCOLS = ["antiphon.v1", "realtime"];
+/** Audio waiting in the socket at most; newer audio is dropped until the network keeps up. */
+const MAX_UNSENT_S = 1;
+
+/**
+ * @typedef {object} Listener
+ * @property {(link: import("./session.js").Link) => void} onLink
+ * @property {(event: any) => void} onEvent
+ * @property {(frame: frames.AudioFrame) => void} onAudio
+ */
+
+export class Connection {
+  framesSent = 0;
+  framesDropped = 0;
+  malformedFrames = 0;
+  #url;
+  #listener;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  #seq = 0;
+  #attempt = 0;
+  #hadSession = false;
+  #ready = false;
+  #retryTimer = 0;
+
+  /** @param {string} url @param {Listener} listener */
+  constructor(url, listener) {
+    this.#url = url;
+    this.#listener = listener;
+  }
+
+  open() {
+    this.#attempt = 0;
+    this.#hadSession = false;
+    this.#connect();
+  }
+
+  /** Leave for good; nothing is reported any more. */
+  close() {
+    clearTimeout(this.#retryTimer);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#ready = false;
+    socket?.close(1000);
+  }
+
+  /** @param {Record<string, unknown>} event */
+  send(event) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(event));
+  }
+
+  /**
+   * Send one chunk of the microphone. A chunk that cannot be sent is dropped; its sequence number
+   * is skipped, so that the server sees the loss.
+   * @param {ArrayBuffer} buffer room for the header, then PCM16
+   * @param {number} timestamp capture time in microseconds
+   * @param {number} sampleRateHz
+   */
+  sendMicrophone(buffer, timestamp, sampleRateHz) {
+    const socket = this.#socket;
+    if (!this.#ready || socket?.readyState !== WebSocket.OPEN) return;
+    const seq = this.#seq++;
+    if (socket.bufferedAmount > MAX_UNSENT_S * sampleRateHz * 2) {
+      this.framesDropped++;
+      return;
+    }
+    frames.writeHeader(buffer, {
+      kind: frames.MICROPHONE, seq, timestamp, sampleRateHz, stream: 0,
+    });
+    socket.send(buffer);
+    this.framesSent++;
+  }
+
+  #connect() {
+    this.#listener.onLink({ state: "connecting" });
+    const socket = new WebSocket(this.#url, SUBPROTOCOLS);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    this.#seq = 0;
+    this.#attempt++;
+    socket.onopen = () => this.#onOpen(socket);
+    socket.onmessage = ({ data }) => this.#onMessage(socket, data);
+    socket.onclose = ({ code, reason }) => this.#onClose(socket, code, reason);
+  }
+
+  /** @param {WebSocket} socket */
+  #onOpen(socket) {
+    if (socket !== this.#socket) return;
+    if (socket.protocol === SUBPROTOCOLS[0]) {
+      this.#listener.onLink({ state: "open" });
+      return;
+    }
+    this.close();
+    const reason = "The server does not speak the protocol antiphon.v1.";
+    this.#listener.onLink({ state: "closed", code: 1008, reason });
+  }
+
+  /** @param {WebSocket} socket @param {string | ArrayBuffer} message */
+  #onMessage(socket, message) {
+    if (socket !== this.#socket) return;
+    if (typeof message === "string") {
+      const event = JSON.parse(message);
+      if (event.type === "session.created") {
+        this.#attempt = 0;
+        this.#hadSession = true;
+        this.#ready = true;
+      }
+      this.#listener.onEvent(event);
+      return;
+    }
+    try {
+      this.#listener.onAudio(frames.decode(message));
+    } catch (error) {
+      if (!(error instanceof frames.MalformedAudioFrame)) throw error;
+      this.malformedFrames++;
+    }
+  }
+
+  /** @param {WebSocket} socket @param {number} code @param {string} reason */
+  #onClose(socket, code, reason) {
+    if (socket !== this.#socket) return;
+    this.#socket = null;
+    this.#ready = false;
+    const attempt = Math.max(1, this.#attempt);
+    const closed = { code, reason, attempt, hadSession: this.#hadSession };
+    const delayMs = retryDelayMs(closed, Math.random());
+    if (delayMs === null) {
+      this.#listener.onLink({ state: "closed", code, reason });
+      return;
+    }
+    this.#listener.onLink({ state: "waiting", code, reason, delayMs });
+    this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
+  }
+}

@@ -1,0 +1,95 @@
+// @ts-check
+/** The settings panel: opening and closing, the latency table, the event list. */
+
+/** @typedef {import("./turns.js").Turn} Turn */
+
+const MAX_EVENTS = 200;
+/** Fills the bar of the latency table. */
+const FULL_BAR_MS = 2_000;
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** @param {string} tag @param {string} text */
+function element(tag, text) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  return made;
+}
+
+export class Panel {
+  #panel = byId("panel");
+  #toggle = byId("panel-toggle");
+  #events = /** @type {HTMLDetailsElement} */ (byId("events"));
+  /** @type {{atMs: number, arrow: string, type: string}[]} newest first */
+  #recent = [];
+  /** @type {readonly Turn[]} */
+  #turns = [];
+
+  constructor() {
+    this.#toggle.addEventListener("click", () => this.show(this.#panel.hidden));
+    byId("panel-close").addEventListener("click", () => this.show(false));
+    this.#events.addEventListener("toggle", () => this.#renderEvents());
+  }
+
+  /** Close the panel if the focus is in it. @returns {boolean} whether it was closed */
+  closeFocused() {
+    if (this.#panel.hidden || !this.#panel.contains(document.activeElement)) return false;
+    this.show(false);
+    return true;
+  }
+
+  /** @param {boolean} open */
+  show(open) {
+    this.#panel.hidden = !open;
+    this.#toggle.setAttribute("aria-expanded", String(open));
+    if (open) byId("panel-close").focus();
+    else this.#toggle.focus();
+  }
+
+  /** @param {"in" | "out"} direction @param {string} type @param {number} atMs */
+  log(direction, type, atMs) {
+    this.#recent.unshift({ atMs, arrow: direction === "in" ? "←" : "→", type });
+    this.#recent.length = Math.min(this.#recent.length, MAX_EVENTS);
+    this.#renderEvents();
+  }
+
+  /** @param {readonly Turn[]} turns */
+  renderTurns(turns) {
+    if (turns === this.#turns) return;
+    this.#turns = turns;
+    byId("latency-empty").hidden = turns.length > 0;
+    byId("latency").hidden = turns.length === 0;
+    byId("latency-rows").replaceChildren(...[...turns].reverse().map(turnRow));
+  }
+
+  #renderEvents() {
+    if (!this.#events.open || this.#panel.hidden) return;
+    const items = this.#recent.map(({ atMs, arrow, type }) => {
+      const item = document.createElement("li");
+      const time = element("time", (atMs / 1000).toFixed(2));
+      item.append(time, element("span", arrow), element("b", type));
+      return item;
+    });
+    byId("event-list").replaceChildren(...items);
+  }
+}
+
+/** @param {Turn} turn */
+function turnRow(turn) {
+  const row = document.createElement("tr");
+  const head = element("th", `${turn.number}`);
+  head.setAttribute("scope", "row");
+  const heard = Math.round(turn.heardAfterMs ?? 0);
+  const figures = document.createElement("td");
+  const bar = element("span", "");
+  bar.className = "bar";
+  bar.style.setProperty("--part", String(Math.min(1, heard / FULL_BAR_MS)));
+  figures.append(bar, element("strong", `${heard}`));
+  const stages = Object.entries(turn.stages).map(
+    ([name, ms]) => `${name.replaceAll("_", " ")} ${Math.round(ms)}`,
+  );
+  if (stages.length) figures.append(element("small", stages.join(" · ")));
+  row.append(head, figures);
+  return row;
+}

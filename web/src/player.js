@@ -1,0 +1,233 @@
+// @ts-check
+/**
+ * What the playback worklet does, without Web Audio: streams of PCM16 in, samples for the
+ * loudspeaker out, with a jitter buffer, click-free stops and the exact position of each stream.
+ *
+ * Streams play one after the other in the order they were opened. A stream starts once the jitter
+ * buffer is filled or the stream has ended. Running dry counts as an underrun only when more audio
+ * comes after it: the end of a stream, announced late, is none.
+ */
+
+import { Resampler } from "./resampler.js";
+import { SampleRing } from "./ring.js";
+
+export const MIN_JITTER_MS = 80;
+export const MAX_JITTER_MS = 300;
+const JITTER_STEP_MS = 20;
+const FADE_MS = 5;
+const INITIAL_RING_S = 2;
+/** Audio of one stream held at most; what exceeds it is dropped and counted. */
+export const MAX_BUFFER_S = 60;
+
+/**
+ * @typedef {object} Report
+ * @property {number} stream
+ * @property {"started" | "playing" | "ended" | "flushed"} event
+ * @property {number} playedSamples at the stream's rate
+ * @property {number} bufferedSamples at the stream's rate
+ * @property {number} underruns of this stream
+ * @property {number} droppedSamples of this stream
+ */
+
+/**
+ * @typedef {{type: "open", stream: number, sampleRateHz: number}
+ *   | {type: "audio", stream: number, firstSample: number, pcm: Int16Array}
+ *   | {type: "end", stream: number}
+ *   | {type: "flush"}} PlaybackCommand
+ */
+
+class Stream {
+  written = 0;
+  started = false;
+  running = false;
+  dry = false;
+  ended = false;
+  underruns = 0;
+  droppedSamples = 0;
+
+  /** @param {number} id @param {number} sampleRateHz @param {number} deviceRateHz */
+  constructor(id, sampleRateHz, deviceRateHz) {
+    this.id = id;
+    this.sampleRateHz = sampleRateHz;
+    this.ring = new SampleRing(INITIAL_RING_S * sampleRateHz, MAX_BUFFER_S * sampleRateHz);
+    this.resampler = new Resampler(sampleRateHz, deviceRateHz);
+  }
+
+  get playedSamples() {
+    return this.started ? Math.min(this.written, this.resampler.position) : 0;
+  }
+
+  /** @param {Report["event"]} event @returns {Report} */
+  report(event) {
+    return {
+      stream: this.id,
+      event,
+      playedSamples: this.playedSamples,
+      bufferedSamples: this.written - this.playedSamples,
+      underruns: this.underruns,
+      droppedSamples: this.droppedSamples,
+    };
+  }
+}
+
+export class Player {
+  /** @type {Stream[]} */
+  #streams = [];
+  #deviceRateHz;
+  #report;
+  #jitterMs = MIN_JITTER_MS;
+  #gainStep;
+  #gain = 0;
+  /** @type {Stream | undefined} the stream that is fading out after a flush */
+  #fading;
+  /** The last sample played, and how much of it still sounds after the audio broke off. */
+  #last = 0;
+  #residue = 0;
+
+  /**
+   * @param {number} deviceRateHz
+   * @param {(report: Report) => void} report called when a stream starts, ends or was flushed
+   */
+  constructor(deviceRateHz, report) {
+    this.#deviceRateHz = deviceRateHz;
+    this.#report = report;
+    this.#gainStep = 1000 / (FADE_MS * deviceRateHz);
+  }
+
+  get jitterMs() {
+    return this.#jitterMs;
+  }
+
+  /** Announce a stream. @param {number} id @param {number} sampleRateHz */
+  open(id, sampleRateHz) {
+    if (this.#find(id)) return;
+    this.#jitterMs = Math.max(MIN_JITTER_MS, this.#jitterMs - JITTER_STEP_MS);
+    this.#streams.push(new Stream(id, sampleRateHz, this.#deviceRateHz));
+  }
+
+  /**
+   * Add audio. What the stream already has is skipped; a gap is filled with silence. Audio of a
+   * stream that is unknown, ended or flushed is dropped.
+   * @param {number} id
+   * @param {number} firstSample index of the first sample within the stream
+   * @param {Int16Array} pcm
+   */
+  push(id, firstSample, pcm) {
+    const stream = this.#find(id);
+    if (!stream || stream.ended || stream === this.#fading) return;
+    if (stream.dry) {
+      stream.dry = false;
+      stream.underruns++;
+      this.#jitterMs = Math.min(MAX_JITTER_MS, this.#jitterMs + JITTER_STEP_MS);
+    }
+    if (firstSample > stream.written) {
+      stream.written += stream.ring.pushSilence(firstSample - stream.written);
+    }
+    const fresh = pcm.subarray(Math.min(pcm.length, Math.max(0, stream.written - firstSample)));
+    const taken = stream.ring.pushPcm16(fresh);
+    stream.written += taken;
+    stream.droppedSamples += fresh.length - taken;
+  }
+
+  /** No more audio will come for this stream. @param {number} id */
+  end(id) {
+    const stream = this.#find(id);
+    if (!stream) return;
+    stream.ended = true;
+    stream.dry = false;
+  }
+
+  /** Fade out within 5 ms and drop all streams; each reports how far it was played. */
+  flush() {
+    const first = this.#streams[0];
+    this.#fading = first?.running ? first : undefined;
+    const dropped = this.#streams.filter((stream) => stream !== this.#fading);
+    this.#streams = this.#fading ? [this.#fading] : [];
+    for (const stream of dropped) this.#report(stream.report("flushed"));
+  }
+
+  /** The report of the stream that is playing now, if any. */
+  progress() {
+    const stream = this.#streams[0];
+    return stream?.started ? stream.report("playing") : undefined;
+  }
+
+  /** Fill `out` with the next samples. @param {Float32Array} out */
+  render(out) {
+    let at = 0;
+    while (at < out.length) {
+      const stream = this.#streams[0];
+      if (!stream || !this.#ready(stream)) break;
+      const count = stream.resampler.pull(
+        stream.ring, out, at, out.length, stream.ended, stream.written,
+      );
+      this.#shape(out, at, at + count);
+      at += count;
+      if (stream === this.#fading) {
+        if (this.#gain === 0 || at < out.length) this.#endFade(stream);
+      } else if (at < out.length) {
+        this.#runDry(stream);
+      }
+    }
+    out.fill(0, at);
+    this.#decay(out, at);
+  }
+
+  /** @param {Stream} stream */
+  #ready(stream) {
+    if (stream.running) return true;
+    const bufferedMs = (stream.ring.length * 1000) / stream.sampleRateHz;
+    if (!stream.ended && bufferedMs < this.#jitterMs) return false;
+    stream.running = true;
+    this.#gain = 0;
+    if (!stream.started && stream.written > 0) {
+      stream.started = true;
+      this.#report(stream.report("started"));
+    }
+    return true;
+  }
+
+  /** @param {Stream} stream */
+  #runDry(stream) {
+    stream.running = false;
+    if (stream.ended) {
+      this.#streams.shift();
+      this.#report(stream.report("ended"));
+    } else {
+      stream.dry = true;
+    }
+  }
+
+  /** Apply the fades. @param {Float32Array} out @param {number} from @param {number} to */
+  #shape(out, from, to) {
+    for (let i = from; i < to; i++) {
+      const change = this.#fading ? -this.#gainStep : this.#gainStep;
+      this.#gain = Math.min(1, Math.max(0, this.#gain + change));
+      out[i] = /** @type {number} */ (out[i]) * this.#gain;
+    }
+    if (to > from) {
+      this.#last = /** @type {number} */ (out[to - 1]);
+      this.#residue = 1;
+    }
+  }
+
+  /** Let the last sample fade where the audio broke off. @param {Float32Array} out @param {number} from */
+  #decay(out, from) {
+    for (let i = from; i < out.length && this.#residue > 0; i++) {
+      this.#residue = Math.max(0, this.#residue - this.#gainStep);
+      out[i] = this.#last * this.#residue;
+    }
+  }
+
+  /** @param {Stream} stream */
+  #endFade(stream) {
+    this.#fading = undefined;
+    this.#streams.shift();
+    this.#report(stream.report("flushed"));
+  }
+
+  /** @param {number} id */
+  #find(id) {
+    return this.#streams.find((stream) => stream.id === id);
+  }
+}

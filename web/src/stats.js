@@ -1,0 +1,28 @@
+// @ts-check
+/** Playback counted over all streams since the page was opened. Pure. */
+
+/** @typedef {import("./player.js").Report} Report */
+
+export class PlaybackStats {
+  #before = { playedSamples: 0, underruns: 0, droppedSamples: 0 };
+  #now = { playedSamples: 0, underruns: 0, droppedSamples: 0 };
+  bufferedSamples = 0;
+
+  /** @param {Report} report */
+  add({ event, playedSamples, bufferedSamples, underruns, droppedSamples }) {
+    this.#now = { playedSamples, underruns, droppedSamples };
+    this.bufferedSamples = bufferedSamples;
+    if (event === "started" || event === "playing") return;
+    this.#before = this.totals;
+    this.#now = { playedSamples: 0, underruns: 0, droppedSamples: 0 };
+    this.bufferedSamples = 0;
+  }
+
+  get totals() {
+    return {
+      playedSamples: this.#before.playedSamples + this.#now.playedSamples,
+      underruns: this.#before.underruns + this.#now.underruns,
+      droppedSamples: this.#before.droppedSamples + this.#now.droppedSamples,
+    };
+  }
+}

@@ -1,0 +1,104 @@
+// @ts-check
+/** Shows a session. Text goes in as textContent only. */
+
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./transcript.js").Entry} Entry */
+
+const NEAR_BOTTOM_PX = 80;
+const NAMES = { user: "You", assistant: "Antiphon" };
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+export class View {
+  talk = byId("talk");
+  mute = byId("mute");
+  end = byId("end");
+  dismiss = byId("dismiss");
+  composer = /** @type {HTMLFormElement} */ (byId("composer"));
+  text = /** @type {HTMLInputElement} */ (byId("text"));
+  #log = byId("log");
+  /** @type {Map<string, {entry: Entry, element: HTMLElement}>} */
+  #shown = new Map();
+  /** @type {readonly Entry[] | null} */
+  #entries = null;
+
+  /** @param {Session} session */
+  render(session) {
+    const { scrollHeight, scrollTop, clientHeight } = this.#log;
+    const follow = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
+    const muted = session.muted && session.phase === "listening";
+    document.body.dataset["phase"] = muted ? "muted" : session.phase;
+    document.body.toggleAttribute("data-active", session.active);
+    this.talk.setAttribute("aria-pressed", String(session.voice));
+    setText(byId("caption"), session.caption);
+    this.mute.hidden = !session.voice;
+    this.mute.setAttribute("aria-pressed", String(session.muted));
+    this.end.hidden = !session.active;
+    this.#renderProblem(session);
+    this.#renderTranscript(session.transcript.entries);
+    if (follow) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  /** How strongly the button moves. @param {number} level 0..1 */
+  setLevel(level) {
+    document.body.style.setProperty("--level", level.toFixed(3));
+  }
+
+  /** @param {Session} session */
+  #renderProblem({ problem }) {
+    byId("problem").hidden = problem === null;
+    setText(byId("problem-text"), problem ? `${problem.message} ${problem.fix}` : "");
+  }
+
+  /** @param {readonly Entry[]} entries */
+  #renderTranscript(entries) {
+    if (entries === this.#entries) return;
+    this.#entries = entries;
+    const empty = !entries.some((entry) => entry.text);
+    byId("empty").hidden = !empty;
+    document.body.toggleAttribute("data-empty", empty);
+    const kept = new Set(entries.map((entry) => entry.id));
+    for (const [id, { element }] of this.#shown) {
+      if (kept.has(id)) continue;
+      element.remove();
+      this.#shown.delete(id);
+    }
+    for (const entry of entries) this.#renderEntry(entry);
+  }
+
+  /** @param {Entry} entry */
+  #renderEntry(entry) {
+    const old = this.#shown.get(entry.id);
+    if (old?.entry === entry) return;
+    const reuse = old && !entry.final && !old.entry.final;
+    const element = reuse ? old.element : createEntry(entry);
+    // A final text is a new element: only additions are read out.
+    if (!old) this.#log.append(element);
+    else if (!reuse) old.element.replaceWith(element);
+    element.hidden = !entry.text;
+    setText(/** @type {HTMLElement} */ (element.querySelector("p")), entry.text.trim());
+    this.#shown.set(entry.id, { entry, element });
+  }
+}
+
+/** @param {Entry} entry */
+function createEntry({ role, final, interrupted }) {
+  const article = document.createElement("article");
+  article.className = `entry ${role}`;
+  if (!final) article.setAttribute("aria-hidden", "true");
+  const name = document.createElement("h3");
+  name.textContent = NAMES[role];
+  article.append(name, document.createElement("p"));
+  if (interrupted) {
+    const mark = document.createElement("small");
+    mark.textContent = "interrupted";
+    article.append(mark);
+  }
+  return article;
+}
+
+/** Leave equal text alone: a live region would read it again. @param {HTMLElement} element @param {string} text */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,59 @@
+"""The contract of an engine: a model implementation inside a worker."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from typing import ClassVar, Literal, NamedTuple
+
+from antiphon_proto.config import Config
+from antiphon_proto.messages import AudioDelta, Job, Stage, TextDelta, Transcript
+
+Output = tuple[Transcript | TextDelta | AudioDelta, bytes]
+"""A result that is not terminal, and its payload."""
+
+
+class Usage(NamedTuple):
+    """The figures of the `Done` that ends a job; yielded at most once, last."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    finish_reason: Literal["stop", "length"] = "stop"
+
+
+Step = Output | Usage | None
+"""What an engine yields; None is a step that has no result, where a job can be cancelled."""
+
+
+class Engine(ABC):
+    """One model, shared by all jobs of a worker.
+
+    The runner constructs it and calls `load` on a thread, then runs at most `slots` jobs at once
+    on the event loop, then calls `close`. The constructor only remembers the configuration.
+    """
+
+    stage: ClassVar[Stage]
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @property
+    def slots(self) -> int:
+        """Jobs that may run at once."""
+        return self.config.stage(self.stage).slots
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the model and run it once, so that the first job is as fast as any other. Blocks.
+
+        Raises StartupError naming the command that installs what is missing.
+        """
+
+    @abstractmethod
+    def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
+        """Yield the job's steps. It is cancelled by cancelling the task or closing the generator.
+
+        Blocking work belongs in `threads.steps_in_thread`. An exception fails this job alone.
+        """
+
+    def close(self) -> None:
+        """Free what would outlive the process or stop it from exiting. Blocks."""
+        return

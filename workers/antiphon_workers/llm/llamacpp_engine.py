@@ -1,0 +1,164 @@
+"""llama.cpp inside the worker process, through xllamacpp's server and its direct calls."""
+
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from antiphon_proto import models
+from antiphon_proto.config import Config
+from antiphon_proto.errors import JobFailed, StartupError
+from antiphon_proto.messages import ChatMessage, Generate, Job, TextDelta
+from antiphon_workers.engine import Engine, Step, Usage
+from antiphon_workers.llm.context import fit, tokens_per_byte_seen
+from antiphon_workers.threads import Emit, steps_from_callback
+
+_SILENT = -1
+_CACHE_MIB = 256
+"""Prompts of sessions that lost their slot, kept in memory."""
+_MANIFEST_FILE = "model.gguf"
+
+
+class LlamaCpp(Engine):
+    """A GGUF model; its slots share one batch, and each keeps the prompt it served last."""
+
+    stage = "llm"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._server: xllamacpp.Server | None = None
+        self._executor = ThreadPoolExecutor(self.slots, thread_name_prefix="llamacpp")
+
+    def load(self) -> None:
+        """Load the model and read the default instructions into its cache.
+
+        Raises StartupError when the model is not installed or not a GGUF model.
+        """
+        path = _gguf(models.find(self.config.llm.model, self.config.models.directory))
+        # The server insists on listening. Its socket's directory goes away before anyone connects.
+        with tempfile.TemporaryDirectory(prefix="antiphon-llm-") as directory:
+            try:
+                self._server = xllamacpp.Server(self._parameters(path, f"{directory}/http.sock"))
+            except RuntimeError as exc:
+                raise StartupError(
+                    f"llama.cpp cannot load {path} ({exc}); set llm.model to a GGUF file"
+                ) from exc
+        greeting = (ChatMessage("system", self.config.llm.instructions), ChatMessage("user", "Hi"))
+        self._complete(
+            Generate(messages=greeting, max_output_tokens=1, temperature=0.0), lambda _: True
+        )
+
+    def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
+        """Yield the response's text as it is generated."""
+        command = job.command
+        assert isinstance(command, Generate)
+        return steps_from_callback(self._executor, lambda emit: self._complete(command, emit))
+
+    def close(self) -> None:
+        """Stop the server's threads."""
+        self._executor.shutdown(cancel_futures=True)
+        self._server = None
+
+    def _parameters(self, path: Path, socket: str) -> "xllamacpp.CommonParams":
+        settings = self.config.llm
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(path)
+        parameters.hostnames = [socket]
+        parameters.n_threads_http = 1
+        parameters.ui = False
+        parameters.verbosity = _SILENT
+        parameters.n_parallel = self.slots
+        parameters.n_ctx = settings.context_tokens * self.slots
+        parameters.cache_ram_mib = _CACHE_MIB
+        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+            threads.n_threads = settings.threads
+            # Polling threads would keep a core busy between tokens.
+            threads.poll = 0
+        return parameters
+
+    def _complete(self, command: Generate, emit: Emit) -> None:
+        """Generate, dropping more of the conversation when it proves longer than estimated."""
+        limit = max(
+            self.config.llm.context_tokens - command.max_output_tokens,
+            self.config.llm.context_tokens // 2,
+        )
+        messages = fit(command.messages, limit)
+        reply = self._call(command, messages, emit)
+        if reply.overlong_tokens:
+            messages = fit(
+                command.messages, limit, tokens_per_byte_seen(messages, reply.overlong_tokens)
+            )
+            reply = self._call(command, messages, emit)
+        reply.end()
+
+    def _call(self, command: Generate, messages: list[ChatMessage], emit: Emit) -> "_Reply":
+        assert self._server is not None
+        last = messages[-1]
+        begun = last.content if last.role == "assistant" else ""
+        if begun:
+            # A prompt that ends in a space makes the tokens that follow improbable ones.
+            messages = [*messages[:-1], ChatMessage("assistant", begun.rstrip())]
+        request = {
+            "messages": [
+                {"role": message.role, "content": message.content} for message in messages
+            ],
+            "max_tokens": command.max_output_tokens,
+            "temperature": command.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        reply = _Reply(emit, skip_space=begun[-1:].isspace())
+        self._server.handle_chat_completions(request, reply.take)
+        return reply
+
+
+class _Reply:
+    """One streamed response: what the server calls back with, turned into steps."""
+
+    def __init__(self, emit: Emit, *, skip_space: bool) -> None:
+        self.overlong_tokens = 0
+        """Length of the prompt when it did not fit; nothing was generated then."""
+        self._emit = emit
+        self._skip_space = skip_space
+        self._usage = Usage()
+        self._error: Mapping[str, Any] = {}
+
+    def take(self, chunk: Mapping[str, Any]) -> bool:
+        """Take one chunk in the form of an OpenAI chat completion. True stops the generation."""
+        if error := chunk.get("error"):
+            self.overlong_tokens = error.get("n_prompt_tokens", 0)
+            self._error = error
+            return True
+        if usage := chunk.get("usage"):
+            self._usage = self._usage._replace(
+                input_tokens=usage["prompt_tokens"], output_tokens=usage["completion_tokens"]
+            )
+        for choice in chunk["choices"]:
+            if choice["finish_reason"] == "length":
+                self._usage = self._usage._replace(finish_reason="length")
+            text = choice["delta"].get("content") or ""
+            if self._skip_space:
+                text = text.lstrip()
+            if text:
+                self._skip_space = False
+                if not self._emit((TextDelta(text=text), b"")):
+                    return True
+        return False
+
+    def end(self) -> None:
+        """Emit the usage. Raises JobFailed when the server reported an error."""
+        if self._error:
+            raise JobFailed(
+                str(self._error.get("type", "engine_error")),
+                f"llama.cpp refused the job with code {self._error.get('code')}",
+                retryable=False,
+            )
+        self._emit(self._usage)
+
+
+def _gguf(path: Path) -> Path:
+    """Return the model file of a directory of the model cache, or the path itself."""
+    return path / _MANIFEST_FILE if path.is_dir() else path

@@ -1,0 +1,146 @@
+"""A loaded worker at work: takes jobs, refuses them, cancels them, tells the gateway about them."""
+
+import asyncio
+import logging
+import os
+from typing import Literal
+
+from antiphon_proto import codec
+from antiphon_proto.config import Config
+from antiphon_proto.errors import MalformedMessage
+from antiphon_proto.messages import Finished, Heartbeat, Job, Refused
+from antiphon_workers import admission
+from antiphon_workers.engine import Engine
+from antiphon_workers.links import HEARTBEAT_MS, Links
+from antiphon_workers.serving import Serving
+
+DRAIN_S = 15.0
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """The jobs that a loaded worker holds."""
+
+    def __init__(
+        self, config: Config, links: Links, engine: Engine, group: asyncio.TaskGroup
+    ) -> None:
+        self._config = config
+        self._links = links
+        self._engine = engine
+        self._group = group
+        self._slots = engine.slots
+        self._draining = False
+        self._malformed = 0
+        self._running: dict[tuple[str, int], Serving] = {}
+
+    async def heartbeats(self) -> None:
+        """Tell the gateway every `HEARTBEAT_MS` that this worker is alive and what it holds.
+
+        A gateway that appears is told at once.
+        """
+        while True:
+            sent = self._links.report(self._heartbeat())
+            if sent:
+                await asyncio.sleep(HEARTBEAT_MS / 1000)
+            else:
+                await self._links.status.writable(HEARTBEAT_MS)
+
+    async def jobs(self) -> None:
+        """Start or refuse the jobs that arrive."""
+        while True:
+            for frames in await self._links.jobs.receive():
+                try:
+                    job, payload = codec.jobs.decode(frames)
+                except MalformedMessage as exc:
+                    self._count_malformed(str(exc))
+                else:
+                    self._take(job, payload)
+
+    async def cancellations(self) -> None:
+        """Cancel the jobs that nobody waits for any more."""
+        while True:
+            for frames in await self._links.control.receive():
+                try:
+                    message, _ = codec.control.decode(frames)
+                except MalformedMessage as exc:
+                    self._count_malformed(str(exc))
+                else:
+                    self.cancel(frozenset(message.job_ids))
+
+    def cancel(self, job_ids: frozenset[str] | None = None) -> None:
+        """Cancel the named jobs, or all."""
+        for (job_id, _), serving in self._running.items():
+            if job_ids is None or job_id in job_ids:
+                serving.task.cancel()
+
+    async def drain(self) -> None:
+        """Announce no slots, let the running jobs finish for `DRAIN_S`, then cancel the rest."""
+        self._draining = True
+        self._links.report(self._heartbeat())
+        logger.info("worker draining", extra={"running": len(self._running)})
+        tasks = [serving.task for serving in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=DRAIN_S)
+        self.cancel()
+
+    def _take(self, job: Job, payload: bytes) -> None:
+        key = (job.job_id, job.attempt)
+        fault = admission.fault(job, payload, stage=self._engine.stage, gateway=self._links.gateway)
+        if fault is None and key in self._running:
+            fault = f"attempt {job.attempt} of job {job.job_id} is already running"
+        if fault is not None:
+            self._count_malformed(fault)
+            self._refuse(job, "malformed")
+        elif self._draining:
+            self._refuse(job, "draining")
+        elif len(self._running) >= self._slots:
+            self._refuse(job, "busy")
+        else:
+            serving = Serving(job, self._links.results)
+            self._running[key] = serving
+            serving.task = self._group.create_task(
+                serving.run(self._engine, payload), name=f"job {job.job_id}"
+            )
+            serving.task.add_done_callback(lambda _: self._finish(job))
+
+    def _finish(self, job: Job) -> None:
+        del self._running[job.job_id, job.attempt]
+        self._links.report(
+            Finished(
+                worker_id=self._links.worker_id,
+                incarnation=self._links.incarnation,
+                job_id=job.job_id,
+                attempt=job.attempt,
+            )
+        )
+
+    def _refuse(self, job: Job, reason: Literal["busy", "draining", "malformed"]) -> None:
+        self._links.report(
+            Refused(
+                worker_id=self._links.worker_id,
+                incarnation=self._links.incarnation,
+                job_id=job.job_id,
+                attempt=job.attempt,
+                reason=reason,
+            )
+        )
+
+    def _count_malformed(self, fault: str) -> None:
+        self._malformed += 1
+        logger.warning("malformed message", extra={"fault": fault, "count": self._malformed})
+
+    def _heartbeat(self) -> Heartbeat:
+        section = self._config.stage(self._engine.stage)
+        return Heartbeat(
+            worker_id=self._links.worker_id,
+            incarnation=self._links.incarnation,
+            stage=self._engine.stage,
+            endpoint=self._links.endpoint,
+            slots=0 if self._draining else self._slots,
+            engine=section.engine,
+            model=section.model,
+            pid=os.getpid(),
+            running=tuple(job_id for job_id, _ in self._running),
+            last_step_age_ms=max((job.step_age_ms for job in self._running.values()), default=0),
+        )

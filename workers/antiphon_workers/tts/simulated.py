@@ -1,0 +1,60 @@
+"""A voice that says nothing: a tone as long as the text, the same for every attempt of a job."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator
+
+import numpy as np
+
+from antiphon_proto.messages import AudioDelta, Job, Synthesize
+from antiphon_workers.engine import Engine, Step
+
+SAMPLE_RATE_HZ = 24_000
+MS_PER_CHARACTER = 65
+"""About the pace of English speech."""
+
+_PEAK = 8_000
+_SHORTEST_PERIOD = 48
+_PERIODS = 72
+
+
+def tone(job_id: str, text: str, speed: float = 1.0) -> bytes:
+    """Return all audio of a job as PCM16 at `SAMPLE_RATE_HZ`.
+
+    The pitch (200-500 Hz) and the phase follow from `job_id`, so a test can tell whose sample it
+    hears. One period is computed and repeated: every sample is the same however audio is chunked.
+    """
+    if not text.strip():
+        return b""
+    digest = hashlib.sha256(job_id.encode()).digest()
+    period = _SHORTEST_PERIOD + digest[0] % _PERIODS
+    phase = digest[1] % period
+    count = int(len(text) * MS_PER_CHARACTER * SAMPLE_RATE_HZ / 1000 / speed)
+    cycle = np.rint(_PEAK * np.sin(2 * np.pi * np.arange(period) / period)).astype("<i2")
+    pcm: bytes = np.take(cycle, np.arange(phase, phase + count), mode="wrap").tobytes()
+    return pcm
+
+
+class SimulatedTts(Engine):
+    """Plays `tone` in chunks of `tts_chunk_ms`, as fast as `tts_real_time_factor` allows."""
+
+    stage = "tts"
+
+    def load(self) -> None:
+        """Take `simulated.load_ms`."""
+        time.sleep(self.config.simulated.load_ms / 1000)
+
+    async def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
+        """Yield the tone's chunks."""
+        command = job.command
+        assert isinstance(command, Synthesize)
+        settings = self.config.simulated
+        pcm = tone(job.job_id, command.text, command.speed)
+        chunk_ms = max(settings.tts_chunk_ms, 1)
+        chunk_bytes = 2 * chunk_ms * SAMPLE_RATE_HZ // 1000
+        await asyncio.sleep(settings.tts_first_audio_ms / 1000)
+        for offset in range(0, len(pcm), chunk_bytes):
+            if offset:
+                await asyncio.sleep(chunk_ms * settings.tts_real_time_factor / 1000)
+            yield AudioDelta(sample_rate_hz=SAMPLE_RATE_HZ), pcm[offset : offset + chunk_bytes]
