@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from antiphon import events
 from antiphon.playout_clock import PlayoutClock
@@ -28,7 +29,7 @@ from antiphon.server_address import (
     refused,
     unreachable,
 )
-from antiphon.task_groups import single_failure_unwrapped
+from antiphon.task_groups import failure_unwrapped
 from antiphon_proto import frames
 from antiphon_proto.audio import Resampler
 from antiphon_proto.errors import ProtocolError
@@ -44,6 +45,8 @@ MAX_STREAMS = 256
 """Audio streams remembered; the oldest is forgotten first."""
 PLAYOUT_REPORT_S = 0.1
 BASE64_SAMPLE_RATE_HZ = 24_000
+TRUNCATE_ID = "truncate"
+"""Id of the events that this file sends by itself; an error about them concerns nobody."""
 NO_CLOSE_CODE = 1005
 BROKEN = 1006
 
@@ -70,19 +73,10 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
     the server ends it early.
     """
     target = realtime_url(url)
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     async with aiohttp.ClientSession() as http:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                socket = await http.ws_connect(
-                    target,
-                    protocols=SUBPROTOCOLS,
-                    headers=headers,
-                    heartbeat=HEARTBEAT_S,
-                    max_msg_size=MAX_MESSAGE_BYTES,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
-                )
-                session = await _first_event(socket)
+                socket, session = await _open(http, target, api_key)
         except aiohttp.WSServerHandshakeError as exc:
             raise refused(target, exc.status, exc.headers or {}) from exc
         except TimeoutError as exc:
@@ -90,9 +84,9 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
             raise ConnectionFailed(cause) from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise unreachable(target, str(exc)) from exc
-        talk = Connection(socket, session)
-        try:
-            with single_failure_unwrapped():
+        async with socket:
+            talk = Connection(socket, session)
+            with failure_unwrapped():
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(talk._read(), name="read")]
                     if talk.binary:
@@ -102,8 +96,6 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
                     finally:
                         for task in tasks:
                             task.cancel()
-        finally:
-            await socket.close()
 
 
 class Connection:
@@ -204,6 +196,8 @@ class Connection:
         elif isinstance(event, events.AudioDelta):
             rate = self.session.audio.output.format.rate
             return self._hear(event.response_id, event.item_id, rate, event.delta, now_s)
+        elif isinstance(event, events.ErrorEvent) and event.error.event_id == TRUNCATE_ID:
+            return None
         elif isinstance(event, events.SpeechStarted):
             await self._interrupt(now_s)
         elif isinstance(event, events.ResponseDone) and event.response.status == "cancelled":
@@ -230,6 +224,7 @@ class Connection:
                 await self.send(
                     {
                         "type": "conversation.item.truncate",
+                        "event_id": TRUNCATE_ID,
                         "item_id": cut.item_id,
                         "content_index": 0,
                         "audio_end_ms": cut.played_ms,
@@ -254,6 +249,25 @@ def _why_closed(raw: aiohttp.WSMessage) -> ConnectionClosed:
     if raw.type is aiohttp.WSMsgType.CLOSE:
         return ConnectionClosed(raw.data or NO_CLOSE_CODE, raw.extra or "")
     return ConnectionClosed(BROKEN, "")
+
+
+async def _open(
+    http: aiohttp.ClientSession, target: URL, api_key: str
+) -> tuple[aiohttp.ClientWebSocketResponse, events.Session]:
+    """Return an open WebSocket and the session that the server has announced on it."""
+    socket = await http.ws_connect(
+        target,
+        protocols=SUBPROTOCOLS,
+        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        heartbeat=HEARTBEAT_S,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+    )
+    try:
+        return socket, await _first_event(socket)
+    except BaseException:
+        await socket.close()
+        raise
 
 
 async def _first_event(socket: aiohttp.ClientWebSocketResponse) -> events.Session:
