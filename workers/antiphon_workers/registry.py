@@ -18,6 +18,9 @@ class Entry(NamedTuple):
 
 
 ENGINES: dict[tuple[Stage, str], Entry] = {
+    ("stt", "faster-whisper"): Entry(
+        "antiphon_workers.stt.faster_whisper_engine", "FasterWhisper", "embedded"
+    ),
     ("stt", "simulated"): Entry("antiphon_workers.stt.simulated", "SimulatedStt"),
     ("llm", "llamacpp"): Entry("antiphon_workers.llm.llamacpp_engine", "LlamaCpp", "embedded"),
     ("llm", "simulated"): Entry("antiphon_workers.llm.simulated", "SimulatedLlm"),

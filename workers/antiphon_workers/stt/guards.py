@@ -1,0 +1,42 @@
+"""Telling a transcript from a decoder that went astray. Pure."""
+
+import zlib
+
+MOST_TOKENS_PER_SECOND = 9
+SPARE_TOKENS = 14
+MOST_COMPRESSION = 2.2
+LEAST_LOG_PROBABILITY = -1.0
+NO_SPEECH_PROBABILITY = 0.6
+_REPEATS = 4
+_LONGEST_REPEATED_WORDS = 6
+
+
+def most_tokens(seconds: float) -> int:
+    """Return how many tokens speech of this length can hold."""
+    return int(MOST_TOKENS_PER_SECOND * seconds) + SPARE_TOKENS
+
+
+def is_loop(text: str, tokens: int, seconds: float) -> bool:
+    """Tell whether the text is too long for its audio, or repeats itself."""
+    return tokens >= most_tokens(seconds) or is_repetitive(text)
+
+
+def is_repetitive(text: str) -> bool:
+    """Tell whether the text compresses too well or says some words four times in a row."""
+    encoded = text.encode()
+    if len(encoded) > MOST_COMPRESSION * len(zlib.compress(encoded)):
+        return True
+    words = text.lower().split()
+    return any(
+        words[start : start + length] * _REPEATS == words[start : start + length * _REPEATS]
+        for length in range(1, _LONGEST_REPEATED_WORDS + 1)
+        for start in range(len(words) - length * _REPEATS + 1)
+    )
+
+
+def is_no_speech(no_speech_probability: float, average_log_probability: float) -> bool:
+    """Tell whether nobody spoke: the model says so, and is unsure of what it wrote."""
+    return (
+        no_speech_probability > NO_SPEECH_PROBABILITY
+        and average_log_probability < LEAST_LOG_PROBABILITY
+    )
