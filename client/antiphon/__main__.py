@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from antiphon_proto.errors import AntiphonError
 
-COMMANDS = ("up", "doctor", "models", "config")
+COMMANDS = ("up", "talk", "chat", "doctor", "models", "config")
 """Modules of this package. Each has `register(commands)`, which adds its parser with a default
 `run`: a function of the parsed arguments that returns the exit code."""
 
@@ -19,6 +19,8 @@ Talk with an AI on your own machine.
 
   antiphon models pull   fetch the speech and language models (about 240 MB, once)
   antiphon up            start the server, then open http://localhost:8080
+  antiphon talk FILE     say a recording to the server, hear its reply
+  antiphon chat          write to the server
   antiphon doctor        find out why something does not work
 """
 

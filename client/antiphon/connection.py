@@ -28,7 +28,7 @@ from antiphon.server_address import (
     refused,
     unreachable,
 )
-from antiphon.task_groups import single_failure_unwrapped
+from antiphon.task_groups import failure_unwrapped
 from antiphon_proto import frames
 from antiphon_proto.audio import Resampler
 from antiphon_proto.errors import ProtocolError
@@ -44,6 +44,8 @@ MAX_STREAMS = 256
 """Audio streams remembered; the oldest is forgotten first."""
 PLAYOUT_REPORT_S = 0.1
 BASE64_SAMPLE_RATE_HZ = 24_000
+TRUNCATE_ID = "truncate"
+"""Id of the events that this file sends by itself; an error about them concerns nobody."""
 NO_CLOSE_CODE = 1005
 BROKEN = 1006
 
@@ -92,7 +94,7 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
             raise unreachable(target, str(exc)) from exc
         talk = Connection(socket, session)
         try:
-            with single_failure_unwrapped():
+            with failure_unwrapped():
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(talk._read(), name="read")]
                     if talk.binary:
@@ -204,6 +206,8 @@ class Connection:
         elif isinstance(event, events.AudioDelta):
             rate = self.session.audio.output.format.rate
             return self._hear(event.response_id, event.item_id, rate, event.delta, now_s)
+        elif isinstance(event, events.ErrorEvent) and event.error.event_id == TRUNCATE_ID:
+            return None
         elif isinstance(event, events.SpeechStarted):
             await self._interrupt(now_s)
         elif isinstance(event, events.ResponseDone) and event.response.status == "cancelled":
@@ -230,6 +234,7 @@ class Connection:
                 await self.send(
                     {
                         "type": "conversation.item.truncate",
+                        "event_id": TRUNCATE_ID,
                         "item_id": cut.item_id,
                         "content_index": 0,
                         "audio_end_ms": cut.played_ms,

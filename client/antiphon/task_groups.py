@@ -1,15 +1,22 @@
-"""Task groups whose single failure reads like the failure itself."""
+"""Task groups whose failure reads like the failure itself."""
 
 import contextlib
 from collections.abc import Iterator
 
+from antiphon_proto.errors import AntiphonError
+
 
 @contextlib.contextmanager
-def single_failure_unwrapped() -> Iterator[None]:
-    """Raise the only exception of an exception group instead of the group."""
+def failure_unwrapped() -> Iterator[None]:
+    """Raise the first exception of an exception group instead of the group.
+
+    Only when it is the only one or all are errors raised on purpose: the tasks of one session all
+    fail when it is closed.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
-        if len(group.exceptions) != 1:
+        first = group.exceptions[0]
+        if len(group.exceptions) > 1 and group.split(AntiphonError)[1] is not None:
             raise
-        raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise first from first.__cause__
