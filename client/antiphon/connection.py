@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from antiphon import events
 from antiphon.playout_clock import PlayoutClock
@@ -72,19 +73,10 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
     the server ends it early.
     """
     target = realtime_url(url)
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     async with aiohttp.ClientSession() as http:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                socket = await http.ws_connect(
-                    target,
-                    protocols=SUBPROTOCOLS,
-                    headers=headers,
-                    heartbeat=HEARTBEAT_S,
-                    max_msg_size=MAX_MESSAGE_BYTES,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
-                )
-                session = await _first_event(socket)
+                socket, session = await _open(http, target, api_key)
         except aiohttp.WSServerHandshakeError as exc:
             raise refused(target, exc.status, exc.headers or {}) from exc
         except TimeoutError as exc:
@@ -92,8 +84,8 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
             raise ConnectionFailed(cause) from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise unreachable(target, str(exc)) from exc
-        talk = Connection(socket, session)
-        try:
+        async with socket:
+            talk = Connection(socket, session)
             with failure_unwrapped():
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(talk._read(), name="read")]
@@ -104,8 +96,6 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
                     finally:
                         for task in tasks:
                             task.cancel()
-        finally:
-            await socket.close()
 
 
 class Connection:
@@ -259,6 +249,25 @@ def _why_closed(raw: aiohttp.WSMessage) -> ConnectionClosed:
     if raw.type is aiohttp.WSMsgType.CLOSE:
         return ConnectionClosed(raw.data or NO_CLOSE_CODE, raw.extra or "")
     return ConnectionClosed(BROKEN, "")
+
+
+async def _open(
+    http: aiohttp.ClientSession, target: URL, api_key: str
+) -> tuple[aiohttp.ClientWebSocketResponse, events.Session]:
+    """Return an open WebSocket and the session that the server has announced on it."""
+    socket = await http.ws_connect(
+        target,
+        protocols=SUBPROTOCOLS,
+        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        heartbeat=HEARTBEAT_S,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
+    )
+    try:
+        return socket, await _first_event(socket)
+    except BaseException:
+        await socket.close()
+        raise
 
 
 async def _first_event(socket: aiohttp.ClientWebSocketResponse) -> events.Session:

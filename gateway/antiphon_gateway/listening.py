@@ -1,7 +1,5 @@
 """The user's side of a session: microphone audio to utterances, utterances to transcripts. Pure."""
 
-import dataclasses
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,11 +11,13 @@ from antiphon_gateway.endpointing import (
     SpeechEdge,
 )
 from antiphon_gateway.input_audio import InputAudio
+from antiphon_gateway.partials import PartialTranscripts
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.session_settings import SemanticVad, ServerVad, TurnDetection
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_gateway.user_turn import UserTurn, reads_complete
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.messages import (
     STT_SAMPLE_RATE_HZ,
@@ -33,51 +33,6 @@ MAX_BUFFER_MS = 60_000
 _MIN_COMMIT_MS = 100
 _TRANSCRIBE_BUDGET_MS = 30_000
 _HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
-_HANGING = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "because",
-        "but",
-        "er",
-        "erm",
-        "if",
-        "my",
-        "or",
-        "so",
-        "the",
-        "uh",
-        "um",
-        "your",
-    ]
-)
-"""Words that end no sentence."""
-_HANGING_UNLESS_ASKED = frozenset(
-    ["as", "at", "by", "for", "from", "in", "into", "of", "on", "than", "to", "with"]
-)
-"""Words that end a question now and then, a statement hardly ever."""
-_SENTENCE_END = re.compile(r"[.?!][\"')\]]*$")
-
-
-@dataclasses.dataclass(slots=True)
-class UserTurn:
-    """One utterance of the user and what is known of it."""
-
-    item_id: str
-    start_sample: int
-    end_sample: int = 0
-    job_id: str = ""
-    transcript: str | None = None
-    committed: bool = False
-    manual: bool = False
-    """Ended by the client's commit, which asks for no response."""
-    timings: TurnTimings | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Length of its audio."""
-        return (self.end_sample - self.start_sample) / STT_SAMPLE_RATE_HZ
 
 
 class TurnOwner(Protocol):
@@ -111,6 +66,7 @@ class Listener:
         self._context = context
         self._owner = owner
         self._audio = InputAudio(MAX_BUFFER_MS)
+        self._partials = PartialTranscripts(context)
         self._windows_position = 0
         self._buffer_start = 0
         self._turn: UserTurn | None = None
@@ -136,7 +92,7 @@ class Listener:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the transcriptions that have not ended."""
-        return tuple(self._transcribing)
+        return (*self._transcribing, *self._partials.open_jobs())
 
     @property
     def user_speaking(self) -> bool:
@@ -168,6 +124,7 @@ class Listener:
             self._endpointer.rule.min_speech_ms = self._min_speech_ms(now_ms)
             for edge in self._endpointer.feed(probability):
                 self._on_edge(edge, now_ms)
+        self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
         """The client ends the turn itself. Raises InvalidEvent when there is too little audio."""
@@ -199,10 +156,13 @@ class Listener:
 
     def owns(self, job_id: str) -> bool:
         """Tell whether a job is one of this listener's."""
-        return job_id in self._transcribing
+        return job_id in self._transcribing or self._partials.owns(job_id)
 
     def on_result(self, job_id: str, body: ResultBody, now_ms: float) -> None:
         """Take one result of one of this listener's jobs."""
+        if self._partials.owns(job_id):
+            self._partials.on_result(body)
+            return
         turn = self._transcribing[job_id]
         if isinstance(body, Transcript):
             turn.transcript = body.text.strip()
@@ -241,9 +201,22 @@ class Listener:
                 rule.end_silence_ms = min(rule.end_silence_ms, complete_ms)
         self._owner.on_transcript_ahead(turn)
 
+    def _ask_for_partial(self) -> None:
+        """Ask while there is speech: one under way would delay the final transcript."""
+        turn, endpointer = self._turn, self._endpointer
+        if turn is None or endpointer is None or endpointer.silence_ms:
+            return
+        if self._partials.is_due(self._windows_position):
+            pcm = self._audio.slice(turn.start_sample, self._windows_position)
+            self._partials.ask(pcm, self._windows_position, self._language)
+
+    @property
+    def _language(self) -> str | None:
+        return self._context.config.stt.language or None
+
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
         turn.job_id = self._context.submit(
-            Transcribe(final=True, language=self._context.config.stt.language or None),
+            Transcribe(final=True, language=self._language),
             payload=self._audio.slice(turn.start_sample, until_sample),
             budget_ms=_TRANSCRIBE_BUDGET_MS,
             urgent=True,
@@ -262,6 +235,7 @@ class Listener:
             silence_ms = self._samples_to_ms(self._windows_position - edge.sample)
             turn.timings = TurnTimings(now_ms - silence_ms)
             turn.timings.mark("pause_seen", now_ms)
+            self._partials.end()
             self._transcribe(turn, self._windows_position)
         elif edge.kind is SpeechEdge.RESUMED:
             self._context.revision += 1
@@ -278,6 +252,7 @@ class Listener:
         self._context.turn_id += 1
         self._context.revision = 0
         self._turn = UserTurn(self._context.new_id("item"), start)
+        self._partials.begin(self._turn.item_id, start)
         self._context.send(
             events.SpeechStarted(
                 audio_start_ms=self._samples_to_ms(start), item_id=self._turn.item_id
@@ -299,6 +274,7 @@ class Listener:
         turn.end_sample = end_sample
         turn.committed = True
         self._turn = None
+        self._partials.end()
         self._buffer_start = end_sample
         if not turn.job_id:
             self._transcribe(turn, end_sample)
@@ -312,6 +288,7 @@ class Listener:
         if self._turn is not None:
             self._void_transcript(self._turn)
             self._turn = None
+            self._partials.end()
             self._owner.on_speech_resumed()
         if self._endpointer is not None:
             self._endpointer.reset()
@@ -357,13 +334,3 @@ class Listener:
     @staticmethod
     def _samples_to_ms(samples: int) -> int:
         return samples * 1000 // STT_SAMPLE_RATE_HZ
-
-
-def reads_complete(transcript: str) -> bool:
-    """Tell whether a transcript reads finished: it has an end mark and no word left hanging."""
-    words = re.findall(r"[\w']+", transcript.lower())
-    end = _SENTENCE_END.search(transcript)
-    if not words or end is None or transcript.endswith("..."):
-        return False
-    asked = end.group().startswith("?")
-    return words[-1] not in _HANGING and (asked or words[-1] not in _HANGING_UNLESS_ASKED)

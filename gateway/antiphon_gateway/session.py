@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from antiphon_gateway.effects import Effect
-from antiphon_gateway.listening import Listener, UserTurn
+from antiphon_gateway.listening import Listener
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime import session_settings
@@ -22,6 +22,7 @@ from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_gateway.user_turn import UserTurn
 from antiphon_proto.messages import ChatMessage, Result
 
 _REMEMBERED_RESPONSES = 32

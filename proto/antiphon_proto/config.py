@@ -45,8 +45,6 @@ class Gateway(_Section, frozen=True, kw_only=True):
     api_keys: tuple[str, ...] = ()
     """Keys that clients must present; none on loopback means that any key is accepted."""
     max_sessions: Count = 64
-    max_pending_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 64 * 1024 * 1024
-    """All input of all clients that is waiting to be handled."""
 
 
 class Bus(_Section, frozen=True, kw_only=True):
@@ -151,6 +149,8 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     complete_silence_ms: Milliseconds = 480
     """`semantic_vad`: silence that ends a turn whose transcript reads complete."""
+    partial_interval_ms: Milliseconds = 600
+    """Speech between partial transcripts, for clients that show them; 0: none."""
     max_utterance_ms: Milliseconds = 30_000
     """Longest utterance; it is ended there."""
     speculation: bool = True

@@ -478,3 +478,34 @@ def test_a_response_outside_the_conversation_leaves_no_item() -> None:
     rig.generate("hi")
     assert rig.session.conversation.items == ()
     assert rig.last("response.done")["response"]["status"] == "completed"
+
+
+def test_partials_tell_stable_words_from_unstable_ones() -> None:
+    rig = Rig(extensions=True)
+    rig.speak("x" * 20)
+    rig.transcribe("what dime")
+    rig.speak("x" * 20)
+    rig.transcribe("What time is")
+    rig.speak("x" * 20)
+    rig.transcribe("what time is it in")
+    partials = [event for event in rig.events if event["type"] == "antiphon.transcript.partial"]
+    assert [(event["stable"], event["unstable"]) for event in partials] == [
+        ("", "what dime"),
+        ("What", "time is"),
+        ("What time is", "it in"),
+    ]
+
+
+def test_a_pause_ends_the_partials_so_that_the_final_transcript_does_not_wait() -> None:
+    rig = Rig(extensions=True)
+    rig.speak("x" * 20)
+    partial = rig.job(Transcribe)
+    rig.speak(PAUSE)
+    assert partial.job_id in rig.cancelled
+    assert rig.job(Transcribe).command == Transcribe(final=True)
+
+
+def test_clients_that_cannot_show_partials_cost_none() -> None:
+    rig = Rig()
+    rig.speak("x" * 60)
+    assert rig.jobs == {}

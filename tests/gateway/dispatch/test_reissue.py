@@ -1,9 +1,5 @@
 """What is made again, how often, and what of it is delivered."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from antiphon_gateway.dispatch.actions import Cancel, Connect, Deliver, Disconnect, Send
@@ -21,8 +17,7 @@ from antiphon_proto.messages import (
     Transcript,
 )
 
-if TYPE_CHECKING:
-    from conftest import Desk
+from .conftest import Desk
 
 SPEAK = Synthesize(text="Hello there.", voice="joe")
 PARTIAL = Transcribe(final=False)

@@ -1,9 +1,5 @@
 """Who gets which job, what ends a job, which result counts."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from antiphon_gateway.dispatch.actions import Cancel, Connect, Send
@@ -18,8 +14,7 @@ from antiphon_proto.messages import (
     Transcribe,
 )
 
-if TYPE_CHECKING:
-    from conftest import Desk
+from .conftest import Desk
 
 SPEAK = Synthesize(text="Hello there.", voice="joe")
 PARTIAL = Transcribe(final=False)
