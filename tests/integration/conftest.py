@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from system import SIMULATED, System, running_system
+from system_ears import Ears
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,9 @@ def simulated_system() -> Iterator[System]:
     """A server with simulated engines, one worker a stage."""
     with running_system(SIMULATED) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ears() -> Ears:
+    """Speech recognition for what the server says."""
+    return Ears()

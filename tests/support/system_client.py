@@ -251,6 +251,4 @@ def word_errors(reference: str | Sequence[str], hypothesis: str | Sequence[str])
         [reference] if isinstance(reference, str) else list(reference),
         [hypothesis] if isinstance(hypothesis, str) else list(hypothesis),
     )
-    return float(
-        jiwer.wer(*pairs, reference_transform=_WORDS, hypothesis_transform=_WORDS)
-    )
+    return float(jiwer.wer(*pairs, reference_transform=_WORDS, hypothesis_transform=_WORDS))
