@@ -98,6 +98,7 @@ class Connection:
                 self._invalid = 0
             except InvalidEvent as error:
                 self._refuse(error, session, driver)
+            await driver.caught_up()
 
     def _take_audio(self, data: bytes, session: Session, driver: SessionDriver) -> None:
         if not session.context.extensions:

@@ -56,9 +56,13 @@ class SessionDriver:
                 self._carry_out(effect)
             self._arm_timer()
         except Exception:  # noqa: BLE001 - logged with its traceback; the session ends here
-            _log.exception("session failed")
+            _log.exception("session failed", extra={"session_id": self._session.context.session_id})
             self._outbox.close(CLOSE_INTERNAL_ERROR, "internal error")
             self.close()
+
+    async def caught_up(self) -> None:
+        """Wait until the microphone's audio so far was examined: slows a client that floods us."""
+        await self._vad.drained()
 
     def close(self) -> None:
         """End the session: its jobs, its detection, its timer."""
@@ -81,6 +85,16 @@ class SessionDriver:
             self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
+        else:
+            _log.info(
+                "turn answered",
+                extra={
+                    "session_id": self._session.context.session_id,
+                    "turn_id": effect.turn_id,
+                    "response_id": effect.response_id,
+                    **{f"{step}_ms": at_ms for step, at_ms in effect.steps_ms.items()},
+                },
+            )
 
     def _audio_message(self, audio: SendAudio) -> str | bytes:
         if self._session.context.extensions:

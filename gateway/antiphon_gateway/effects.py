@@ -45,4 +45,12 @@ class DetectSpeech(NamedTuple):
     pcm: bytes
 
 
-Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech
+class NoteTurn(NamedTuple):
+    """Log that a turn is being answered, and how long each step took. No words."""
+
+    turn_id: int
+    response_id: str
+    steps_ms: dict[str, float]
+
+
+Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn

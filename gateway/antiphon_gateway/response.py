@@ -7,6 +7,7 @@ released it is held: its jobs run, but nothing of it is sent, and it can vanish 
 import enum
 from typing import Literal
 
+from antiphon_gateway.effects import NoteTurn
 from antiphon_gateway.realtime import response_object, server_events
 from antiphon_gateway.realtime.items import MessageItem
 from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
@@ -252,10 +253,13 @@ class Response:
         self._events.show(delta)
 
     def _send_metrics(self) -> None:
-        if self._metrics_sent or self._timings is None or not self._context.extensions:
+        if self._metrics_sent or self._timings is None:
             return
         self._metrics_sent = True
         steps_ms = self._timings.offsets_ms()
+        self._context.emit(NoteTurn(self._context.turn_id, self.response_id, steps_ms))
+        if not self._context.extensions:
+            return
         self._context.send(
             server_events.TurnMetrics(
                 turn_id=self._context.turn_id,

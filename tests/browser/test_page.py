@@ -73,13 +73,13 @@ class ScriptedGateway:
         async with asyncio.timeout(15), self._changed:
             await self._changed.wait_for(lambda: self.connections >= count)
 
+    async def disconnected(self) -> None:
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: self._socket is None or self._socket.closed)
+
     async def close(self, code: int) -> None:
         assert self._socket is not None
         await self._socket.close(code=code)
-
-    @property
-    def closed(self) -> bool:
-        return self._socket is None or self._socket.closed
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
@@ -185,7 +185,7 @@ async def stats(page: Page) -> Event:
 
 
 async def test_the_microphone_goes_up_as_20_ms_frames_without_gaps(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     heard = await gateway.received_frames(60)
@@ -287,7 +287,7 @@ async def test_ducking_lowers_the_answer_until_it_is_lifted(
 
 
 async def test_a_muted_microphone_sends_silence_and_keeps_the_session(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     await page.get_by_role("button", name="Mute").click()
@@ -334,7 +334,7 @@ async def test_a_message_typed_over_an_answer_cancels_it(
 
 
 async def test_errors_are_announced_and_can_be_dismissed(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     alert = page.get_by_role("alert")
@@ -363,7 +363,7 @@ async def test_a_refused_microphone_is_explained_and_the_session_released(
 
 
 async def test_the_page_connects_again_after_a_restart_of_the_server(
-    page: Page, gateway: ScriptedGateway, until: Any
+    page: Page, gateway: ScriptedGateway
 ) -> None:
     await talk(page, gateway)
     await ask(gateway, "item_u1", "Remember me.")
@@ -378,15 +378,22 @@ async def test_the_page_connects_again_after_a_restart_of_the_server(
 
 
 async def test_the_keyboard_starts_and_escape_releases_everything(
-    page: Page, gateway: ScriptedGateway, until: Any
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, until: Any
 ) -> None:
+    keep_track = """const original = navigator.mediaDevices.getUserMedia;
+        navigator.mediaDevices.getUserMedia = async function (...constraints) {
+            const stream = await original.apply(this, constraints);
+            window.track = stream.getAudioTracks()[0];
+            return stream;
+        };"""
+    page = await open_page(gateway.url, microphone=tone_wav, init_script=keep_track)
     button = page.get_by_role("button", name="Talk", exact=True)
     await button.focus()
     await page.keyboard.press("Space")
     await expect(page.get_by_role("status")).to_have_text("Listening")
     await expect(button).to_have_attribute("aria-pressed", "true")
+    await until(page, "window.track.readyState === 'live'")
     await page.keyboard.press("Escape")
-    await until(page, "stats.state === 'idle'")
+    await until(page, "stats.state === 'idle' && window.track.readyState === 'ended'")
     await expect(button).to_have_attribute("aria-pressed", "false")
-    async with asyncio.timeout(15), gateway._changed:
-        await gateway._changed.wait_for(lambda: gateway.closed)
+    await gateway.disconnected()

@@ -43,6 +43,8 @@ export class Audio {
    */
   constructor(listener) {
     this.#listener = listener;
+    const { audioSession } = /** @type {any} */ (navigator);
+    if (audioSession) audioSession.type = "play-and-record"; // iOS: the loudspeaker stays on
     this.#context = new AudioContext({ latencyHint: "interactive" });
     void this.#context.resume();
     this.#context.onstatechange = () => this.#onStateChange();

@@ -64,20 +64,22 @@ export class Connection {
    * @param {ArrayBuffer} buffer room for the header, then PCM16
    * @param {number} timestamp capture time in microseconds
    * @param {number} sampleRateHz
+   * @returns {boolean} false when the network does not keep up
    */
   sendMicrophone(buffer, timestamp, sampleRateHz) {
     const socket = this.#socket;
-    if (!this.#ready || socket?.readyState !== WebSocket.OPEN) return;
+    if (!this.#ready || socket?.readyState !== WebSocket.OPEN) return true;
     const seq = this.#seq++;
     if (socket.bufferedAmount > MAX_UNSENT_S * sampleRateHz * 2) {
       this.framesDropped++;
-      return;
+      return false;
     }
     frames.writeHeader(buffer, {
       kind: frames.MICROPHONE, seq, timestamp, sampleRateHz, stream: 0,
     });
     socket.send(buffer);
     this.framesSent++;
+    return true;
   }
 
   #connect() {

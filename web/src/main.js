@@ -124,7 +124,11 @@ class Page {
   #openAudio() {
     if (this.#audio) return;
     const audio = new Audio({
-      onChunk: (...chunk) => this.#connection.sendMicrophone(...chunk),
+      onChunk: (...chunk) => {
+        if (this.#connection.sendMicrophone(...chunk)) return;
+        this.#session.onUplinkSlow();
+        this.#run([]);
+      },
       onReport: (report) => {
         this.#stats.add(report);
         const nowMs = performance.now();

@@ -76,20 +76,32 @@ export class Panel {
 }
 
 /** @param {Turn} turn */
-function turnRow(turn) {
+function turnRow({ number, voiceToVoiceMs, playedAfterMs, stepsMs }) {
   const row = document.createElement("tr");
-  const head = element("th", `${turn.number}`);
+  const head = element("th", `${number}`);
   head.setAttribute("scope", "row");
-  const heard = Math.round(turn.heardAfterMs ?? 0);
   const figures = document.createElement("td");
-  const bar = element("span", "");
-  bar.className = "bar";
-  bar.style.setProperty("--part", String(Math.min(1, heard / FULL_BAR_MS)));
-  figures.append(bar, element("strong", `${heard}`));
-  const stages = Object.entries(turn.stages).map(
-    ([name, ms]) => `${name.replaceAll("_", " ")} ${Math.round(ms)}`,
-  );
-  if (stages.length) figures.append(element("small", stages.join(" · ")));
+  const totalMs = voiceToVoiceMs ?? playedAfterMs ?? 0;
+  const steps = Object.entries(stepsMs);
+  figures.append(bar(steps.length ? steps.map(([, ms]) => ms) : [totalMs]));
+  figures.append(element("strong", `${Math.round(totalMs)}`));
+  const parts = steps.map(([name, ms]) => `${name.replaceAll("_", " ")} ${Math.round(ms)}`);
+  if (voiceToVoiceMs !== null && playedAfterMs !== null) {
+    parts.push(`on this page ${Math.round(playedAfterMs)}`);
+  }
+  if (parts.length) figures.append(element("small", parts.join(" · ")));
   row.append(head, figures);
   return row;
+}
+
+/** Lengths one after the other. @param {number[]} lengthsMs */
+function bar(lengthsMs) {
+  const whole = element("span", "");
+  whole.className = "bar";
+  for (const ms of lengthsMs) {
+    const part = element("i", "");
+    part.style.setProperty("--part", String(Math.min(1, Math.max(0, ms) / FULL_BAR_MS)));
+    whole.append(part);
+  }
+  return whole;
 }

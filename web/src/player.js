@@ -107,14 +107,14 @@ export class Player {
 
   /**
    * Add audio. What the stream already has is skipped; a gap is filled with silence. Audio of a
-   * stream that is unknown, ended or flushed is dropped.
+   * stream that is unknown or has ended is dropped.
    * @param {number} id
    * @param {number} firstSample index of the first sample within the stream
    * @param {Int16Array} pcm
    */
   push(id, firstSample, pcm) {
     const stream = this.#find(id);
-    if (!stream || stream.ended || stream === this.#fading) return;
+    if (!stream || stream.ended) return;
     if (stream.dry) {
       stream.dry = false;
       stream.underruns++;

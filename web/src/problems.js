@@ -9,6 +9,12 @@ import { CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER } from "./backoff.js";
  * @property {string} fix what the person can do
  */
 
+/** @type {Problem} */
+export const SLOW_UPLINK = {
+  message: "The connection is too slow for your voice.",
+  fix: "Words may get lost; typing works.",
+};
+
 /** Error events that need no one's attention: the wish was already fulfilled. */
 const HARMLESS = new Set(["response_cancel_not_active"]);
 

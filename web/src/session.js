@@ -5,7 +5,7 @@
  */
 
 import { caption } from "./caption.js";
-import { connectionProblem, eventProblem, responseProblem } from "./problems.js";
+import { SLOW_UPLINK, connectionProblem, eventProblem, responseProblem } from "./problems.js";
 import { Playout, heardMs } from "./playout.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
@@ -155,6 +155,10 @@ export class Session {
     return [{ do: "stop-audio" }];
   }
 
+  onUplinkSlow() {
+    this.problem ??= SLOW_UPLINK;
+  }
+
   onMicrophoneOn() {
     this.microphoneOn = true;
   }
@@ -177,9 +181,8 @@ export class Session {
     const voice = this.#playout.report(report);
     if (!voice) return [];
     const { itemId: item_id, contentIndex: content_index, sampleRateHz } = voice;
-    if (report.event === "started") this.turns.heard(nowMs);
+    if (report.event === "started") this.turns.played(voice.responseId, nowMs);
     if (report.event === "flushed") {
-      if (!voice.interrupted) return [];
       const audio_end_ms = heardMs(report.playedSamples, sampleRateHz, latencyMs);
       return [send("conversation.item.truncate", { item_id, content_index, audio_end_ms })];
     }
@@ -225,38 +228,17 @@ export class Session {
 
   /** @param {any} event @returns {Command[]} */
   #onItemEvent(event) {
+    this.transcript.onEvent(event);
     switch (event.type) {
-      case "conversation.item.added": {
-        const { id, type, role } = event.item;
-        if (type === "message" && role !== "system") this.transcript.add(id, role);
-        return [];
-      }
-      case "conversation.item.deleted":
-        this.transcript.remove(event.item_id);
-        return [];
-      case "conversation.item.input_audio_transcription.delta":
-        this.transcript.add(event.item_id, "user");
-        this.transcript.append(event.item_id, event.delta);
-        return [];
-      case "antiphon.transcript.partial":
-        this.transcript.add(event.item_id, "user");
-        this.transcript.replace(event.item_id, `${event.stable ?? ""}${event.unstable ?? ""}`);
-        return [];
       case "conversation.item.input_audio_transcription.completed":
-        this.transcript.add(event.item_id, "user");
-        this.transcript.replace(event.item_id, event.transcript);
-        this.transcript.finish(event.item_id);
         if (!event.transcript.trim()) this.#awaitingAnswer = false;
         return [];
       case "conversation.item.input_audio_transcription.failed":
-        this.transcript.finish(event.item_id);
         this.#awaitingAnswer = false;
         this.problem = { message: "Your words were not understood.", fix: "Say them again." };
         return [];
       case "conversation.item.truncated":
         return [send("conversation.item.retrieve", { item_id: event.item_id })];
-      case "conversation.item.retrieved":
-        return this.#showHeard(event.item);
       default:
         return [];
     }
@@ -333,16 +315,6 @@ export class Session {
     const cancel = this.#responseId ? [send("response.cancel")] : [];
     if (this.#responseId) this.#playout.ignore(this.#responseId);
     return this.#playout.busy ? [...cancel, ...this.#interrupt()] : cancel;
-  }
-
-  /** @param {any} item an item cut to what was heard @returns {Command[]} */
-  #showHeard(item) {
-    const entry = this.transcript.get(item.id);
-    const text = item.content?.[0]?.transcript ?? item.content?.[0]?.text;
-    if (!entry?.interrupted || typeof text !== "string") return [];
-    if (text.trim()) this.transcript.replace(item.id, text);
-    else this.transcript.remove(item.id);
-    return [];
   }
 
   /** @param {number} nowMs @returns {Command[]} */

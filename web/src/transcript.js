@@ -22,6 +22,39 @@ export class Transcript {
     return this.entries.find((entry) => entry.id === id);
   }
 
+  /** Take note of an event about an item of the conversation. @param {any} event */
+  onEvent(event) {
+    switch (event.type) {
+      case "conversation.item.added": {
+        const { id, type, role } = event.item;
+        if (type === "message" && role !== "system") this.add(id, role);
+        break;
+      }
+      case "conversation.item.deleted":
+        this.remove(event.item_id);
+        break;
+      case "conversation.item.input_audio_transcription.delta":
+        this.add(event.item_id, "user");
+        this.append(event.item_id, event.delta);
+        break;
+      case "antiphon.transcript.partial":
+        this.add(event.item_id, "user");
+        this.replace(event.item_id, `${event.stable} ${event.unstable}`.trim());
+        break;
+      case "conversation.item.input_audio_transcription.completed":
+        this.add(event.item_id, "user");
+        this.replace(event.item_id, event.transcript);
+        this.finish(event.item_id);
+        break;
+      case "conversation.item.input_audio_transcription.failed":
+        this.finish(event.item_id);
+        break;
+      case "conversation.item.retrieved":
+        this.#showHeard(event.item);
+        break;
+    }
+  }
+
   /** Add an empty entry unless it is there. @param {string} id @param {Entry["role"]} role */
   add(id, role) {
     if (this.get(id)) return;
@@ -64,6 +97,14 @@ export class Transcript {
       if (!final && role === "assistant") this.interrupt(id);
       else if (!final) this.finish(id);
     }
+  }
+
+  /** Of an interrupted item only what was heard stays. @param {any} item */
+  #showHeard(item) {
+    const text = item.content?.[0]?.transcript ?? item.content?.[0]?.text;
+    if (!this.get(item.id)?.interrupted || typeof text !== "string") return;
+    if (text.trim()) this.replace(item.id, text);
+    else this.remove(item.id);
   }
 
   /** @param {string} id @param {Partial<Entry>} change */

@@ -4,15 +4,18 @@
 /**
  * @typedef {object} Turn
  * @property {number} number
- * @property {number | null} heardAfterMs from the end of the question, as announced to this page,
- *   to the first sample played
- * @property {Record<string, number>} stages the `*_ms` fields of `antiphon.turn.metrics`, unit cut off
+ * @property {string} responseId
+ * @property {number | null} playedAfterMs from the event that ended the question to the first
+ *   sample played here
+ * @property {number | null} voiceToVoiceMs from the end of the user's speech to the first audio, by
+ *   the server's clock
+ * @property {Record<string, number>} stepsMs what `voiceToVoiceMs` is made of, in order
  */
 
 const MAX_TURNS = 8;
 
 export class Turns {
-  /** @type {Turn[]} oldest first */
+  /** @type {readonly Turn[]} oldest first; replaced, never changed */
   turns = [];
   #askedMs = 0;
   #waiting = false;
@@ -24,23 +27,29 @@ export class Turns {
     this.#waiting = true;
   }
 
-  /** The first sample of an answer was played. @param {number} nowMs */
-  heard(nowMs) {
+  /** The first sample of an answer was played. @param {string} responseId @param {number} nowMs */
+  played(responseId, nowMs) {
     if (!this.#waiting) return;
     this.#waiting = false;
-    const turn = { number: ++this.#count, heardAfterMs: nowMs - this.#askedMs, stages: {} };
-    this.turns = [...this.turns, turn].slice(-MAX_TURNS);
+    this.#put(responseId, { playedAfterMs: nowMs - this.#askedMs });
   }
 
-  /** Add the server's figures to the latest turn. @param {Record<string, unknown>} event */
+  /** The server's figures, `antiphon.turn.metrics`. @param {any} event */
   metrics(event) {
-    /** @type {Record<string, number>} */
-    const stages = {};
-    for (const [name, value] of Object.entries(event)) {
-      if (name.endsWith("_ms") && typeof value === "number") stages[name.slice(0, -3)] = value;
+    const { response_id, voice_to_voice_ms, steps_ms } = event;
+    this.#put(response_id, { voiceToVoiceMs: voice_to_voice_ms, stepsMs: steps_ms });
+  }
+
+  /** @param {string} responseId @param {Partial<Turn>} figures */
+  #put(responseId, figures) {
+    if (this.turns.some((turn) => turn.responseId === responseId)) {
+      this.turns = this.turns.map((turn) =>
+        turn.responseId === responseId ? { ...turn, ...figures } : turn,
+      );
+      return;
     }
-    const latest = this.turns.at(-1);
-    if (!latest) return;
-    this.turns = [...this.turns.slice(0, -1), { ...latest, stages: { ...latest.stages, ...stages } }];
+    const number = ++this.#count;
+    const empty = { playedAfterMs: null, voiceToVoiceMs: null, stepsMs: {} };
+    this.turns = [...this.turns, { number, responseId, ...empty, ...figures }].slice(-MAX_TURNS);
   }
 }

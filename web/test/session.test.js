@@ -90,7 +90,7 @@ test("a turn goes through thinking and speaking back to listening", () => {
   assert.equal(session.phase, "speaking");
   session.onPlayback(report("ended", 4_800), 0, 1_500);
   assert.equal(session.phase, "listening");
-  assert.equal(session.turns.turns[0].heardAfterMs, 250);
+  assert.equal(session.turns.turns[0].playedAfterMs, 250);
 });
 
 test("speech that held no words ends in listening", () => {
@@ -278,15 +278,30 @@ test("failed and incomplete responses are told, harmless errors are not", () => 
   assert.equal(session.problem, null);
 });
 
-test("the server's figures join the latest turn", () => {
+test("the server's figures join their turn, whichever comes first", () => {
   const session = listening();
-  session.onEvent({ type: "antiphon.turn.metrics", stt_ms: 12 }, 0);
-  assert.deepEqual(session.turns.turns, []);
+  const steps_ms = { endpointing: 200, speech: 112 };
+  const metrics = { type: "antiphon.turn.metrics", turn_id: 4, voice_to_voice_ms: 312, steps_ms };
   session.turns.asked(0);
-  session.turns.heard(300);
-  const metrics = { type: "antiphon.turn.metrics", event_id: "e", stt_ms: 12, turn_id: 4 };
-  session.onEvent(metrics, 0);
-  assert.deepEqual(session.turns.turns, [{ number: 1, heardAfterMs: 300, stages: { stt: 12 } }]);
+  session.turns.played("resp_1", 300);
+  session.onEvent({ ...metrics, response_id: "resp_1" }, 0);
+  session.onEvent({ ...metrics, response_id: "resp_2" }, 0);
+  session.turns.asked(1_000);
+  session.turns.played("resp_2", 1_400);
+  const server = { voiceToVoiceMs: 312, stepsMs: steps_ms };
+  assert.deepEqual(session.turns.turns, [
+    { number: 1, responseId: "resp_1", playedAfterMs: 300, ...server },
+    { number: 2, responseId: "resp_2", playedAfterMs: 400, ...server },
+  ]);
+});
+
+test("stable and unstable words are shown together", () => {
+  const session = listening();
+  const type = "antiphon.transcript.partial";
+  session.onEvent({ type, item_id: "item_u1", stable: "", unstable: "What" }, 0);
+  assert.deepEqual(texts(session), ["What"]);
+  session.onEvent({ type, item_id: "item_u1", stable: "What time", unstable: "is" }, 0);
+  assert.deepEqual(texts(session), ["What time is"]);
 });
 
 test("unknown events change nothing", () => {

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from antiphon_gateway.dispatch.actions import Action, Cancel, Connect, Deliver, Disconnect, Send
 from antiphon_gateway.dispatch.counters import Counters
@@ -17,7 +17,7 @@ from antiphon_gateway.dispatch.scheduler import Scheduler
 from antiphon_proto import codec
 from antiphon_proto.channel import Bus, PeerEvent, Receiver, Sender
 from antiphon_proto.config import Config
-from antiphon_proto.errors import MalformedMessage
+from antiphon_proto.errors import MalformedMessage, StartupError
 from antiphon_proto.messages import CancelJobs, Done, Failed, Heartbeat, Result, Stage
 
 RESULTS_HWM = 256
@@ -26,6 +26,8 @@ CONTROL_HWM = 1_000
 TICK_S = 0.1
 MALFORMED_LOG_INTERVAL = 1_000
 """One log line for so many malformed messages."""
+
+_JOBS_SOCKET = re.compile(r"[A-Za-z0-9._-]+\.jobs")
 
 DeliverResult = Callable[[Result, bytes], None]
 logger = logging.getLogger(__name__)
@@ -42,13 +44,12 @@ class Dispatcher:
         """Prepare to serve as the gateway that `config` names; `run` does the work."""
         self._bus = bus
         self._name = config.gateway.name
-        self._directory = Path(bus.endpoint("x").removeprefix("ipc://")).parent
         self._scheduler = Scheduler(self._name)
         self._recipients: dict[str, DeliverResult] = {}
         self._links: Links | None = None
         self._control: Sender | None = None
         self._changed = asyncio.Event()
-        self._reasons: list[str] = []
+        self._reasons = self._describe()
 
     @property
     def counters(self) -> Counters:
@@ -148,12 +149,15 @@ class Dispatcher:
 
     def _check_endpoint(self, beat: Heartbeat) -> None:
         """Raise MalformedMessage unless the job endpoint is an ipc socket in our directory."""
-        scheme, _, path = beat.endpoint.partition("://")
-        name = path.rpartition("/")[2]
-        if scheme != "ipc" or not name.endswith(".jobs") or Path(path) != self._directory / name:
+        name = beat.endpoint.rpartition("/")[2]
+        try:
+            ours = _JOBS_SOCKET.fullmatch(name) and self._bus.endpoint(name)
+        except StartupError as exc:
+            raise MalformedMessage(f"job endpoint: {exc}") from exc
+        if beat.endpoint != ours:
             raise MalformedMessage(
-                f"job endpoint {beat.endpoint[:200]!r} is not an ipc socket NAME.jobs in "
-                f"{self._directory}"
+                f"job endpoint {beat.endpoint[:200]!r} is not an ipc socket NAME.jobs in the "
+                "runtime directory"
             )
 
     def _count_malformed(self, channel: str, error: MalformedMessage) -> None:
@@ -207,11 +211,14 @@ class Dispatcher:
             links.close(action.worker_id)
 
     def _note_change(self) -> None:
-        reasons = [f"{stage.ready} {stage.reason}" for stage in self.stages().values()]
+        reasons = self._describe()
         if reasons != self._reasons:
             self._reasons = reasons
             self._changed.set()
             self._changed = asyncio.Event()
+
+    def _describe(self) -> list[str]:
+        return [f"{stage.ready} {stage.reason}" for stage in self.stages().values()]
 
 
 def _now_ms() -> int:

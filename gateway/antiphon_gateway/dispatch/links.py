@@ -35,6 +35,8 @@ class Links:
         task = self._group.create_task(
             self._watch(connect, sender), name=f"link-{connect.worker_id}"
         )
+        # Not in the task itself: one cancelled before its first step runs no `finally`.
+        task.add_done_callback(lambda _: sender.close())
         self._links[connect.worker_id] = _Link(connect.incarnation, sender, task)
 
     def send(self, worker_id: str, incarnation: str, frames: tuple[bytes, bytes]) -> bool:
@@ -50,10 +52,7 @@ class Links:
             link.task.cancel()
 
     async def _watch(self, connect: Connect, sender: Sender) -> None:
-        try:
-            async with aclosing(sender.watch()) as events:  # type: ignore[type-var]
-                sender.connect()
-                async for event in events:
-                    self._changed(connect.worker_id, connect.incarnation, event)
-        finally:
-            sender.close()
+        async with aclosing(sender.watch()) as events:  # type: ignore[type-var]
+            sender.connect()
+            async for event in events:
+                self._changed(connect.worker_id, connect.incarnation, event)

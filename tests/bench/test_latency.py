@@ -1,0 +1,105 @@
+"""The figures of the latency measurement, on made turns and against a scripted server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from antiphon import events
+from antiphon.connection import Audio
+from antiphon.recording import Recording
+from antiphon.spoken_turn import SpokenTurn
+from antiphon.turn import Reply
+from antiphon_proto.errors import ConfigurationError
+from bench.clips import DEFAULT_CLIPS, Clip, read_clips
+from bench.latency import main
+from bench.report import Outcome, as_json, as_text
+from bench.statistics import normalised, percentile, word_error_rate
+
+
+def turn(wait_ms: float, said: str, understood: str) -> tuple[Clip, SpokenTurn]:
+    recording = Recording("clip.wav", b"\0\0", 16_000, 0.0)
+    reply = Reply("r1")
+    reply.add_audio(Audio("r1", "i1", 16_000, b"\0\x10" * 160, 1.0))
+    reply.result = events.Response("r1", "completed")
+    reply.steps_ms = {"transcript": wait_ms / 2, "audio_sent": wait_ms - 10}
+    return Clip(recording, said), SpokenTurn(recording, understood, reply, wait_ms, wait_ms, 0)
+
+
+def test_percentiles_interpolate():
+    assert percentile([1.0, 2.0, 3.0, 4.0], 50) == 2.5
+    assert percentile([], 50) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Go forward, 10 meters!", "go forward ten meters"),
+        ("A 12-ounce latte", "a twelve ounce latte"),
+        ("It\u2019s 42 or 60.", "it's forty two or sixty"),
+        ("In 1984", "in 1984"),
+    ],
+)
+def test_transcripts_are_compared_as_plain_words(text: str, words: str):
+    assert normalised(text) == words
+
+
+def test_word_errors_are_counted_per_reference_word():
+    pairs = [("one two three", "One, 2, three."), ("four five", "four")]
+    assert word_error_rate(pairs) == pytest.approx(1 / 5)
+    assert word_error_rate([("yes", "")]) == 1.0
+    assert word_error_rate([]) is None
+
+
+def test_the_report_holds_percentiles_of_the_waits_and_of_each_step():
+    outcome = Outcome(2)
+    outcome.turns = [turn(float(ms), "hello world", "hello word") for ms in range(100, 301, 100)]
+    outcome.jitter_ms = [0.1, 0.2, 3.0]
+    figures = as_json(outcome)
+    assert figures["mouth_to_ear_ms"] == {"p50": 200.0, "p95": 290.0, "all": [100, 200, 300]}
+    assert figures["steps_ms"]["transcript"] == {"p50": 100.0, "p95": 145.0}
+    assert figures["parts_ms"]["audio sent"]["p50"] == 90.0
+    assert figures["wer"] == 0.5
+    assert figures["jitter_ms"]["max"] == 3.0
+    text = as_text(outcome)
+    assert "200 ms   290 ms" in text
+    assert "word error rate 50.0 %" in text
+
+
+def test_a_measurement_without_turns_can_be_reported():
+    outcome = Outcome(1)
+    outcome.failures.append("no server")
+    assert json.loads(json.dumps(as_json(outcome), allow_nan=False))["wer"] is None
+    assert "no server" in as_text(outcome)
+
+
+def test_the_clips_of_the_repository_have_transcripts_and_ends_of_speech():
+    clips = read_clips(DEFAULT_CLIPS)
+    assert len(clips) >= 12
+    for clip in clips:
+        length_ms = len(clip.recording.pcm) / 2 * 1000 / clip.recording.sample_rate_hz
+        assert clip.recording.speech_end_ms is not None
+        assert 500 < clip.recording.speech_end_ms <= length_ms + 5
+        assert clip.transcript
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot read"),
+        ("file,vad_end\na.wav,1\n", "no column 'transcript'"),
+        ("file,transcript,vad_end\na.wav,,1\n", "lists no clip"),
+    ],
+)
+def test_a_bad_manifest_is_refused(tmp_path: Path, content: str | None, problem: str):
+    if content is not None:
+        (tmp_path / "manifest.csv").write_text(content)
+    with pytest.raises(ConfigurationError, match=problem):
+        read_clips(tmp_path)
+
+
+def test_a_server_that_is_not_there_is_a_failed_measurement(unused_tcp_port: int, capsys):
+    assert main(["--url", f"ws://127.0.0.1:{unused_tcp_port}", "--turns", "1", "--json"]) == 1
+    figures = json.loads(capsys.readouterr().out)
+    assert "make run" in figures["failures"][0]
+    assert figures["skipped"] == 1
