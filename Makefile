@@ -9,7 +9,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: setup ## set everything up and start the server; Ctrl-C stops it
 
 test: setup-test chromium test-web ## set up and run every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench-latency: setup-test ## measure the wait between a question and its answer
+	@$(BIN)/python -m bench.latency $(ARGS)
 
 check: setup-test check-web ## formatting, lint, types
 	$(BIN)/ruff format --check .

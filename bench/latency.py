@@ -7,6 +7,7 @@ session. See README.md for what is measured and how to read it.
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from bench.server import own_server
 SAMPLE_RATE_HZ = 16_000
 MAX_TURNS = 1000
 MAX_SESSIONS = 256
+EXIT_TERMINATED = 143
 
 
 class Limits(NamedTuple):
@@ -38,6 +40,7 @@ class Limits(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 1 when a turn got no reply, 2 when nothing could be measured."""
     arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         clips = read_clips(arguments.clips)
         limits = Limits(arguments.turns, arguments.limit_s, arguments.timeout_s)

@@ -15,7 +15,10 @@ from antiphon_proto.channel import Bus
 from antiphon_proto.config import Gateway
 from antiphon_proto.errors import StartupError
 
-LOCK_NAME = "up.lock"
+UP_LOCK_NAME = "up.lock"
+"""Held by `antiphon up` alone; it also holds its process id."""
+SERVER_LOCK_NAME = "server.lock"
+"""Held by `antiphon up` and by supervisord, so until the last program has ended."""
 TAKE_OVER_WAIT_S = topology.STOP_WAIT_S + 10
 """How long a server whose `antiphon up` was killed may take to end."""
 _POLL_S = 0.2
@@ -23,33 +26,35 @@ _POLL_S = 0.2
 
 @contextlib.contextmanager
 def claimed(directory: Path, stopping: Callable[[], bool]) -> Iterator[int]:
-    """Hold the directory for one server, with its old logs removed; yields the lock's descriptor.
+    """Hold the directory for one server, with the old logs removed.
 
-    The lock is held until every process that inherited the descriptor has ended. Raises
-    StartupError when another server uses the directory or it cannot be private.
+    Yields a descriptor: the directory is held until every process that inherited it has ended.
+    Raises StartupError when another server uses the directory or it cannot be private.
     """
     with Bus(directory) as bus:
         bus.endpoint(f"{topology.SOCKET_NAME}.{os.getpid()}")  # the longest path used here
-    with (directory / LOCK_NAME).open("a+") as lock:
-        _lock(lock, directory, stopping)
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+    with (
+        (directory / UP_LOCK_NAME).open("a+") as ours,
+        (directory / SERVER_LOCK_NAME).open("a+") as servers,
+    ):
+        if not _try_lock(ours):
+            raise _in_use(directory, _pid(ours))
+        ours.truncate(0)
+        ours.write(f"{os.getpid()}\n")
+        ours.flush()
+        _wait_for_lock(servers, directory, stopping)
         logs = directory / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         for old in logs.glob("*.log*"):
             old.unlink(missing_ok=True)
-        (directory / topology.SOCKET_NAME).unlink(missing_ok=True)
-        yield lock.fileno()
+        _remove_dead_sockets(directory)
+        yield servers.fileno()
 
 
 def owner(directory: Path) -> int | None:
     """Return the process that holds the directory, None when nobody does."""
-    with contextlib.suppress(OSError), (directory / LOCK_NAME).open("r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _pid(lock)
+    with contextlib.suppress(FileNotFoundError), (directory / UP_LOCK_NAME).open("r+") as lock:
+        return None if _try_lock(lock) else _pid(lock)
     return None
 
 
@@ -63,6 +68,19 @@ def check_port(gateway: Gateway) -> None:
                 probe.bind(address)
     except OSError as exc:
         raise StartupError(_port_problem(gateway, exc)) from exc
+
+
+def _remove_dead_sockets(directory: Path) -> None:
+    """Remove the sockets that nobody listens on: killed processes leave them behind."""
+    for path in directory.iterdir():
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                try:
+                    probe.connect(str(path))
+                except ConnectionRefusedError:
+                    path.unlink(missing_ok=True)
+                except OSError:
+                    continue
 
 
 def _port_problem(gateway: Gateway, exc: OSError) -> str:
@@ -80,43 +98,36 @@ def _port_problem(gateway: Gateway, exc: OSError) -> str:
     )
 
 
-def _lock(lock: IO[str], directory: Path, stopping: Callable[[], bool]) -> None:
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_for_lock(lock: IO[str], directory: Path, stopping: Callable[[], bool]) -> None:
     """Take the lock, waiting for a server that has lost its `antiphon up` and is ending."""
     deadline = time.monotonic() + TAKE_OVER_WAIT_S
     told = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            return
-        pid = _pid(lock)
-        if _exists(pid) or time.monotonic() > deadline or stopping():
-            raise StartupError(
-                f"another antiphon (process {pid}) runs in {directory}; stop it, or give this one "
-                "its own directory and port: "
-                "antiphon up --port 8081 --set bus.runtime_dir=/tmp/antiphon-second"
-            )
+    while not _try_lock(lock):
+        if time.monotonic() > deadline or stopping():
+            raise _in_use(directory, 0)
         if not told:
             print("Waiting for the previous server to end")
             told = True
         time.sleep(_POLL_S)
 
 
+def _in_use(directory: Path, pid: int) -> StartupError:
+    who = f"another antiphon (process {pid})" if pid else "another antiphon that is ending"
+    return StartupError(
+        f"{who} runs in {directory}; stop it, or give this one its own directory and port: "
+        "antiphon up --port 8081 --set bus.runtime_dir=/tmp/antiphon-second"
+    )
+
+
 def _pid(lock: IO[str]) -> int:
     lock.seek(0)
     text = lock.read().strip()
     return int(text) if text.isdigit() else 0
-
-
-def _exists(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

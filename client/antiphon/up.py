@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import re
 import signal
 import sys
 import time
@@ -126,7 +127,8 @@ class _Server:
                 self._show_ready(time.monotonic() - began)
                 return True
             for stage, state in answer.stages.items() if answer else ():
-                text = "ready" if state.ready else state.reason or "loading"
+                reason = re.sub(r" \(\d+ s\)$", "", state.reason)  # a count of seconds repeats it
+                text = "ready" if state.ready else reason or "loading"
                 if shown.get(stage) != text:
                     shown[stage] = text
                     _say(f"  {stage}: {text}")

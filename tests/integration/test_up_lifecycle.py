@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +36,12 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> str:
     raise AssertionError(f"{text!r} was not printed; the output was:\n{seen}")
 
 
-def wait_until_ended(environment: StandIns, process: "subprocess.Popen[str]") -> str:
+def wait_until_ended(
+    environment: StandIns, process: "subprocess.Popen[str]", *, killed: bool = False
+) -> str:
     output, _ = process.communicate()
+    while killed and environment.running():
+        time.sleep(0.01)  # the kernel takes its time to end a killed process
     assert environment.running() == []
     assert "Traceback" not in output
     return output
@@ -55,11 +61,10 @@ def test_programs_get_the_settings_of_the_flags_and_the_file(server: StandIns) -
     file = server.root / "given.toml"
     file.write_text('[llm]\ntemperature = 0.125\ninstructions = "100% \\"quoted\\" ; # text"\n')
     process = server.up("--config", str(file), "--set", "stt.processes=2", "--verbose")
-    output = read_until(process, "Ready")
+    seen = {read_until(process, '"temperature": 0.125').splitlines()[-1][:5] for _ in range(4)}
+    assert seen == {"llm-0", "stt-0", "stt-1", "tts-0"}
     process.terminate()
-    output += wait_until_ended(server, process)
-    assert sorted(name for name, _ in server.started()) == sorted([*PROGRAMS, "stt-1"])
-    assert output.count('"temperature": 0.125') == 4
+    wait_until_ended(server, process)
 
 
 def test_being_stopped_while_loading_leaves_nothing_behind(server: StandIns) -> None:
@@ -79,7 +84,7 @@ def test_a_second_signal_ends_programs_that_will_not_stop(server: StandIns) -> N
     read_until(process, "Stopping")
     assert "llm-0" in server.running()
     process.send_signal(signal.SIGINT)
-    wait_until_ended(server, process)
+    wait_until_ended(server, process, killed=True)
 
 
 def test_a_killed_program_is_started_again(server: StandIns) -> None:
@@ -92,12 +97,30 @@ def test_a_killed_program_is_started_again(server: StandIns) -> None:
     assert [name for name, _ in server.started()].count("tts-0") == 2
 
 
+def test_sockets_of_dead_processes_are_removed_and_living_ones_kept(server: StandIns) -> None:
+    server.runtime_dir.mkdir(mode=0o700)
+    dead, living = server.runtime_dir / "stt-0.1.jobs", server.runtime_dir / "stt-7.1.jobs"
+    with socket.socket(socket.AF_UNIX) as ended, socket.socket(socket.AF_UNIX) as other:
+        ended.bind(str(dead))
+        ended.listen()
+        ended.close()
+        other.bind(str(living))
+        other.listen()
+        process = server.up()
+        read_until(process, "Ready")
+        assert living.exists()
+        assert not dead.exists()
+        process.terminate()
+        wait_until_ended(server, process)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the parent-death signal of Linux")
 def test_programs_end_when_up_is_killed_and_the_next_up_waits_for_that(server: StandIns) -> None:
     first = server.up()
     read_until(first, "Ready")
     programs = [pid for _, pid in server.started()]
     first.kill()
+    first.wait()
     second = server.up()
     read_until(second, "Ready")
     assert not any(is_running(pid) for pid in programs)
@@ -112,6 +135,6 @@ def test_programs_end_when_the_supervisor_is_killed(server: StandIns) -> None:
     read_until(process, "Ready")
     (supervisor,) = children(process.pid)
     os.kill(supervisor, signal.SIGKILL)
-    output = wait_until_ended(server, process)
+    output = wait_until_ended(server, process, killed=True)
     assert "the supervisor ended" in output
     assert process.returncode == 2

@@ -213,6 +213,20 @@ async def test_a_cancelled_job_ends_with_finished_alone(gateway: Gateway) -> Non
     assert results[-1][0].job_id == "job-2"
 
 
+async def test_a_cancellation_of_an_earlier_try_leaves_a_later_one_running(
+    gateway: Gateway,
+) -> None:
+    await gateway.start("tts", *SLOW_SPEECH, "tts.slots=2")
+    jobs = await gateway.connect(await gateway.status(Heartbeat))
+    for attempt in (1, 2):
+        assert jobs.send(codec.encode(job(LONG_SPEECH, attempt=attempt)))
+    await gateway.status(Heartbeat, lambda heartbeat: len(heartbeat.running) == 2)
+    assert gateway.control.send(codec.encode(CancelJobs(job_ids=("job-1",), through_attempt=1)))
+    assert (await gateway.status(Finished)).attempt == 1
+    heartbeat = await gateway.status(Heartbeat)
+    assert heartbeat.running == ("job-1",)
+
+
 async def test_a_job_beyond_the_slots_is_refused_and_the_running_one_goes_on(
     gateway: Gateway,
 ) -> None:
@@ -261,6 +275,7 @@ async def test_sigterm_finishes_the_running_job_refuses_others_and_exits_0(
     await gateway.status(Goodbye)
     assert await process.wait() == 0
     assert first.index == 0
+    assert not list(gateway.runtime_dir.glob("tts-0.*.jobs"))
 
 
 async def test_sigterm_while_loading_exits_0_without_waiting(gateway: Gateway) -> None:

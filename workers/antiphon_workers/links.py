@@ -35,6 +35,11 @@ class Links:
         return self.status.send(codec.encode(status))
 
 
+def remove_socket(endpoint: str) -> None:
+    """Remove the file of an ipc endpoint that was closed; libzmq leaves it behind."""
+    Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+
 def remove_stale_sockets(runtime_dir: Path, worker_id: str) -> None:
     """Remove the job sockets that killed incarnations of this worker left behind."""
     for socket in runtime_dir.glob(f"{worker_id}.*.jobs"):

@@ -7,7 +7,7 @@ from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
 from antiphon_proto.messages import Goodbye, Stage
 from antiphon_workers.engine import Engine
-from antiphon_workers.links import Links, remove_stale_sockets
+from antiphon_workers.links import Links, remove_socket, remove_stale_sockets
 from antiphon_workers.loading import load
 from antiphon_workers.service import Service
 
@@ -49,6 +49,7 @@ class Worker:
                 await self._serve(links, engine)
                 await asyncio.to_thread(engine.close)
             links.report(Goodbye(worker_id=self.worker_id, incarnation=links.incarnation))
+            await asyncio.to_thread(remove_socket, links.endpoint)
             linger_ms = LINGER_MS
             logger.info("worker stopped")
         finally:

@@ -8,7 +8,7 @@ from typing import Literal
 from antiphon_proto import codec
 from antiphon_proto.config import Config
 from antiphon_proto.errors import MalformedMessage
-from antiphon_proto.messages import Finished, Heartbeat, Job, Refused
+from antiphon_proto.messages import CancelJobs, Finished, Heartbeat, Job, Refused
 from antiphon_workers import admission
 from antiphon_workers.engine import Engine
 from antiphon_workers.links import HEARTBEAT_MS, Links
@@ -66,13 +66,12 @@ class Service:
                 except MalformedMessage as exc:
                     self._count_malformed(str(exc))
                 else:
-                    self.cancel(frozenset(message.job_ids))
+                    self._cancel_named(message)
 
-    def cancel(self, job_ids: frozenset[str] | None = None) -> None:
-        """Cancel the named jobs, or all."""
-        for (job_id, _), serving in self._running.items():
-            if job_ids is None or job_id in job_ids:
-                serving.task.cancel()
+    def cancel(self) -> None:
+        """Cancel all jobs."""
+        for serving in self._running.values():
+            serving.task.cancel()
 
     async def drain(self) -> None:
         """Announce no slots, let the running jobs finish for `DRAIN_S`, then cancel the rest."""
@@ -83,6 +82,11 @@ class Service:
         if tasks:
             await asyncio.wait(tasks, timeout=DRAIN_S)
         self.cancel()
+
+    def _cancel_named(self, message: CancelJobs) -> None:
+        for (job_id, attempt), serving in self._running.items():
+            if job_id in message.job_ids and attempt <= (message.through_attempt or attempt):
+                serving.task.cancel()
 
     def _take(self, job: Job, payload: bytes) -> None:
         key = (job.job_id, job.attempt)

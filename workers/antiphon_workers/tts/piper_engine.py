@@ -121,8 +121,9 @@ class Piper(Engine):
 
 def speakable_pieces(text: str, limit: int) -> Iterator[str]:
     """Yield the text in pieces of at most `limit` characters; none when nothing can be spoken."""
-    # Double brackets would be read as raw phonemes.
-    rest = re.sub(r"\s+", " ", text.replace("[[", "[").replace("]]", "]")).strip()
+    # Double brackets would be read as raw phonemes; espeak takes no control characters.
+    rest = re.sub(r"\[{2,}", "[", text)
+    rest = re.sub(r"[\s\x00-\x1f\x7f\ud800-\udfff]+", " ", rest).strip()
     while any(character.isalnum() for character in rest):
         cut = len(rest)
         if cut > limit:

@@ -34,21 +34,23 @@ class Voice(Protocol):
 def load(path: Path, threads: int, hop_samples: int, sample: Inputs) -> Voice:
     """Return the voice in a file, cut in two where that gives the same waveform for `sample`."""
     model = piper_graph.load_seeded(path)
-    whole = WholeVoice(_session(model.SerializeToString(), threads))
+    serialized = model.SerializeToString()
     try:
         halves = piper_graph.cut(model)
     except piper_graph.NotCuttable as exc:
         logger.warning("voice does not stream", extra={"reason": str(exc)})
-        return whole
+        return WholeVoice(_session(serialized, threads))
+    del model
+    # One after the other: each session holds a copy of the weights.
+    expected = _rendered(WholeVoice(_session(serialized, threads)), sample)
     encoder, decoder = _session(halves.encoder, threads), _session(halves.decoder, threads)
-    expected = np.concatenate(list(whole.render(sample)))
     for context_frames in _CONTEXTS_FRAMES:
         streaming = StreamingVoice(encoder, decoder, hop_samples, context_frames)
-        streamed = np.concatenate(list(streaming.render(sample)))
+        streamed = _rendered(streaming, sample)
         if len(streamed) == len(expected) and np.abs(streamed - expected).max() < _TOLERANCE:
             return streaming
     logger.warning("voice does not stream", extra={"reason": "windows differ from the whole"})
-    return whole
+    return WholeVoice(_session(serialized, threads))
 
 
 class WholeVoice:
@@ -94,6 +96,10 @@ class StreamingVoice:
         decoded = self._decoder.run(None, {piper_graph.LATENT: piece})[0].reshape(-1)
         samples: Samples = decoded[(start - first) * self._hop : (end - first) * self._hop]
         return samples
+
+
+def _rendered(voice: Voice, inputs: Inputs) -> Samples:
+    return np.concatenate(list(voice.render(inputs)))
 
 
 def _session(model: bytes, threads: int) -> "onnxruntime.InferenceSession":

@@ -1,0 +1,56 @@
+"""Loaded engines and jobs for the tests of engines."""
+
+import functools
+
+import pytest
+
+from antiphon_proto.config import load
+from antiphon_proto.errors import StartupError
+from antiphon_proto.messages import Command, Job, Stage
+from antiphon_workers.engine import Engine, Step, Usage
+from antiphon_workers.process import wait_asleep
+from antiphon_workers.registry import create
+
+# As the worker program does, before any model library is imported.
+wait_asleep()
+
+
+@functools.cache
+def loaded(stage: Stage, engine: str, *settings: str) -> Engine:
+    """Return a loaded engine, one for all tests; skips where its model is not installed."""
+    config = load(environment={}, settings=[f"{stage}.engine={engine}", *settings])
+    try:
+        opened = create(stage, config)
+        opened.load()
+    except StartupError as exc:
+        pytest.skip(str(exc))
+    return opened
+
+
+def job(command: Command, job_id: str = "job-1") -> Job:
+    return Job(
+        job_id=job_id,
+        session_id="session-1",
+        turn_id=1,
+        revision=0,
+        attempt=1,
+        reply_to="gateway-0",
+        budget_ms=60_000,
+        command=command,
+    )
+
+
+async def steps(engine: Engine, command: Command, payload: bytes = b"") -> list[Step]:
+    """Run one job to its end."""
+    return [step async for step in engine.run(job(command), payload)]
+
+
+async def results(
+    engine: Engine, command: Command, payload: bytes = b""
+) -> list[tuple[object, bytes]]:
+    """Run one job to its end and return its results."""
+    return [
+        step
+        for step in await steps(engine, command, payload)
+        if step is not None and not isinstance(step, Usage)
+    ]

@@ -1,0 +1,113 @@
+"""Whisper on real speech: the short encoder window against the padded one."""
+
+import asyncio
+import csv
+import re
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from antiphon_proto.audio import read_wav
+from antiphon_proto.errors import JobFailed
+from antiphon_proto.messages import Transcribe, Transcript
+from antiphon_workers.engine import Engine
+
+from .engines import loaded, results
+
+pytestmark = pytest.mark.models
+
+DATA = Path(__file__).parents[1] / "data"
+RATE_HZ = 16_000
+
+
+@pytest.fixture(params=["spliced", "padded"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return loaded("stt", "faster-whisper", f"stt.encoder_window={request.param}")
+
+
+async def transcribe(
+    engine: Engine, pcm: bytes, language: str | None = None, prompt: str = ""
+) -> Transcript:
+    command = Transcribe(final=True, language=language, prompt=prompt)
+    [(transcript, _)] = await results(engine, command, pcm)
+    assert isinstance(transcript, Transcript)
+    return transcript
+
+
+def normalised(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("-", " ")).split())
+
+
+def clips() -> list[tuple[str, bytes]]:
+    """Return what is said in each clip, and its PCM16."""
+    with (DATA / "speech" / "manifest.csv").open(encoding="utf-8") as file:
+        return [
+            (clip["transcript"], read_wav(DATA / "speech" / clip["file"])[0])
+            for clip in csv.DictReader(file)
+        ]
+
+
+async def test_the_words_of_many_speakers_are_heard_with_either_window() -> None:
+    words = [normalised(said) for said, _ in clips()]
+    rates = {}
+    for window in ("spliced", "padded"):
+        setting = f"stt.encoder_window={window}"
+        engine = await asyncio.to_thread(loaded, "stt", "faster-whisper", setting)
+        heard = [normalised((await transcribe(engine, pcm)).text) for _, pcm in clips()]
+        rates[window] = jiwer.wer(words, heard)
+    assert rates["padded"] < 0.15
+    assert rates["spliced"] < rates["padded"] + 0.03
+
+
+@pytest.mark.parametrize("name", ["kitchen", "friction", "syn_white"])
+async def test_noise_gives_no_words(engine: Engine, name: str) -> None:
+    pcm, _ = read_wav(DATA / "nonspeech" / f"{name}.wav")
+    assert (await transcribe(engine, pcm)).text == ""
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 20, 60, 500, 3_000])
+async def test_silence_of_any_length_gives_no_words(engine: Engine, milliseconds: int) -> None:
+    assert (await transcribe(engine, bytes(milliseconds * RATE_HZ // 1000 * 2))).text == ""
+
+
+async def test_speech_longer_than_whispers_window_is_heard_to_its_end(engine: Engine) -> None:
+    joined = b"".join(pcm for _, pcm in clips())
+    assert len(joined) > 35 * RATE_HZ * 2
+    heard = normalised((await transcribe(engine, joined)).text)
+    assert "what time is it" in heard
+    assert "crayfish" in heard
+    assert heard.endswith("garland")
+
+
+async def test_a_prefix_cut_in_mid_speech_does_not_run_away(engine: Engine) -> None:
+    pcm, _ = read_wav(DATA / "speech" / "garland.wav")
+    for milliseconds in range(800, 3_600, 400):
+        transcript = await transcribe(engine, pcm[: milliseconds * RATE_HZ // 1000 * 2])
+        assert len(transcript.text.split()) <= 2 + milliseconds / 200
+
+
+async def test_full_scale_noise_is_survived(engine: Engine) -> None:
+    generator = np.random.default_rng(7)
+    loud = generator.integers(-32768, 32767, RATE_HZ, dtype=np.int16)
+    await transcribe(engine, loud.astype("<i2").tobytes())
+
+
+async def test_a_language_the_model_does_not_know_is_named(engine: Engine) -> None:
+    with pytest.raises(JobFailed, match="'de'") as caught:
+        await transcribe(engine, bytes(RATE_HZ * 2), language="de-DE")
+    assert not caught.value.retryable
+
+
+async def test_a_regional_language_code_is_understood(engine: Engine) -> None:
+    pcm, _ = read_wav(DATA / "what_time_is_it.wav")
+    transcript = await transcribe(engine, pcm, language="en-US")
+    assert normalised(transcript.text) == "what time is it"
+    assert transcript.language == "en"
+
+
+async def test_a_prompt_does_not_become_part_of_the_transcript(engine: Engine) -> None:
+    pcm, _ = read_wav(DATA / "what_time_is_it.wav")
+    transcript = await transcribe(engine, pcm, prompt="A conversation about clocks.")
+    assert normalised(transcript.text) == "what time is it"

@@ -1,0 +1,54 @@
+"""Telling a transcript from a decoder that went astray."""
+
+import pytest
+
+from antiphon_workers.stt.guards import is_loop, is_no_speech, is_repetitive, most_tokens
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no no no no no no",
+        "I think so, I think so, I think so, I think so, yes",
+        "the next one is the next one is the next one is the next one is",
+        "a long sentence that keeps going and " * 6,
+    ],
+)
+def test_a_text_that_repeats_itself_is_a_loop(text: str) -> None:
+    assert is_repetitive(text)
+    assert is_loop(text, tokens=1, seconds=10.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "No, no, no!",
+        "when is a lobster not a lobster when it is a crayfish",
+        "Put this in a double boiler and let cook until thick, stirring constantly.",
+    ],
+)
+def test_ordinary_speech_is_not_a_loop(text: str) -> None:
+    assert not is_loop(text, tokens=len(text.split()), seconds=4.0)
+
+
+def test_more_tokens_than_the_audio_can_hold_are_a_loop() -> None:
+    assert most_tokens(2.0) == 32
+    assert is_loop("short text", tokens=32, seconds=2.0)
+    assert not is_loop("short text", tokens=31, seconds=2.0)
+
+
+@pytest.mark.parametrize(
+    ("no_speech_probability", "average_log_probability", "expected"),
+    [
+        (0.7, -1.1, True),
+        (0.7, -0.9, False),
+        (0.5, -2.0, False),
+        (0.85, -0.6, True),
+        (0.85, -0.3, False),
+    ],
+)
+def test_no_speech_needs_the_model_to_say_so_and_to_be_unsure(
+    no_speech_probability: float, average_log_probability: float, expected: bool
+) -> None:
+    assert is_no_speech(no_speech_probability, average_log_probability) is expected
