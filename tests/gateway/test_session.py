@@ -169,7 +169,7 @@ def test_barge_in_stops_the_response_and_keeps_what_was_heard() -> None:
     rig.pass_time(5_000)
     assert rig.audio_ms() - sent_ms <= 8 * 32
     assert rig.types() == []
-    heard = rig.session.conversation.messages("")[-1]
+    heard = rig.session.history.conversation.messages("")[-1]
     assert heard.role == "assistant"
     assert heard.content == "One two three four"
 
@@ -341,7 +341,9 @@ def test_a_text_turn_is_answered_in_text() -> None:
         "conversation.item.done",
         "response.done",
     ]
-    assert rig.session.conversation.messages("")[-1] == ChatMessage("assistant", "Hello there.")
+    assert rig.session.history.conversation.messages("")[-1] == ChatMessage(
+        "assistant", "Hello there."
+    )
 
 
 def test_a_second_response_is_refused_while_one_runs() -> None:
@@ -476,7 +478,7 @@ def test_a_response_outside_the_conversation_leaves_no_item() -> None:
         response={"conversation": "none", "output_modalities": ["text"], "instructions": "Say hi."},
     )
     rig.generate("hi")
-    assert rig.session.conversation.items == ()
+    assert rig.session.history.conversation.items == ()
     assert rig.last("response.done")["response"]["status"] == "completed"
 
 
