@@ -1,7 +1,7 @@
 """Model text to paced speech: clauses, one synthesis job each, their audio in order.
 
-Bounds: at most two synthesis jobs at once, and none while more than `_AHEAD_MS` of audio waits to
-be sent; the text waiting is bounded by the model's output limit.
+Bounds: no synthesis job begins while two clauses are not through or more than `_AHEAD_MS` of audio
+waits to be sent; the text waiting is bounded by the model's output limit.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from antiphon_gateway.spoken_text import SpokenText
 from antiphon_proto.audio import Resampler
 from antiphon_proto.messages import AudioDelta, Synthesize
 
-_MAX_JOBS = 2
+_MAX_CLAUSES = 2
 _AHEAD_MS = 4_000
 _BUDGET_MS = 30_000
 
@@ -116,27 +116,34 @@ class SpeechPipeline:
 
     def advance(self, now_ms: float, *, released: bool) -> list[TextShown | AudioOut]:
         """Start what can be started and, once released, return what is due."""
-        self._queue_audio()
-        self._start_jobs()
-        return self._due(now_ms) if released else []
+        due: list[TextShown | AudioOut] = []
+        while True:
+            self._queue_audio()
+            if released:
+                due += self._due(now_ms)
+            if not self._start_next():
+                return due
 
-    def _start_jobs(self) -> None:
-        while (
-            self._waiting
-            and sum(not clause.done for clause in self._clauses) < _MAX_JOBS
-            and self.playout.queued_ms < _AHEAD_MS
+    def _start_next(self) -> bool:
+        """Begin the next clause, if there is one and room for it."""
+        if (
+            not self._waiting
+            or len(self._clauses) >= _MAX_CLAUSES
+            or self.playout.queued_ms >= _AHEAD_MS
         ):
-            text = self._waiting.popleft()
-            speech = speakable(text)
-            clause = _Clause(text, job_id="", done=not speech)
-            if speech:
-                clause.job_id = self._context.submit(
-                    Synthesize(text=speech, voice=self._voice, speed=self._speed),
-                    budget_ms=_BUDGET_MS,
-                    urgent=self._jobs_started == 0,
-                )
-                self._jobs_started += 1
-            self._clauses.append(clause)
+            return False
+        text = self._waiting.popleft()
+        speech = speakable(text)
+        clause = _Clause(text, job_id="", done=not speech)
+        if speech:
+            clause.job_id = self._context.submit(
+                Synthesize(text=speech, voice=self._voice, speed=self._speed),
+                budget_ms=_BUDGET_MS,
+                urgent=self._jobs_started == 0,
+            )
+            self._jobs_started += 1
+        self._clauses.append(clause)
+        return True
 
     def _queue_audio(self) -> None:
         """Move the audio of the clauses that are next in order into the playout queue."""
