@@ -38,6 +38,8 @@ class AudioOut(NamedTuple):
 class _Clause:
     text: str
     job_id: str
+    source_hz: int = 0
+    resampler: Resampler | None = None
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
     done: bool = False
     begun: bool = False
@@ -60,8 +62,6 @@ class SpeechPipeline:
         self._waiting: deque[str] = deque()
         self._clauses: deque[_Clause] = deque()
         self._marks: deque[tuple[int, str]] = deque()
-        self._resampler: Resampler | None = None
-        self._source_hz = 0
         self._text_finished = False
         self._jobs_started = 0
 
@@ -97,11 +97,17 @@ class SpeechPipeline:
     def on_audio(self, job_id: str, body: AudioDelta, pcm: bytes) -> None:
         """Take audio of one of the synthesis jobs."""
         clause = self._find(job_id)
-        clause.audio.append(self._resampled(body.sample_rate_hz, pcm))
+        if clause.resampler is None or body.sample_rate_hz != clause.source_hz:
+            self._flush(clause)
+            clause.source_hz = body.sample_rate_hz
+            clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
+        clause.audio.append(clause.resampler.feed(pcm))
 
     def on_done(self, job_id: str) -> None:
         """A synthesis job has ended in good order."""
-        self._find(job_id).done = True
+        clause = self._find(job_id)
+        self._flush(clause)
+        clause.done = True
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the synthesis jobs that have not ended."""
@@ -173,11 +179,11 @@ class SpeechPipeline:
             due.insert(len(due) - bool(pcm), TextShown(self._marks.popleft()[1]))
         return due
 
-    def _resampled(self, source_hz: int, pcm: bytes) -> bytes:
-        if self._resampler is None or source_hz != self._source_hz:
-            self._source_hz = source_hz
-            self._resampler = Resampler(source_hz, self.sample_rate_hz)
-        return self._resampler.feed(pcm)
+    @staticmethod
+    def _flush(clause: _Clause) -> None:
+        """Take what the clause's resampler holds back."""
+        if clause.resampler is not None:
+            clause.audio.append(clause.resampler.feed(b"", last=True))
 
     def _find(self, job_id: str) -> _Clause:
         return next(clause for clause in self._clauses if clause.job_id == job_id)

@@ -100,3 +100,25 @@ def test_clauses_behind_one_that_hangs_are_not_all_synthesised() -> None:
             rig.answer(job, Done(engine_ms=1))
     assert len([job for job in rig.jobs.values() if isinstance(job.command, Synthesize)]) == 1
     assert rig.submitted(Synthesize) == 2
+
+
+def test_clauses_whose_audio_arrives_interleaved_do_not_mix() -> None:
+    def reply(order: list[int]) -> bytes:
+        rig = Rig()
+        rig.send(
+            type="session.update",
+            session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}},
+        )
+        spoken_turn(rig)
+        rig.generate("One two three four. ", "Five six seven eight.")
+        jobs = [job for job in rig.jobs.values() if isinstance(job.command, Synthesize)]
+        for number in order:
+            sample = [b"\x00\x10", b"\x00\xf0"][number]
+            rig.answer(jobs[number], AudioDelta(sample_rate_hz=24_000), sample * 4_800)
+        for job in jobs:
+            rig.answer(job, Done(engine_ms=1))
+        rig.pass_time(2_000)
+        return b"".join(audio.pcm for audio in rig.audio)
+
+    assert reply([0, 1, 0, 1]) == reply([0, 0, 1, 1])
+    assert len(reply([0, 1])) == 2 * 2 * 1_600
