@@ -4,29 +4,23 @@ It reads no clock and does no I/O: every input comes with the time, and what is 
 of `take_effects`. Whatever arrives for a job that no part of the session owns is dropped.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 from antiphon_gateway.effects import Effect
+from antiphon_gateway.history import History
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime import session_settings
 from antiphon_gateway.realtime.catalogue import Catalogue
-from antiphon_gateway.realtime.client_items import accept
-from antiphon_gateway.realtime.conversation import Added, Conversation
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.items import InputAudio, Item, MessageItem, message_text
 from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import ChatMessage, Result
-
-_REMEMBERED_RESPONSES = 32
-"""Responses whose heard text can still be cut by a late `conversation.item.truncate`."""
+from antiphon_proto.messages import Result
 
 
 class Session:
@@ -34,7 +28,7 @@ class Session:
 
     def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
         self.context = context
-        self.conversation = Conversation()
+        self.history = History(context)
         self._catalogue = catalogue
         self._settings = session_settings.default_session(context.config, catalogue)
         self._listener = Listener(context, self, self._settings.audio.input.turn_detection)
@@ -42,7 +36,6 @@ class Session:
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
         self._last_timings: TurnTimings | None = None
-        self._recent: OrderedDict[str, Response] = OrderedDict()
         self._streams = 0
 
     # --- inputs ----------------------------------------------------------------------------
@@ -137,31 +130,17 @@ class Session:
             and not self._busy
         ):
             response = self._new_response(self._default_response(), turn.timings)
-            response.start(self._messages(response.settings, heard=turn.transcript))
+            response.start(self.history.messages(response.settings, heard=turn.transcript))
             self._speculation = (turn, response)
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over: it becomes a conversation item."""
-        previous = self.conversation.last_item_id
-        item = MessageItem(id=turn.item_id, role="user", content=(InputAudio(),))
-        self.context.send(
-            events.InputAudioCommitted(previous_item_id=previous, item_id=turn.item_id)
-        )
-        self._add(item, None)
+        self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
         """A committed turn has its transcript, or None when that failed."""
         if turn.transcript is not None:
-            if self._holds(turn.item_id):
-                self.conversation.set_transcript(turn.item_id, turn.transcript)
-            self.context.send(
-                events.TranscriptionCompleted(
-                    item_id=turn.item_id,
-                    content_index=0,
-                    transcript=turn.transcript,
-                    usage=events.DurationUsage(seconds=turn.seconds),
-                )
-            )
+            self.history.set_transcript(turn, turn.transcript)
         self._last_timings = turn.timings
         self._start_waiting_response()
         if not turn.manual and turn.transcript and self._creates_response:
@@ -189,7 +168,7 @@ class Session:
         self._drop_speculation()
         if response is None or response.ended:
             response = self._new_response(self._default_response(), turn.timings)
-            response.start(self._messages(response.settings))
+            response.start(self.history.messages(response.settings))
         self._run(response, now_ms)
 
     def _create_response(self, overrides: dict[str, Any] | None, now_ms: float) -> None:
@@ -217,13 +196,7 @@ class Session:
         if self._response is not None:
             self._response.silence()
         self._response = response
-        previous = self.conversation.last_item_id
-        if response.settings.conversation == "auto":
-            self._tell_forgotten(self.conversation.add(response.item))
-            self._recent[response.item_id] = response
-            if len(self._recent) > _REMEMBERED_RESPONSES:
-                self._recent.popitem(last=False)
-        response.release(previous, now_ms)
+        response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 
     def _start_waiting_response(self) -> None:
@@ -231,11 +204,11 @@ class Session:
         response = self._response
         if response is None or response.started or response.ended or self._listener.transcribing:
             return
-        response.start(self._messages(response.settings))
+        response.start(self.history.messages(response.settings))
 
     def _after_response_step(self, now_ms: float) -> None:
         if self._response is not None and self._response.ended:
-            self._record(self._response)
+            self.history.record(self._response)
             self._respond_when_free(now_ms)
 
     def _interrupt(self, now_ms: float) -> None:
@@ -245,9 +218,9 @@ class Session:
             return
         if response.in_progress:
             response.cancel("turn_detected", now_ms)
-            self._record(response)
-        elif response.audible(now_ms) and self._holds(response.item_id):
-            self.conversation.truncate(response.item_id, 0, response.heard_text(now_ms))
+            self.history.record(response)
+        elif response.audible(now_ms):
+            self.history.cut(response, response.heard_text(now_ms))
         response.silence()
 
     def _cancel_response(self, response_id: str | None, now_ms: float) -> None:
@@ -285,10 +258,13 @@ class Session:
             case client.InputAudioClear():
                 self._listener.clear()
                 self.context.send(events.InputAudioCleared())
-            case client.ItemCreate() | client.ItemRetrieve() | client.ItemDelete():
-                self._handle_item(event)
-            case client.ItemTruncate():
-                self._truncate(event)
+            case (
+                client.ItemCreate()
+                | client.ItemRetrieve()
+                | client.ItemDelete()
+                | client.ItemTruncate()
+            ):
+                self.history.handle(event)
             case client.ResponseCreate(response=overrides):
                 self._create_response(overrides, now_ms)
             case client.ResponseCancel(response_id=response_id):
@@ -311,70 +287,10 @@ class Session:
         self.context.send(events.SessionUpdated(session=session))
 
     def _take_playout(self, item_id: str, played_ms: float, now_ms: float) -> None:
-        response = self._recent.get(item_id)
+        response = self.history.response_of(item_id)
         if response is not None:
             response.report_playout(played_ms, now_ms)
             self.advance(now_ms)
-
-    def _handle_item(
-        self, event: client.ItemCreate | client.ItemRetrieve | client.ItemDelete
-    ) -> None:
-        match event:
-            case client.ItemCreate(item=item, previous_item_id=previous_item_id):
-                self._add(accept(item), previous_item_id)
-            case client.ItemRetrieve(item_id=item_id):
-                self.context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))
-            case client.ItemDelete(item_id=item_id):
-                self.conversation.delete(item_id)
-                self.context.send(events.ItemDeleted(item_id=item_id))
-
-    def _truncate(self, event: client.ItemTruncate) -> None:
-        response = self._recent.get(event.item_id)
-        item = self.conversation.retrieve(event.item_id)
-        heard = (
-            response.heard_until(event.audio_end_ms)
-            if response is not None
-            else message_text(item)
-            if isinstance(item, MessageItem)
-            else ""
-        )
-        self.conversation.truncate(event.item_id, event.content_index, heard)
-        if response is not None:
-            response.silence()
-        self.context.send(
-            events.ItemTruncated(
-                item_id=event.item_id,
-                content_index=event.content_index,
-                audio_end_ms=event.audio_end_ms,
-            )
-        )
-
-    # --- the conversation ------------------------------------------------------------------
-
-    def _add(self, item: Item, previous_item_id: str | None) -> None:
-        added = self.conversation.add(item, previous_item_id)
-        self._tell_forgotten(added)
-        self.context.send(events.ItemAdded(previous_item_id=added.previous_item_id, item=item))
-        self.context.send(events.ItemDone(previous_item_id=added.previous_item_id, item=item))
-
-    def _tell_forgotten(self, added: Added) -> None:
-        for item_id in added.forgotten:
-            self.context.send(events.ItemDeleted(item_id=item_id))
-
-    def _record(self, response: Response) -> None:
-        """Keep the final state of a response's item, unless it was deleted meanwhile."""
-        if self._holds(response.item_id):
-            self.conversation.replace(response.item)
-
-    def _holds(self, item_id: str) -> bool:
-        return any(item.id == item_id for item in self.conversation.items)
-
-    def _messages(
-        self, settings: ResponseSettings, heard: str | None = None
-    ) -> tuple[ChatMessage, ...]:
-        """Return what the model reads; `heard` is a turn that is not an item yet."""
-        messages = self.conversation.messages(settings.instructions, settings.input)
-        return messages if heard is None else (*messages, ChatMessage("user", heard))
 
     def _default_response(self) -> ResponseSettings:
         return merge_response(self._settings, None, self._catalogue)

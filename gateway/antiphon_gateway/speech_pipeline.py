@@ -1,7 +1,7 @@
 """Model text to paced speech: clauses, one synthesis job each, their audio in order.
 
-Bounds: at most two synthesis jobs at once, and none while more than `_AHEAD_MS` of audio waits to
-be sent; the text waiting is bounded by the model's output limit.
+Bounds: no synthesis job begins while two clauses are not through or more than `_AHEAD_MS` of audio
+waits to be sent; the text waiting is bounded by the model's output limit.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from antiphon_gateway.spoken_text import SpokenText
 from antiphon_proto.audio import Resampler
 from antiphon_proto.messages import AudioDelta, Synthesize
 
-_MAX_JOBS = 2
+_MAX_CLAUSES = 2
 _AHEAD_MS = 4_000
 _BUDGET_MS = 30_000
 
@@ -38,6 +38,8 @@ class AudioOut(NamedTuple):
 class _Clause:
     text: str
     job_id: str
+    source_hz: int = 0
+    resampler: Resampler | None = None
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
     done: bool = False
     begun: bool = False
@@ -60,8 +62,6 @@ class SpeechPipeline:
         self._waiting: deque[str] = deque()
         self._clauses: deque[_Clause] = deque()
         self._marks: deque[tuple[int, str]] = deque()
-        self._resampler: Resampler | None = None
-        self._source_hz = 0
         self._text_finished = False
         self._jobs_started = 0
 
@@ -97,11 +97,17 @@ class SpeechPipeline:
     def on_audio(self, job_id: str, body: AudioDelta, pcm: bytes) -> None:
         """Take audio of one of the synthesis jobs."""
         clause = self._find(job_id)
-        clause.audio.append(self._resampled(body.sample_rate_hz, pcm))
+        if clause.resampler is None or body.sample_rate_hz != clause.source_hz:
+            self._flush(clause)
+            clause.source_hz = body.sample_rate_hz
+            clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
+        clause.audio.append(clause.resampler.feed(pcm))
 
     def on_done(self, job_id: str) -> None:
         """A synthesis job has ended in good order."""
-        self._find(job_id).done = True
+        clause = self._find(job_id)
+        self._flush(clause)
+        clause.done = True
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the synthesis jobs that have not ended."""
@@ -116,27 +122,34 @@ class SpeechPipeline:
 
     def advance(self, now_ms: float, *, released: bool) -> list[TextShown | AudioOut]:
         """Start what can be started and, once released, return what is due."""
-        self._queue_audio()
-        self._start_jobs()
-        return self._due(now_ms) if released else []
+        due: list[TextShown | AudioOut] = []
+        while True:
+            self._queue_audio()
+            if released:
+                due += self._due(now_ms)
+            if not self._start_next():
+                return due
 
-    def _start_jobs(self) -> None:
-        while (
-            self._waiting
-            and sum(not clause.done for clause in self._clauses) < _MAX_JOBS
-            and self.playout.queued_ms < _AHEAD_MS
+    def _start_next(self) -> bool:
+        """Begin the next clause, if there is one and room for it."""
+        if (
+            not self._waiting
+            or len(self._clauses) >= _MAX_CLAUSES
+            or self.playout.queued_ms >= _AHEAD_MS
         ):
-            text = self._waiting.popleft()
-            speech = speakable(text)
-            clause = _Clause(text, job_id="", done=not speech)
-            if speech:
-                clause.job_id = self._context.submit(
-                    Synthesize(text=speech, voice=self._voice, speed=self._speed),
-                    budget_ms=_BUDGET_MS,
-                    urgent=self._jobs_started == 0,
-                )
-                self._jobs_started += 1
-            self._clauses.append(clause)
+            return False
+        text = self._waiting.popleft()
+        speech = speakable(text)
+        clause = _Clause(text, job_id="", done=not speech)
+        if speech:
+            clause.job_id = self._context.submit(
+                Synthesize(text=speech, voice=self._voice, speed=self._speed),
+                budget_ms=_BUDGET_MS,
+                urgent=self._jobs_started == 0,
+            )
+            self._jobs_started += 1
+        self._clauses.append(clause)
+        return True
 
     def _queue_audio(self) -> None:
         """Move the audio of the clauses that are next in order into the playout queue."""
@@ -166,11 +179,11 @@ class SpeechPipeline:
             due.insert(len(due) - bool(pcm), TextShown(self._marks.popleft()[1]))
         return due
 
-    def _resampled(self, source_hz: int, pcm: bytes) -> bytes:
-        if self._resampler is None or source_hz != self._source_hz:
-            self._source_hz = source_hz
-            self._resampler = Resampler(source_hz, self.sample_rate_hz)
-        return self._resampler.feed(pcm)
+    @staticmethod
+    def _flush(clause: _Clause) -> None:
+        """Take what the clause's resampler holds back."""
+        if clause.resampler is not None:
+            clause.audio.append(clause.resampler.feed(b"", last=True))
 
     def _find(self, job_id: str) -> _Clause:
         return next(clause for clause in self._clauses if clause.job_id == job_id)

@@ -144,7 +144,7 @@ def test_barge_in_stops_the_response_and_keeps_what_was_heard() -> None:
     rig.pass_time(5_000)
     assert rig.audio_ms() - sent_ms <= 8 * 32
     assert rig.types() == []
-    heard = rig.session.conversation.messages("")[-1]
+    heard = rig.session.history.conversation.messages("")[-1]
     assert heard.role == "assistant"
     assert heard.content == "One two three four"
 

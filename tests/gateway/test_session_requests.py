@@ -98,7 +98,9 @@ def test_a_text_turn_is_answered_in_text() -> None:
         "conversation.item.done",
         "response.done",
     ]
-    assert rig.session.conversation.messages("")[-1] == ChatMessage("assistant", "Hello there.")
+    assert rig.session.history.conversation.messages("")[-1] == ChatMessage(
+        "assistant", "Hello there."
+    )
 
 
 def test_a_second_response_is_refused_while_one_runs() -> None:
@@ -233,7 +235,7 @@ def test_a_response_outside_the_conversation_leaves_no_item() -> None:
         response={"conversation": "none", "output_modalities": ["text"], "instructions": "Say hi."},
     )
     rig.generate("hi")
-    assert rig.session.conversation.items == ()
+    assert rig.session.history.conversation.items == ()
     assert rig.last("response.done")["response"]["status"] == "completed"
 
 

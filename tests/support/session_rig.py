@@ -52,6 +52,7 @@ class Rig:
         self.jobs: dict[str, Request] = {}
         self.cancelled: list[str] = []
         self.detected_bytes = 0
+        self._submitted: list[Request] = []
         self._indexes: dict[str, int] = {}
         self.session.open(self.now_ms)
         self._settle()
@@ -74,6 +75,12 @@ class Rig:
             self._settle()
             self.pass_time(0)
 
+    def examine(self, script: str) -> None:
+        """Deliver the speech probabilities of audio that was sent before."""
+        probabilities = [0.9 if mark == "x" else 0.01 for mark in script]
+        self.session.on_speech_probabilities(probabilities, self.now_ms)
+        self._settle()
+
     def pass_time(self, duration_ms: float) -> None:
         """Move the clock, stopping at every time the session asks for."""
         end_ms = self.now_ms + duration_ms
@@ -94,6 +101,10 @@ class Rig:
     def job(self, kind: type[Transcribe | Generate | Synthesize]) -> Request:
         """Return the oldest open job of a kind."""
         return next(job for job in self.jobs.values() if isinstance(job.command, kind))
+
+    def submitted(self, kind: type[Transcribe | Generate | Synthesize]) -> int:
+        """Return how many jobs of a kind were asked for so far."""
+        return sum(isinstance(request.command, kind) for request in self._submitted)
 
     def answer(self, request: Request, body: ResultBody, payload: bytes = b"") -> None:
         """Answer a job with one result."""
@@ -159,6 +170,7 @@ class Rig:
                 self.audio.append(effect)
             elif isinstance(effect, Submit):
                 self.jobs[effect.request.job_id] = effect.request
+                self._submitted.append(effect.request)
             elif isinstance(effect, CancelJobs):
                 self.cancelled += effect.job_ids
                 for job_id in effect.job_ids:

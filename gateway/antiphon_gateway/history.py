@@ -1,0 +1,139 @@
+"""A session's conversation: its items, what was heard of them, the events that tell. Pure."""
+
+from collections import OrderedDict
+
+from antiphon_gateway.realtime import client_events as client
+from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.realtime.client_items import accept
+from antiphon_gateway.realtime.conversation import Added, Conversation
+from antiphon_gateway.realtime.items import InputAudio, Item, MessageItem, message_text
+from antiphon_gateway.realtime.response_settings import ResponseSettings
+from antiphon_gateway.response import Response
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.user_turn import UserTurn
+from antiphon_proto.messages import ChatMessage
+
+_REMEMBERED_RESPONSES = 32
+"""Responses whose heard text can still be cut by a late `conversation.item.truncate`."""
+
+ItemEvent = client.ItemCreate | client.ItemRetrieve | client.ItemDelete | client.ItemTruncate
+
+
+class History:
+    """Keeps one conversation and tells the client of every change to it."""
+
+    def __init__(self, context: SessionContext) -> None:
+        self.conversation = Conversation()
+        self._context = context
+        self._recent: OrderedDict[str, Response] = OrderedDict()
+
+    def messages(
+        self, settings: ResponseSettings, heard: str | None = None
+    ) -> tuple[ChatMessage, ...]:
+        """Return what the model reads; `heard` is a turn that is not an item yet.
+
+        Raises InvalidEvent when the input of the response names an item that is not there.
+        """
+        messages = self.conversation.messages(settings.instructions, settings.input)
+        return messages if heard is None else (*messages, ChatMessage("user", heard))
+
+    # --- the user's turns ------------------------------------------------------------------
+
+    def add_turn(self, turn: UserTurn) -> None:
+        """The turn is over: it becomes an item."""
+        self._context.send(
+            events.InputAudioCommitted(
+                previous_item_id=self.conversation.last_item_id, item_id=turn.item_id
+            )
+        )
+        self._add(MessageItem(id=turn.item_id, role="user", content=(InputAudio(),)), None)
+
+    def set_transcript(self, turn: UserTurn, transcript: str) -> None:
+        """A turn has its transcript."""
+        if self._holds(turn.item_id):
+            self.conversation.set_transcript(turn.item_id, transcript)
+        self._context.send(
+            events.TranscriptionCompleted(
+                item_id=turn.item_id,
+                content_index=0,
+                transcript=transcript,
+                usage=events.DurationUsage(seconds=turn.seconds),
+            )
+        )
+
+    # --- responses -------------------------------------------------------------------------
+
+    def add_response(self, response: Response) -> str | None:
+        """Make a response's item one of the conversation; return the id of the item before it."""
+        previous = self.conversation.last_item_id
+        if response.settings.conversation == "auto":
+            self._tell_forgotten(self.conversation.add(response.item))
+            self._recent[response.item_id] = response
+            if len(self._recent) > _REMEMBERED_RESPONSES:
+                self._recent.popitem(last=False)
+        return previous
+
+    def response_of(self, item_id: str) -> Response | None:
+        """Return the response that made an item, when it is a recent one."""
+        return self._recent.get(item_id)
+
+    def record(self, response: Response) -> None:
+        """Keep the final state of a response's item, unless it was deleted meanwhile."""
+        if self._holds(response.item_id):
+            self.conversation.replace(response.item)
+
+    def cut(self, response: Response, heard_text: str) -> None:
+        """Keep only what was heard of a response's item, unless it was deleted meanwhile."""
+        if self._holds(response.item_id):
+            self.conversation.truncate(response.item_id, 0, heard_text)
+
+    # --- client events ---------------------------------------------------------------------
+
+    def handle(self, event: ItemEvent) -> None:
+        """Carry out what the client asks of the items. Raises InvalidEvent."""
+        match event:
+            case client.ItemCreate(item=item, previous_item_id=previous_item_id):
+                self._add(accept(item), previous_item_id)
+            case client.ItemRetrieve(item_id=item_id):
+                self._context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))
+            case client.ItemDelete(item_id=item_id):
+                self.conversation.delete(item_id)
+                self._context.send(events.ItemDeleted(item_id=item_id))
+            case client.ItemTruncate():
+                self._truncate(event)
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _truncate(self, event: client.ItemTruncate) -> None:
+        response = self._recent.get(event.item_id)
+        item = self.conversation.retrieve(event.item_id)
+        heard = (
+            response.heard_until(event.audio_end_ms)
+            if response is not None
+            else message_text(item)
+            if isinstance(item, MessageItem)
+            else ""
+        )
+        self.conversation.truncate(event.item_id, event.content_index, heard)
+        if response is not None:
+            response.silence()
+        self._context.send(
+            events.ItemTruncated(
+                item_id=event.item_id,
+                content_index=event.content_index,
+                audio_end_ms=event.audio_end_ms,
+            )
+        )
+
+    def _add(self, item: Item, previous_item_id: str | None) -> None:
+        added = self.conversation.add(item, previous_item_id)
+        self._tell_forgotten(added)
+        self._context.send(events.ItemAdded(previous_item_id=added.previous_item_id, item=item))
+        self._context.send(events.ItemDone(previous_item_id=added.previous_item_id, item=item))
+
+    def _tell_forgotten(self, added: Added) -> None:
+        for item_id in added.forgotten:
+            self._context.send(events.ItemDeleted(item_id=item_id))
+
+    def _holds(self, item_id: str) -> bool:
+        return any(item.id == item_id for item in self.conversation.items)

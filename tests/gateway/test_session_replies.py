@@ -1,0 +1,124 @@
+"""How replies are spoken, cut and remembered when something is odd."""
+
+from typing import Any
+
+import pytest
+from session_rig import Rig
+
+from antiphon_gateway.vad import WINDOW_SAMPLES
+from antiphon_proto.config import Config, Playout
+from antiphon_proto.messages import (
+    AudioDelta,
+    ChatMessage,
+    Done,
+    Generate,
+    Synthesize,
+)
+
+SPEECH = "x" * 20
+PAUSE = "." * 7
+END = "." * 63
+WINDOW = bytes(2 * WINDOW_SAMPLES)
+
+
+def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
+    """Let the user say something complete and fall silent."""
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe(text)
+    rig.speak("." * 10)
+
+
+def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
+    """Let the workers answer in clauses of the same length."""
+    rig.generate(*clauses)
+    for _ in clauses:
+        rig.synthesize(clause_ms)
+
+
+def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
+    """Change the turn detection."""
+    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
+
+
+def text_item(rig: Rig, text: str, **fields: Any) -> None:
+    """Add a text message of the user."""
+    content = [{"type": "input_text", "text": text}]
+    rig.send(
+        type="conversation.item.create",
+        item={"type": "message", "role": "user", "content": content, **fields},
+    )
+
+
+def messages_asked(rig: Rig) -> list[ChatMessage]:
+    """Return what the model was asked, without the instructions."""
+    command = rig.job(Generate).command
+    assert isinstance(command, Generate)
+    return list(command.messages[1:])
+
+
+def history(rig: Rig) -> list[tuple[str, str]]:
+    """Return who said what."""
+    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
+
+
+@pytest.mark.parametrize("text", ["", "👍", "***"])
+def test_an_answer_without_a_word_to_speak_ends_the_response(text: str) -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.generate(text)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+
+
+def test_an_answer_that_ends_with_nothing_to_speak_ends_the_response() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    job = rig.generate("Good day to you. ", "👍 ", finish=False)
+    rig.synthesize(500)
+    rig.answer(job, Done(engine_ms=1))
+    rig.pass_time(1_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+
+
+def test_a_reply_goes_on_when_all_that_was_synthesised_left_at_once() -> None:
+    rig = Rig(config=Config(playout=Playout(unreported_lead_ms=20_000)))
+    spoken_turn(rig)
+    rig.generate("One two three four. ", "Five six seven eight. ", "Nine ten eleven. ", "Twelve.")
+    for _ in range(4):
+        rig.synthesize(3_000)
+    rig.pass_time(12_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+
+
+def test_clauses_behind_one_that_hangs_are_not_all_synthesised() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.generate(*(f"This is sentence number {number} of many. " for number in range(10)))
+    for _ in range(10):
+        later = [job for job in rig.jobs.values() if isinstance(job.command, Synthesize)][1:]
+        for job in later:
+            rig.answer(job, AudioDelta(sample_rate_hz=24_000), bytes(48_000))
+            rig.answer(job, Done(engine_ms=1))
+    assert len([job for job in rig.jobs.values() if isinstance(job.command, Synthesize)]) == 1
+    assert rig.submitted(Synthesize) == 2
+
+
+def test_clauses_whose_audio_arrives_interleaved_do_not_mix() -> None:
+    def reply(order: list[int]) -> bytes:
+        rig = Rig()
+        rig.send(
+            type="session.update",
+            session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}},
+        )
+        spoken_turn(rig)
+        rig.generate("One two three four. ", "Five six seven eight.")
+        jobs = [job for job in rig.jobs.values() if isinstance(job.command, Synthesize)]
+        for number in order:
+            sample = [b"\x00\x10", b"\x00\xf0"][number]
+            rig.answer(jobs[number], AudioDelta(sample_rate_hz=24_000), sample * 4_800)
+        for job in jobs:
+            rig.answer(job, Done(engine_ms=1))
+        rig.pass_time(2_000)
+        return b"".join(audio.pcm for audio in rig.audio)
+
+    assert reply([0, 1, 0, 1]) == reply([0, 0, 1, 1])
+    assert len(reply([0, 1])) == 2 * 2 * 1_600
