@@ -1,4 +1,4 @@
-"""Clients send nonsense, too much and too little: each is told what and where, nobody else is harmed."""
+"""Clients send nonsense, too much and too little: each is told what, no other is harmed."""
 
 import asyncio
 import base64
@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("100",),
     ),
     "session list": (event("session.update", session=[]), "invalid_value", ("session",)),
-    "session nested": (update(tools=[NESTED]), "invalid_value", ("session.tools",)),
+    "session nested": (update(tools=[NESTED]), "invalid_value", ("session", "64 levels")),
     "rate": (
         update(audio={"input": {"format": {"type": "audio/pcm", "rate": 44_100}}}),
         "invalid_value",
@@ -140,7 +140,11 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("session.audio.output.format.type", "audio/pcm"),
     ),
     "threshold": (turn_detection(threshold=7), "invalid_value", ("threshold", "1")),
-    "silence": (turn_detection(silence_duration_ms=10**400), "invalid_value", ("silence",)),
+    "silence": (
+        turn_detection(silence_duration_ms=10**400),
+        "invalid_value",
+        ("session", "64 bits"),
+    ),
     "speed": (update(audio={"output": {"speed": 9}}), "invalid_value", ("speed", "1.5")),
     "tokens": (update(max_output_tokens=-1), "invalid_value", ("max_output_tokens", "1")),
     "modalities": (update(output_modalities=["smell"]), "invalid_value", ("modalities", "audio")),
@@ -175,7 +179,7 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "response nested": (
         event("response.create", response={"metadata": NESTED}),
         "invalid_value",
-        ("response.metadata",),
+        ("response", "64 levels"),
     ),
 }
 
@@ -416,5 +420,5 @@ async def until_accepted(url: str) -> int:
     """Try until the place of a session that was closed is free."""
     async with asyncio.timeout(5):
         while (status := (await handshake(url))[0]) == 503:
-            await asyncio.sleep(0.05)
+            pass
     return status

@@ -103,6 +103,8 @@ class Client:
             frame = frames.decode(message.data)
             self.audio += frame.pcm
             event = {"type": "audio", "timestamp": frame.timestamp, "pcm_bytes": len(frame.pcm)}
+        elif message.type is aiohttp.WSMsgType.CLOSE:
+            raise Closed(message.data)
         else:
             raise Closed(self.socket.close_code)
         self.events.append(event)
