@@ -122,3 +122,11 @@ def test_clauses_whose_audio_arrives_interleaved_do_not_mix() -> None:
 
     assert reply([0, 1, 0, 1]) == reply([0, 0, 1, 1])
     assert len(reply([0, 1])) == 2 * 2 * 1_600
+
+
+def test_a_lead_of_nothing_still_sends_the_audio() -> None:
+    rig = Rig(config=Config(playout=Playout(unreported_lead_ms=0)))
+    spoken_turn(rig)
+    answer(rig, "It is noon.")
+    rig.pass_time(2_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
