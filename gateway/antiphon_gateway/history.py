@@ -6,7 +6,7 @@ from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.client_items import accept
 from antiphon_gateway.realtime.conversation import Added, Conversation
-from antiphon_gateway.realtime.items import InputAudio, Item, MessageItem, message_text
+from antiphon_gateway.realtime.items import InputAudio, Item, MessageItem, Status, message_text
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
@@ -78,8 +78,8 @@ class History:
         return self._recent.get(item_id)
 
     def record(self, response: Response) -> None:
-        """Keep the final state of a response's item, unless it was deleted meanwhile."""
-        if self._holds(response.item_id):
+        """Keep the final state of a response's item, once, unless it was cut or deleted before."""
+        if self._holds(response.item_id, "in_progress"):
             self.conversation.replace(response.item)
 
     def cut(self, response: Response, heard_text: str) -> None:
@@ -114,6 +114,8 @@ class History:
             if isinstance(item, MessageItem)
             else ""
         )
+        if response is not None:
+            self.record(response)
         self.conversation.truncate(event.item_id, event.content_index, heard)
         if response is not None:
             response.silence()
@@ -135,5 +137,7 @@ class History:
         for item_id in added.forgotten:
             self._context.send(events.ItemDeleted(item_id=item_id))
 
-    def _holds(self, item_id: str) -> bool:
-        return any(item.id == item_id for item in self.conversation.items)
+    def _holds(self, item_id: str, status: Status | None = None) -> bool:
+        return any(
+            item.id == item_id and status in (None, item.status) for item in self.conversation.items
+        )

@@ -212,7 +212,8 @@ class Response:
         """Return the words within the first `audio_end_ms` of its audio."""
         if self._speech is None:
             return self._shown
-        return self._speech.spoken.heard(audio_end_ms * self._speech.sample_rate_hz // 1000)
+        played_samples = audio_end_ms * self._speech.sample_rate_hz // 1000
+        return self._speech.spoken.heard(min(played_samples, self._speech.playout.sent_samples))
 
     # --- inside ----------------------------------------------------------------------------
 

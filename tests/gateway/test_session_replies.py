@@ -130,3 +130,32 @@ def test_a_lead_of_nothing_still_sends_the_audio() -> None:
     answer(rig, "It is noon.")
     rig.pass_time(2_000)
     assert rig.last("response.done")["response"]["status"] == "completed"
+
+
+def test_a_playout_report_does_not_undo_a_cut() -> None:
+    rig = Rig(extensions=True)
+    spoken_turn(rig)
+    answer(rig, "One two three four.", clause_ms=2_000)
+    rig.pass_time(1_990)
+    item_id = rig.last("response.done")["response"]["output"][0]["id"]
+    rig.send(
+        type="conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=1_000
+    )
+    rig.send(type="antiphon.playout", item_id=item_id, played_ms=1_000, buffered_ms=0)
+    assert history(rig)[-1] == ("assistant", "One two")
+
+
+def test_a_response_cut_while_it_runs_keeps_only_what_was_heard() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "One two three four five six.", clause_ms=3_000)
+    item_id = rig.last("response.output_item.added")["item"]["id"]
+    rig.pass_time(1_500)
+    rig.send(
+        type="conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=1_000
+    )
+    rig.pass_time(5_000)
+    assert rig.last("response.done")
+    assert history(rig)[-1] == ("assistant", "One two")
+    item = rig.session.history.conversation.retrieve(item_id)
+    assert item.status == "incomplete"
