@@ -97,7 +97,7 @@ class Response:
         if self._state is _State.ENDED:
             return
         if isinstance(body, Failed):
-            self._fail(body)
+            self.fail(body.code, body.message)
         elif job_id == self._model_job:
             self._on_model(body, now_ms)
         elif self._speech is not None:
@@ -137,6 +137,16 @@ class Response:
         else:
             self._end("cancelled", response_object.cancelled(reason), heard)
         self._silenced = True
+
+    def fail(self, code: str, message: str) -> None:
+        """Stop, because something it needs is not there."""
+        if self._state is _State.ENDED:
+            return
+        self._stop_jobs()
+        if self._state is _State.HELD:
+            self._state = _State.ENDED
+        else:
+            self._end("failed", response_object.failed(code, message), self._shown)
 
     def report_playout(self, played_ms: float, now_ms: float) -> None:
         """Take the client's word for how much of the audio it has played."""
@@ -275,13 +285,6 @@ class Response:
             self._end("incomplete", response_object.incomplete("max_output_tokens"), self._shown)
         else:
             self._end("completed", None, self._shown)
-
-    def _fail(self, failed: Failed) -> None:
-        self._stop_jobs()
-        if self._state is _State.HELD:
-            self._state = _State.ENDED
-            return
-        self._end("failed", response_object.failed(failed.code, failed.message), self._shown)
 
     def _end(self, status: ResponseStatus, details: StatusDetails | None, text: str) -> None:
         self._state = _State.ENDED

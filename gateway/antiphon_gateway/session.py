@@ -142,7 +142,7 @@ class Session:
         if turn.transcript is not None:
             self.history.set_transcript(turn, turn.transcript)
         self._last_timings = turn.timings
-        self._start_waiting_response()
+        self._start_waiting_response(now_ms)
         if not turn.manual and turn.transcript and self._creates_response:
             self._turn_due = turn
             self._respond_when_free(now_ms)
@@ -178,14 +178,13 @@ class Session:
                 f"response {self._response.response_id if self._response else ''} is in progress; "
                 "wait for its response.done or send response.cancel",
             )
+        settings = merge_response(self._settings, overrides, self._catalogue)
+        self.history.messages(settings)
         self._drop_speculation()
         self._turn_due = None
         timings, self._last_timings = self._last_timings, None
-        response = self._new_response(
-            merge_response(self._settings, overrides, self._catalogue), timings
-        )
-        self._run(response, now_ms)
-        self._start_waiting_response()
+        self._run(self._new_response(settings, timings), now_ms)
+        self._start_waiting_response(now_ms)
 
     def _new_response(self, settings: ResponseSettings, timings: TurnTimings | None) -> Response:
         self._streams += 1
@@ -199,12 +198,18 @@ class Session:
         response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 
-    def _start_waiting_response(self) -> None:
+    def _start_waiting_response(self, now_ms: float) -> None:
         """Ask the model, once every committed turn has its transcript."""
         response = self._response
         if response is None or response.started or response.ended or self._listener.transcribing:
             return
-        response.start(self.history.messages(response.settings))
+        try:
+            messages = self.history.messages(response.settings)
+        except InvalidEvent as error:
+            response.fail(error.code, error.message)
+            self._after_response_step(now_ms)
+            return
+        response.start(messages)
 
     def _after_response_step(self, now_ms: float) -> None:
         if self._response is not None and self._response.ended:

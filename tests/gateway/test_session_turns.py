@@ -1,0 +1,83 @@
+"""Which turns are answered, once and with what, when events cross."""
+
+from typing import Any
+
+from session_rig import Rig
+
+from antiphon_gateway.vad import WINDOW_SAMPLES
+from antiphon_proto.messages import (
+    ChatMessage,
+    Generate,
+)
+
+SPEECH = "x" * 20
+PAUSE = "." * 7
+END = "." * 63
+WINDOW = bytes(2 * WINDOW_SAMPLES)
+
+
+def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
+    """Let the user say something complete and fall silent."""
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe(text)
+    rig.speak("." * 10)
+
+
+def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
+    """Let the workers answer in clauses of the same length."""
+    rig.generate(*clauses)
+    for _ in clauses:
+        rig.synthesize(clause_ms)
+
+
+def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
+    """Change the turn detection."""
+    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
+
+
+def text_item(rig: Rig, text: str, **fields: Any) -> None:
+    """Add a text message of the user."""
+    content = [{"type": "input_text", "text": text}]
+    rig.send(
+        type="conversation.item.create",
+        item={"type": "message", "role": "user", "content": content, **fields},
+    )
+
+
+def messages_asked(rig: Rig) -> list[ChatMessage]:
+    """Return what the model was asked, without the instructions."""
+    command = rig.job(Generate).command
+    assert isinstance(command, Generate)
+    return list(command.messages[1:])
+
+
+def history(rig: Rig) -> list[tuple[str, str]]:
+    """Return who said what."""
+    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
+
+
+def test_an_unknown_item_in_the_input_is_refused_before_the_response_begins() -> None:
+    rig = Rig()
+    rig.send(
+        type="response.create",
+        event_id="mine",
+        response={"input": [{"type": "item_reference", "id": "nowhere"}]},
+    )
+    assert rig.last("error")["error"]["event_id"] == "mine"
+    assert "response.created" not in rig.types()
+    rig.send(type="response.create")
+    assert "response.created" in rig.types()
+
+
+def test_an_input_item_deleted_before_the_model_was_asked_fails_the_response() -> None:
+    rig = Rig()
+    turn_detection(rig, None)
+    text_item(rig, "Hi", id="hi")
+    rig.speak(SPEECH)
+    rig.send(type="input_audio_buffer.commit")
+    rig.send(type="response.create", response={"input": [{"type": "item_reference", "id": "hi"}]})
+    rig.send(type="conversation.item.delete", item_id="hi")
+    rig.transcribe("Hello.")
+    done = rig.last("response.done")["response"]
+    assert done["status"] == "failed"
+    assert done["status_details"]["error"]["code"] == "item_not_found"
