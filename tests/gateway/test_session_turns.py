@@ -81,3 +81,20 @@ def test_an_input_item_deleted_before_the_model_was_asked_fails_the_response() -
     done = rig.last("response.done")["response"]
     assert done["status"] == "failed"
     assert done["status_details"]["error"]["code"] == "item_not_found"
+
+
+def test_a_refused_response_does_not_lose_the_turn_that_is_due() -> None:
+    rig = Rig()
+    turn_detection(rig, {"type": "semantic_vad", "interrupt_response": False})
+    spoken_turn(rig)
+    rig.speak(SPEECH)
+    rig.send(type="response.cancel")
+    spoken = rig.events
+    assert spoken[-1]["type"] == "response.done"
+    rig.speak(PAUSE)
+    rig.transcribe("And now?")
+    model = rig.job(Generate)
+    rig.send(type="response.create", response={"output_modalities": ["smell"]})
+    assert rig.last("error")
+    rig.speak("." * 10)
+    assert rig.job(Generate) is model
