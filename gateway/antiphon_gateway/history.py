@@ -66,7 +66,7 @@ class History:
     def add_response(self, response: Response) -> str | None:
         """Make a response's item one of the conversation; return the id of the item before it."""
         previous = self.conversation.last_item_id
-        if response.settings.conversation == "auto":
+        if response.in_conversation:
             self._tell_forgotten(self.conversation.add(response.item))
             self._recent[response.item_id] = response
             if len(self._recent) > _REMEMBERED_RESPONSES:

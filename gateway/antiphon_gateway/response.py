@@ -180,9 +180,14 @@ class Response:
         return self._state is _State.ENDED
 
     @property
-    def started(self) -> bool:
-        """Whether the language model was asked."""
-        return bool(self._model_job)
+    def waits(self) -> bool:
+        """Whether it was announced before the language model could be asked."""
+        return self.in_progress and not self._model_job
+
+    @property
+    def in_conversation(self) -> bool:
+        """Whether its item is one of the conversation's."""
+        return self.settings.conversation == "auto"
 
     @property
     def item(self) -> MessageItem:

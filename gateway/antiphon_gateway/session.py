@@ -142,8 +142,10 @@ class Session:
         if turn.transcript is not None:
             self.history.set_transcript(turn, turn.transcript)
         self._last_timings = turn.timings
+        response = self._response
+        answered = response is not None and response.waits and response.in_conversation
         self._start_waiting_response(now_ms)
-        if not turn.manual and turn.transcript and self._creates_response:
+        if not answered and not turn.manual and turn.transcript and self._creates_response:
             self._turn_due = turn
             self._respond_when_free(now_ms)
         else:
@@ -201,7 +203,7 @@ class Session:
     def _start_waiting_response(self, now_ms: float) -> None:
         """Ask the model, once every committed turn has its transcript."""
         response = self._response
-        if response is None or response.started or response.ended or self._listener.transcribing:
+        if response is None or not response.waits or self._listener.transcribing:
             return
         try:
             messages = self.history.messages(response.settings)

@@ -98,3 +98,14 @@ def test_a_refused_response_does_not_lose_the_turn_that_is_due() -> None:
     assert rig.last("error")
     rig.speak("." * 10)
     assert rig.job(Generate) is model
+
+
+def test_a_turn_answered_by_the_clients_response_is_not_answered_again() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END)
+    rig.send(type="response.create")
+    rig.transcribe("What time is it?")
+    answer(rig, "It is noon.")
+    rig.pass_time(2_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+    assert rig.jobs == {}
