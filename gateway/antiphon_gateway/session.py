@@ -113,7 +113,6 @@ class Session:
         """The user began to speak: whatever is being said or prepared stops."""
         self._drop_speculation()
         if self._interrupts_response:
-            self._turn_due = None
             self._interrupt(now_ms)
 
     def on_speech_resumed(self) -> None:
@@ -147,9 +146,9 @@ class Session:
         self._start_waiting_response(now_ms)
         if not answered and not turn.manual and turn.transcript and self._creates_response:
             self._turn_due = turn
-            self._respond_when_free(now_ms)
         else:
             self._drop_speculation()
+        self._respond_when_free(now_ms)
 
     # --- responses -------------------------------------------------------------------------
 
@@ -260,11 +259,13 @@ class Session:
                 self._take_playout(item_id, played_ms, now_ms)
             case client.SessionUpdate(session=update):
                 self._update(update)
+                self._respond_when_free(now_ms)
             case client.InputAudioCommit():
                 self._listener.commit(now_ms)
             case client.InputAudioClear():
                 self._listener.clear()
                 self.context.send(events.InputAudioCleared())
+                self._respond_when_free(now_ms)
             case (
                 client.ItemCreate()
                 | client.ItemRetrieve()

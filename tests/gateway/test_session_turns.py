@@ -2,18 +2,18 @@
 
 from typing import Any
 
+import pytest
 from session_rig import Rig
 
-from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.messages import (
     ChatMessage,
     Generate,
+    Transcribe,
 )
 
 SPEECH = "x" * 20
 PAUSE = "." * 7
 END = "." * 63
-WINDOW = bytes(2 * WINDOW_SAMPLES)
 
 
 def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
@@ -49,11 +49,6 @@ def messages_asked(rig: Rig) -> list[ChatMessage]:
     command = rig.job(Generate).command
     assert isinstance(command, Generate)
     return list(command.messages[1:])
-
-
-def history(rig: Rig) -> list[tuple[str, str]]:
-    """Return who said what."""
-    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
 
 
 def test_an_unknown_item_in_the_input_is_refused_before_the_response_begins() -> None:
@@ -109,3 +104,31 @@ def test_a_turn_answered_by_the_clients_response_is_not_answered_again() -> None
     rig.pass_time(2_000)
     assert rig.last("response.done")["response"]["status"] == "completed"
     assert rig.jobs == {}
+
+
+def test_a_turn_is_answered_after_a_cough_that_came_before_its_transcript() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END)
+    question = rig.job(Transcribe)
+    rig.speak("x" * 5)
+    rig.transcribe("What time is it?")
+    assert question.job_id not in rig.jobs
+    rig.speak(PAUSE)
+    rig.transcribe("")
+    rig.speak(END)
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
+
+
+@pytest.mark.parametrize("end", ["clear", "commit off", "commit"])
+def test_a_turn_is_answered_when_the_client_ends_the_utterance_it_waited_for(end: str) -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END + "x" * 5)
+    rig.transcribe("What time is it?")
+    if end == "clear":
+        rig.send(type="input_audio_buffer.clear")
+    elif end == "commit":
+        rig.send(type="input_audio_buffer.commit")
+        rig.transcribe("")
+    else:
+        turn_detection(rig, None)
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
