@@ -127,6 +127,7 @@ class Session:
             and self.context.config.turn_taking.speculation
             and self._creates_response
             and not self._busy
+            and not self._listener.transcribing
         ):
             response = self._new_response(self._default_response(), turn.timings)
             response.start(self.history.messages(response.settings, heard=turn.transcript))
@@ -145,7 +146,8 @@ class Session:
         answered = response is not None and response.waits and response.in_conversation
         self._start_waiting_response(now_ms)
         if not answered and not turn.manual and turn.transcript and self._creates_response:
-            self._turn_due = turn
+            if self._turn_due is None or self._turn_due.end_sample < turn.end_sample:
+                self._turn_due = turn
         else:
             self._drop_speculation()
         self._respond_when_free(now_ms)
@@ -157,9 +159,14 @@ class Session:
         return self._response is not None and self._response.in_progress
 
     def _respond_when_free(self, now_ms: float) -> None:
-        """Answer the turn that is due, unless a response runs or the user speaks again."""
+        """Answer the turn that is due, unless a response runs or more of the user is to come."""
         turn = self._turn_due
-        if turn is None or self._busy or self._listener.user_speaking:
+        if (
+            turn is None
+            or self._busy
+            or self._listener.user_speaking
+            or self._listener.transcribing
+        ):
             return
         self._turn_due = None
         response: Response | None = None

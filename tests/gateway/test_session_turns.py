@@ -132,3 +132,29 @@ def test_a_turn_is_answered_when_the_client_ends_the_utterance_it_waited_for(end
     else:
         turn_detection(rig, None)
     assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
+
+
+def test_two_turns_in_quick_succession_are_answered_once_with_both_in_order() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END + SPEECH + END)
+    first, second = list(rig.jobs.values())
+    rig.jobs = {second.job_id: second, first.job_id: first}
+    rig.transcribe("And in Rome?")
+    assert not any(isinstance(job.command, Generate) for job in rig.jobs.values())
+    rig.transcribe("What time is it?")
+    assert messages_asked(rig) == [
+        ChatMessage("user", "What time is it?"),
+        ChatMessage("user", "And in Rome?"),
+    ]
+    answer(rig, "It is noon in both.")
+    rig.pass_time(2_000)
+    assert rig.jobs == {}
+
+
+def test_nothing_is_prepared_while_an_earlier_turn_has_no_transcript() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END + SPEECH + PAUSE)
+    first, second = list(rig.jobs.values())
+    rig.jobs = {second.job_id: second, first.job_id: first}
+    rig.transcribe("And in Rome?")
+    assert not any(isinstance(job.command, Generate) for job in rig.jobs.values())
