@@ -188,9 +188,11 @@ class Session:
             )
         settings = merge_response(self._settings, overrides, self._catalogue)
         self.history.messages(settings)
-        self._drop_speculation()
-        self._turn_due = None
-        timings, self._last_timings = self._last_timings, None
+        timings: TurnTimings | None = None
+        if settings.conversation == "auto":
+            self._drop_speculation()
+            self._turn_due = None
+            timings, self._last_timings = self._last_timings, None
         self._run(self._new_response(settings, timings), now_ms)
         self._start_waiting_response(now_ms)
 

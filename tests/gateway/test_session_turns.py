@@ -158,3 +158,18 @@ def test_nothing_is_prepared_while_an_earlier_turn_has_no_transcript() -> None:
     rig.jobs = {second.job_id: second, first.job_id: first}
     rig.transcribe("And in Rome?")
     assert not any(isinstance(job.command, Generate) for job in rig.jobs.values())
+
+
+def test_a_response_outside_the_conversation_leaves_the_due_turn_to_be_answered() -> None:
+    rig = Rig()
+    turn_detection(rig, {"type": "semantic_vad", "interrupt_response": False})
+    rig.speak(SPEECH + END + "x" * 5)
+    rig.transcribe("What time is it?")
+    rig.send(
+        type="response.create",
+        response={"conversation": "none", "output_modalities": ["text"], "input": []},
+    )
+    rig.speak(END)
+    rig.transcribe("")
+    rig.generate("aside")
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
