@@ -135,6 +135,8 @@ class Session:
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over: it becomes a conversation item."""
+        if turn.manual:
+            self._drop_speculation()
         self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
@@ -282,6 +284,8 @@ class Session:
                 | client.ItemTruncate()
             ):
                 self.history.handle(event)
+                if not isinstance(event, client.ItemRetrieve):
+                    self._drop_speculation()
             case client.ResponseCreate(response=overrides):
                 self._create_response(overrides, now_ms)
             case client.ResponseCancel(response_id=response_id):
@@ -299,6 +303,7 @@ class Session:
 
     def _update(self, update: dict[str, Any]) -> None:
         self._settings = session_settings.merge(self._settings, update, self._catalogue)
+        self._drop_speculation()
         self._listener.configure(self._settings.audio.input.turn_detection)
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))

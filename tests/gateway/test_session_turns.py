@@ -173,3 +173,40 @@ def test_a_response_outside_the_conversation_leaves_the_due_turn_to_be_answered(
     rig.transcribe("")
     rig.generate("aside")
     assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
+
+
+@pytest.mark.parametrize("change", ["format", "instructions", "item", "delete"])
+def test_what_was_prepared_is_void_when_what_it_was_made_from_changes(change: str) -> None:
+    rig = Rig()
+    text_item(rig, "Hi", id="hi")
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it?")
+    before = rig.job(Generate)
+    if change == "format":
+        rig.send(
+            type="session.update",
+            session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}},
+        )
+    elif change == "instructions":
+        rig.send(type="session.update", session={"instructions": "Be brief."})
+    elif change == "item":
+        text_item(rig, "I am in Oslo.")
+    else:
+        rig.send(type="conversation.item.delete", item_id="hi")
+    assert before.job_id in rig.cancelled
+    rig.speak("." * 10)
+    answer(rig, "It is noon.")
+    rig.pass_time(1_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+    assert {audio.sample_rate_hz for audio in rig.audio} == {
+        8_000 if change == "format" else 24_000
+    }
+
+
+def test_a_commit_in_the_pause_ends_what_was_prepared() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it?")
+    prepared = rig.job(Generate)
+    rig.send(type="input_audio_buffer.commit")
+    assert prepared.job_id in rig.cancelled
