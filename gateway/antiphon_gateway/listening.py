@@ -122,7 +122,8 @@ class Listener:
             if self._endpointer is None:
                 continue
             self._endpointer.rule.min_speech_ms = self._min_speech_ms(now_ms)
-            for edge in self._endpointer.feed(probability):
+            given_away = self._windows_position <= self._buffer_start
+            for edge in self._endpointer.feed(0.0 if given_away else probability):
                 self._on_edge(edge, now_ms)
         self._ask_for_partial()
 
@@ -150,6 +151,7 @@ class Listener:
     def clear(self) -> None:
         """Drop the uncommitted audio."""
         self._drop_open_turn()
+        self._audio.clear()
         self._buffer_start = self._audio.position_samples
 
     # --- transcripts -----------------------------------------------------------------------

@@ -302,8 +302,10 @@ class Session:
         self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
 
     def _update(self, update: dict[str, Any]) -> None:
-        self._settings = session_settings.merge(self._settings, update, self._catalogue)
-        self._drop_speculation()
+        settings = session_settings.merge(self._settings, update, self._catalogue)
+        if settings != self._settings:
+            self._drop_speculation()
+        self._settings = settings
         self._listener.configure(self._settings.audio.input.turn_detection)
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))
