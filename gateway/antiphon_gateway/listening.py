@@ -76,14 +76,22 @@ class Listener:
         self.configure(detection)
 
     def configure(self, detection: TurnDetection | None) -> None:
-        """Take the session's turn detection; None is push-to-talk."""
+        """Take the session's turn detection; None is push-to-talk.
+
+        An open utterance goes on under the new rule; push-to-talk keeps its audio in the buffer.
+        """
         if detection == self._detection:
             return
         self._detection = detection
-        self._drop_open_turn()
-        self._endpointer = None
-        if detection is not None:
+        if detection is None:
+            start = self._turn.start_sample if self._turn else self._audio.position_samples
+            self._drop_open_turn()
+            self._endpointer = None
+            self._buffer_start = start
+        elif self._endpointer is None:
             self._endpointer = Endpointer(self._rule(), self._windows_position)
+        else:
+            self._endpointer.rule = self._rule()
 
     @property
     def transcribing(self) -> bool:
@@ -130,6 +138,7 @@ class Listener:
     def commit(self, now_ms: float) -> None:
         """The client ends the turn itself. Raises InvalidEvent when there is too little audio."""
         start = self._turn.start_sample if self._turn else self._buffer_start
+        start = max(start, self._audio.start_samples)
         end = self._audio.position_samples
         if self._samples_to_ms(end - start) < _MIN_COMMIT_MS:
             raise InvalidEvent(
@@ -140,6 +149,8 @@ class Listener:
         if self._turn is None:
             self._context.turn_id += 1
             self._context.revision = 0
+        else:
+            self._tell_stopped(self._turn, end)
         turn = self._turn or UserTurn(self._context.new_id("item"), start)
         turn.timings = TurnTimings(now_ms)
         turn.manual = True
@@ -263,12 +274,15 @@ class Listener:
         self._owner.on_speech_started(now_ms)
 
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
-        self._context.send(
-            events.SpeechStopped(audio_end_ms=self._samples_to_ms(speech_end), item_id=turn.item_id)
-        )
+        self._tell_stopped(turn, speech_end)
         if turn.timings is None:
             turn.timings = TurnTimings(now_ms)
         self._end(turn, self._windows_position, now_ms)
+
+    def _tell_stopped(self, turn: UserTurn, sample: int) -> None:
+        self._context.send(
+            events.SpeechStopped(audio_end_ms=self._samples_to_ms(sample), item_id=turn.item_id)
+        )
 
     def _end(self, turn: UserTurn, end_sample: int, now_ms: float) -> None:
         assert turn.timings is not None
@@ -288,6 +302,7 @@ class Listener:
 
     def _drop_open_turn(self) -> None:
         if self._turn is not None:
+            self._tell_stopped(self._turn, self._audio.position_samples)
             self._void_transcript(self._turn)
             self._turn = None
             self._partials.end()
