@@ -256,7 +256,6 @@ class Listener:
             self._restore_patience()
             self._owner.on_speech_resumed()
         else:
-            self._restore_patience()
             self._on_ended(turn, edge.sample, now_ms)
 
     def _on_started(self, sample: int, now_ms: float) -> None:
@@ -265,6 +264,7 @@ class Listener:
         self._context.turn_id += 1
         self._context.revision = 0
         self._turn = UserTurn(self._context.new_id("item"), start)
+        self._restore_patience()
         self._partials.begin(self._turn.item_id, start)
         self._context.send(
             events.SpeechStarted(

@@ -111,3 +111,13 @@ def test_speech_that_started_has_stopped_whoever_ends_it(end: str) -> None:
         rig.send(type=f"input_audio_buffer.{end}")
     stopped = rig.last("input_audio_buffer.speech_stopped")
     assert stopped["audio_end_ms"] == 640
+
+
+def test_patience_does_not_end_with_an_utterance_that_was_cleared() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it?")
+    rig.send(type="input_audio_buffer.clear")
+    rig.types()
+    rig.speak(SPEECH + "." * 40)
+    assert "input_audio_buffer.speech_stopped" not in rig.types()
