@@ -152,7 +152,7 @@ class Listener:
         else:
             self._tell_stopped(self._turn, end)
         turn = self._turn or UserTurn(self._context.new_id("item"), start)
-        turn.timings = TurnTimings(now_ms)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
         self._void_transcript(turn)
         if self._endpointer is not None:
@@ -246,13 +246,14 @@ class Listener:
         assert turn is not None
         if edge.kind is SpeechEdge.PAUSED:
             silence_ms = self._samples_to_ms(self._windows_position - edge.sample)
-            turn.timings = TurnTimings(now_ms - silence_ms)
+            turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
             turn.timings.mark("pause_seen", now_ms)
             self._partials.end()
             self._transcribe(turn, self._windows_position)
         elif edge.kind is SpeechEdge.RESUMED:
             self._context.revision += 1
             self._void_transcript(turn)
+            turn.timings = None
             self._restore_patience()
             self._owner.on_speech_resumed()
         else:
@@ -276,7 +277,7 @@ class Listener:
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         self._tell_stopped(turn, speech_end)
         if turn.timings is None:
-            turn.timings = TurnTimings(now_ms)
+            turn.timings = TurnTimings(self._context.turn_id, now_ms)
         self._end(turn, self._windows_position, now_ms)
 
     def _tell_stopped(self, turn: UserTurn, sample: int) -> None:

@@ -273,12 +273,12 @@ class Response:
             return
         self._metrics_sent = True
         steps_ms = self._timings.offsets_ms()
-        self._context.emit(NoteTurn(self._context.turn_id, self.response_id, steps_ms))
+        self._context.emit(NoteTurn(self._timings.turn_id, self.response_id, steps_ms))
         if not self._context.extensions:
             return
         self._context.send(
             server_events.TurnMetrics(
-                turn_id=self._context.turn_id,
+                turn_id=self._timings.turn_id,
                 response_id=self.response_id,
                 voice_to_voice_ms=steps_ms["audio_sent"],
                 steps_ms=steps_ms,

@@ -35,7 +35,7 @@ class Session:
         self._response: Response | None = None
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
-        self._last_timings: TurnTimings | None = None
+        self._unanswered: TurnTimings | None = None
         self._streams = 0
 
     # --- inputs ----------------------------------------------------------------------------
@@ -137,13 +137,13 @@ class Session:
         """The turn is over: it becomes a conversation item."""
         if turn.manual:
             self._drop_speculation()
+        self._unanswered = turn.timings
         self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
         """A committed turn has its transcript, or None when that failed."""
         if turn.transcript is not None:
             self.history.set_transcript(turn, turn.transcript)
-        self._last_timings = turn.timings
         response = self._response
         answered = response is not None and response.waits and response.in_conversation
         self._start_waiting_response(now_ms)
@@ -194,12 +194,14 @@ class Session:
         if settings.conversation == "auto":
             self._drop_speculation()
             self._turn_due = None
-            timings, self._last_timings = self._last_timings, None
+            timings = self._unanswered
         self._run(self._new_response(settings, timings), now_ms)
         self._start_waiting_response(now_ms)
 
     def _new_response(self, settings: ResponseSettings, timings: TurnTimings | None) -> Response:
         self._streams += 1
+        if timings is not None:
+            timings.begin_response()
         return Response(self.context, settings, stream=self._streams, timings=timings)
 
     def _run(self, response: Response, now_ms: float) -> None:
@@ -207,6 +209,8 @@ class Session:
         if self._response is not None:
             self._response.silence()
         self._response = response
+        if response.in_conversation:
+            self._unanswered = None
         response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 

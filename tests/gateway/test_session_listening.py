@@ -6,7 +6,9 @@ import pytest
 from session_rig import Rig
 
 from antiphon_gateway.vad import WINDOW_SAMPLES
+from antiphon_proto.config import Config, TurnTaking
 from antiphon_proto.messages import (
+    Generate,
     Transcribe,
 )
 
@@ -16,9 +18,32 @@ END = "." * 63
 WINDOW = bytes(2 * WINDOW_SAMPLES)
 
 
+def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
+    """Let the user say something complete and fall silent."""
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe(text)
+    rig.speak("." * 10)
+
+
+def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
+    """Let the workers answer in clauses of the same length."""
+    rig.generate(*clauses)
+    for _ in clauses:
+        rig.synthesize(clause_ms)
+
+
 def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
     """Change the turn detection."""
     rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
+
+
+def text_item(rig: Rig, text: str, **fields: Any) -> None:
+    """Add a text message of the user."""
+    content = [{"type": "input_text", "text": text}]
+    rig.send(
+        type="conversation.item.create",
+        item={"type": "message", "role": "user", "content": content, **fields},
+    )
 
 
 def test_audio_committed_before_it_was_examined_starts_no_second_turn() -> None:
@@ -121,3 +146,65 @@ def test_patience_does_not_end_with_an_utterance_that_was_cleared() -> None:
     rig.types()
     rig.speak(SPEECH + "." * 40)
     assert "input_audio_buffer.speech_stopped" not in rig.types()
+
+
+def test_a_later_response_does_not_count_from_a_turn_that_was_answered() -> None:
+    rig = Rig(extensions=True)
+    spoken_turn(rig)
+    answer(rig, "It is noon.")
+    rig.pass_time(60_000)
+    rig.types()
+    rig.send(type="response.create")
+    answer(rig, "Anything else?")
+    assert "antiphon.turn.metrics" not in rig.types()
+
+
+def test_push_to_talk_counts_from_its_own_commit() -> None:
+    rig = Rig(extensions=True)
+    turn_detection(rig, None)
+    rig.speak(SPEECH)
+    rig.send(type="input_audio_buffer.commit")
+    rig.transcribe("Never answered.")
+    rig.pass_time(60_000)
+    rig.speak(SPEECH)
+    rig.send(type="input_audio_buffer.commit")
+    rig.send(type="response.create")
+    rig.pass_time(100)
+    rig.transcribe("Hello.")
+    answer(rig, "Hello to you.")
+    metrics = rig.last("antiphon.turn.metrics")
+    assert metrics["voice_to_voice_ms"] == 100
+    assert metrics["turn_id"] == 2
+
+
+def test_metrics_name_the_turn_that_is_answered_not_the_one_that_began_meanwhile() -> None:
+    rig = Rig(extensions=True)
+    turn_detection(rig, {"type": "semantic_vad", "interrupt_response": False})
+    spoken_turn(rig)
+    rig.speak(SPEECH)
+    rig.jobs = {key: job for key, job in rig.jobs.items() if isinstance(job.command, Generate)}
+    answer(rig, "It is noon.")
+    assert rig.last("antiphon.turn.metrics")["turn_id"] == 1
+
+
+def test_an_utterance_cut_for_its_length_counts_from_there() -> None:
+    rig = Rig(extensions=True, config=Config(turn_taking=TurnTaking(max_utterance_ms=2_000)))
+    rig.speak(SPEECH + PAUSE + "x" * 36)
+    assert "input_audio_buffer.speech_stopped" in rig.types()
+    rig.jobs = {key: job for key, job in rig.jobs.items() if job.command == Transcribe(final=True)}
+    rig.transcribe("And so on.")
+    answer(rig, "I see.")
+    assert rig.last("antiphon.turn.metrics")["voice_to_voice_ms"] == 0
+
+
+def test_a_second_try_is_timed_by_itself() -> None:
+    rig = Rig(extensions=True)
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it?")
+    rig.generate("It is", finish=False)
+    text_item(rig, "I am in Oslo.")
+    rig.speak("." * 10)
+    rig.pass_time(1_000)
+    answer(rig, "It is noon.")
+    steps_ms = rig.last("antiphon.turn.metrics")["steps_ms"]
+    assert steps_ms["model_first_text"] == steps_ms["endpoint"] + 1_000 + 2 * 32
