@@ -65,6 +65,7 @@ class Response:
         self._thinking = ThinkingFilter()
         self._state = _State.HELD
         self._model_job = ""
+        self._model_runs = False
         self._model_done: Done | None = None
         self._text = ""
         self._shown = ""
@@ -85,6 +86,7 @@ class Response:
             budget_ms=_MODEL_BUDGET_MS,
             urgent=True,
         )
+        self._model_runs = True
 
     def release(self, previous_item_id: str | None, now_ms: float) -> None:
         """Let everything made so far out, and all that follows."""
@@ -96,6 +98,8 @@ class Response:
         """Take one result of one of this response's jobs."""
         if self._state is _State.ENDED:
             return
+        if isinstance(body, Done | Failed):
+            self._note_end(job_id)
         if isinstance(body, Failed):
             self.fail(body.code, body.message)
         elif job_id == self._model_job:
@@ -104,8 +108,6 @@ class Response:
             if isinstance(body, AudioDelta):
                 self._mark("first_audio", now_ms)
                 self._speech.on_audio(job_id, body, payload)
-            elif isinstance(body, Done):
-                self._speech.on_done(job_id)
         self.advance(now_ms)
 
     def advance(self, now_ms: float) -> None:
@@ -200,7 +202,7 @@ class Response:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of its jobs that have not ended."""
-        model = (self._model_job,) if self._model_job and not self._model_done else ()
+        model = (self._model_job,) if self._model_runs else ()
         return (*model, *(self._speech.open_jobs() if self._speech is not None else ()))
 
     def audible(self, now_ms: float) -> bool:
@@ -238,6 +240,12 @@ class Response:
             self._context.config.llm.max_output_tokens,
         )
         return allowed if wanted == "inf" else min(wanted, allowed)
+
+    def _note_end(self, job_id: str) -> None:
+        if job_id == self._model_job:
+            self._model_runs = False
+        elif self._speech is not None:
+            self._speech.on_end(job_id)
 
     def _on_model(self, body: ResultBody, now_ms: float) -> None:
         if isinstance(body, TextDelta):
@@ -302,5 +310,6 @@ class Response:
 
     def _stop_jobs(self) -> None:
         self._context.cancel(*self.open_jobs())
+        self._model_runs = False
         if self._speech is not None:
             self._speech.drop()

@@ -1,24 +1,18 @@
 """How replies are spoken, cut and remembered when something is odd."""
 
-from typing import Any
-
 import pytest
 from session_rig import Rig
 
-from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, Playout
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Done,
-    Generate,
+    Failed,
     Synthesize,
 )
 
 SPEECH = "x" * 20
 PAUSE = "." * 7
-END = "." * 63
-WINDOW = bytes(2 * WINDOW_SAMPLES)
 
 
 def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
@@ -33,27 +27,6 @@ def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
     rig.generate(*clauses)
     for _ in clauses:
         rig.synthesize(clause_ms)
-
-
-def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
-    """Change the turn detection."""
-    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
-
-
-def text_item(rig: Rig, text: str, **fields: Any) -> None:
-    """Add a text message of the user."""
-    content = [{"type": "input_text", "text": text}]
-    rig.send(
-        type="conversation.item.create",
-        item={"type": "message", "role": "user", "content": content, **fields},
-    )
-
-
-def messages_asked(rig: Rig) -> list[ChatMessage]:
-    """Return what the model was asked, without the instructions."""
-    command = rig.job(Generate).command
-    assert isinstance(command, Generate)
-    return list(command.messages[1:])
 
 
 def history(rig: Rig) -> list[tuple[str, str]]:
@@ -159,3 +132,21 @@ def test_a_response_cut_while_it_runs_keeps_only_what_was_heard() -> None:
     assert history(rig)[-1] == ("assistant", "One two")
     item = rig.session.history.conversation.retrieve(item_id)
     assert item.status == "incomplete"
+
+
+def test_an_ended_response_has_no_open_jobs() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.send(type="response.cancel")
+    assert rig.session.open_jobs() == ()
+
+
+def test_a_failed_job_is_not_cancelled_but_the_others_are() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    model = rig.generate("One two three four. ", "Five six.", finish=False)
+    speech = rig.job(Synthesize)
+    rig.answer(speech, Failed(code="poison_job", message="x", retryable=False))
+    assert model.job_id in rig.cancelled
+    assert speech.job_id not in rig.cancelled
+    assert rig.session.open_jobs() == ()
