@@ -148,7 +148,7 @@ class Response:
         if self._state is _State.HELD:
             self._state = _State.ENDED
         else:
-            self._end("failed", response_object.failed(code, message), self._shown)
+            self._end("failed", response_object.failed(code, message), self._sent_text())
 
     def report_playout(self, played_ms: float, now_ms: float) -> None:
         """Take the client's word for how much of the audio it has played."""
@@ -233,6 +233,11 @@ class Response:
         return self._speech.spoken.heard(min(played_samples, self._speech.playout.sent_samples))
 
     # --- inside ----------------------------------------------------------------------------
+
+    def _sent_text(self) -> str:
+        if self._speech is None:
+            return self._shown
+        return self._speech.spoken.heard(self._speech.playout.sent_samples)
 
     def _token_limit(self) -> int:
         wanted, allowed = (

@@ -150,3 +150,20 @@ def test_a_failed_job_is_not_cancelled_but_the_others_are() -> None:
     assert model.job_id in rig.cancelled
     assert speech.job_id not in rig.cancelled
     assert rig.session.open_jobs() == ()
+
+
+def test_speech_that_failed_leaves_the_words_that_were_sent() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.generate("One two three four. ", "Five six seven eight.")
+    rig.synthesize(500)
+    speech = rig.job(Synthesize)
+    rig.answer(speech, AudioDelta(sample_rate_hz=24_000), bytes(48 * 2_000))
+    rig.answer(speech, Failed(code="poison_job", message="x", retryable=False))
+    done = rig.last("response.done")["response"]
+    assert done["status"] == "failed"
+    sent_ms = rig.audio_ms()
+    assert sent_ms < 2_000
+    text = done["output"][0]["content"][0]["transcript"]
+    assert text.startswith("One two three four.")
+    assert not text.endswith("eight.")
