@@ -107,6 +107,11 @@ class Listener:
         """Whether an utterance is open."""
         return self._turn is not None
 
+    @property
+    def open_item_ids(self) -> tuple[str, ...]:
+        """Return the id that the open utterance will have as an item, if there is one."""
+        return () if self._turn is None else (self._turn.item_id,)
+
     # --- audio -----------------------------------------------------------------------------
 
     def append(self, pcm: bytes, sample_rate_hz: int) -> None:

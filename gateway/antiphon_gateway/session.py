@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from antiphon_gateway.effects import Effect
-from antiphon_gateway.history import History
+from antiphon_gateway.history import History, ItemEvent
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
@@ -287,6 +287,7 @@ class Session:
                 | client.ItemDelete()
                 | client.ItemTruncate()
             ):
+                self._refuse_open_item(event)
                 self.history.handle(event)
                 if not isinstance(event, client.ItemRetrieve):
                     self._drop_speculation()
@@ -300,6 +301,13 @@ class Session:
                     "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its "
                     "own audio and sends conversation.item.truncate",
                 )
+
+    def _refuse_open_item(self, event: ItemEvent) -> None:
+        """The client knows the id that the open utterance will have, but it is taken."""
+        if isinstance(event, client.ItemCreate) and event.item.id in self._listener.open_item_ids:
+            raise InvalidEvent(
+                "item_already_exists", f"item.id {event.item.id!r} is taken", param="item.id"
+            )
 
     def _append(self, audio: bytes) -> None:
         form = self._settings.audio.input.format

@@ -51,6 +51,11 @@ def messages_asked(rig: Rig) -> list[ChatMessage]:
     return list(command.messages[1:])
 
 
+def history(rig: Rig) -> list[tuple[str, str]]:
+    """Return who said what."""
+    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
+
+
 def test_an_unknown_item_in_the_input_is_refused_before_the_response_begins() -> None:
     rig = Rig()
     rig.send(
@@ -210,3 +215,30 @@ def test_a_commit_in_the_pause_ends_what_was_prepared() -> None:
     prepared = rig.job(Generate)
     rig.send(type="input_audio_buffer.commit")
     assert prepared.job_id in rig.cancelled
+
+
+def test_a_client_cannot_take_the_id_of_the_open_utterance() -> None:
+    rig = Rig()
+    rig.speak(SPEECH)
+    item_id = rig.last("input_audio_buffer.speech_started")["item_id"]
+    text_item(rig, "Mine.", id=item_id)
+    assert rig.last("error")["error"]["code"] == "item_already_exists"
+    rig.speak(END)
+    assert rig.last("input_audio_buffer.committed")["item_id"] == item_id
+
+
+def test_an_item_replaced_by_the_client_is_left_alone() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END)
+    user_id = rig.last("input_audio_buffer.committed")["item_id"]
+    rig.send(type="conversation.item.delete", item_id=user_id)
+    output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": user_id}
+    rig.send(type="conversation.item.create", item=output)
+    rig.transcribe("What time is it?")
+    reply_id = rig.last("response.output_item.added")["item"]["id"]
+    rig.send(type="conversation.item.delete", item_id=reply_id)
+    text_item(rig, "Mine.", id=reply_id)
+    answer(rig, "It is noon.", clause_ms=900)
+    assert rig.last("response.done")
+    rig.speak("x" * 10)
+    assert history(rig) == [("user", "Mine.")]
