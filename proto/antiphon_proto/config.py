@@ -108,6 +108,10 @@ class Llm(_Section, frozen=True, kw_only=True):
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 200
     temperature: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.3
     threads: Count = 2
+    """Threads that read the prompt."""
+    generation_threads: Count = 1
+    """Threads that write the answer. They wait for each other at every layer: more are faster only
+    for a large model on a machine with idle cores."""
     processes: Count = 1
     slots: Count = 4
 
@@ -145,7 +149,7 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Shorter speech is noise."""
     barge_in_speech_ms: Milliseconds = 250
     """Speech needed to interrupt while a response is audible."""
-    eager_silence_ms: Milliseconds = 200
+    eager_silence_ms: Milliseconds = 128
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     complete_silence_ms: Milliseconds = 480
     """`semantic_vad`: silence that ends a turn whose transcript reads complete."""

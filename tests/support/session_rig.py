@@ -27,7 +27,7 @@ from antiphon_proto.messages import (
 WINDOW_MS = 32
 SPEECH = "x" * 20
 PAUSE = "." * 7
-"""224 ms: the final transcript is asked for."""
+"""224 ms: the final transcript was asked for, after 128 ms."""
 END = "." * 63
 """2,016 ms: the hard end of `semantic_vad`, `auto`."""
 
