@@ -1,6 +1,5 @@
 """The stock `openai` SDK holds conversations with the embedded models, only its address changed."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 from system import System
-from system_client import OUT_HZ, word_errors
+from system_client import OUT_HZ, SPEECH, word_errors
 from system_ears import Ears
 from system_sdk import SdkTalk, open_microphone, recorded, sdk_talk
 
@@ -181,24 +180,22 @@ async def test_what_is_wrong_arrives_as_an_error_event_with_the_clients_id(
         await talk.event("input_audio_buffer.cleared")
 
 
-def test_the_readme_example_runs_as_printed(embedded_system: System, tmp_path: Path) -> None:
+def test_the_readme_example_runs_as_printed(
+    embedded_system: System, ears: Ears, tmp_path: Path
+) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    examples = [block for block in blocks if "openai" in block.lower()]
-    if not examples:
-        pytest.skip("README.md has no Python example of the SDK")
-    for example in examples:
-        program = tmp_path / "example.py"
-        program.write_text(
-            re.sub(r"(localhost|127\.0\.0\.1):8080", rf"\1:{embedded_system.port}", example)
-        )
-        assert str(embedded_system.port) in program.read_text()
-        ran = subprocess.run(
-            [sys.executable, str(program)],
-            cwd=README.parent,
-            env={**os.environ, "OPENAI_API_KEY": "anything"},
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert ran.returncode == 0, ran.stderr
-        assert ran.stdout.strip()
+    [example] = [block for block in blocks if "AsyncOpenAI" in block]
+    assert "localhost:8080" in example
+    program, reply = tmp_path / "say.py", tmp_path / "reply.wav"
+    program.write_text(example.replace("localhost:8080", f"localhost:{embedded_system.port}"))
+    ran = subprocess.run(
+        [sys.executable, program, SPEECH / "dog_or_cat.wav", reply],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    printed = dict(line.split(":", 1) for line in ran.stdout.splitlines())
+    assert word_errors("should i get a dog or a cat", printed["you"]) <= UNDERSTOOD
+    assert word_errors(printed["reply"], ears.hear_file(reply)) <= INTELLIGIBLE
