@@ -55,7 +55,8 @@ class Endpointer:
         """Begin at sample `position` of the microphone's audio, in silence."""
         self.rule = rule
         self._position = position
-        self._speech_start = position
+        self._run_start = position
+        self._utterance_start = position
         self._last_speech_end = position
         self._run_samples = 0
         self._speaking = False
@@ -90,21 +91,22 @@ class Endpointer:
 
     def _on_speech(self, window_start: int) -> list[Edge]:
         if not self._run_samples:
-            self._speech_start = window_start
+            self._run_start = window_start
         self._run_samples += WINDOW_SAMPLES
         long_enough = _to_ms(self._run_samples) >= self.rule.min_speech_ms
         if not self._speaking:
             if not long_enough:
                 return []
             self._speaking = True
+            self._utterance_start = self._run_start
             self._last_speech_end = self._position
-            return [Edge(SpeechEdge.STARTED, self._speech_start)]
+            return [Edge(SpeechEdge.STARTED, self._run_start)]
         if self._paused:
             if not long_enough:
                 return []
             self._paused = False
             self._last_speech_end = self._position
-            return [Edge(SpeechEdge.RESUMED, self._speech_start)]
+            return [Edge(SpeechEdge.RESUMED, self._run_start)]
         self._last_speech_end = self._position
         return self._end_if_too_long()
 
@@ -123,7 +125,7 @@ class Endpointer:
         return edges
 
     def _end_if_too_long(self) -> list[Edge]:
-        if _to_ms(self._position - self._speech_start) < self.rule.max_utterance_ms:
+        if _to_ms(self._position - self._utterance_start) < self.rule.max_utterance_ms:
             return []
         return self._end()
 

@@ -6,7 +6,15 @@ from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.client_items import accept
 from antiphon_gateway.realtime.conversation import Added, Conversation
-from antiphon_gateway.realtime.items import InputAudio, Item, MessageItem, message_text
+from antiphon_gateway.realtime.items import (
+    Content,
+    InputAudio,
+    Item,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+    message_text,
+)
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
@@ -50,7 +58,7 @@ class History:
 
     def set_transcript(self, turn: UserTurn, transcript: str) -> None:
         """A turn has its transcript."""
-        if self._holds(turn.item_id):
+        if self._holds(turn.item_id, InputAudio):
             self.conversation.set_transcript(turn.item_id, transcript)
         self._context.send(
             events.TranscriptionCompleted(
@@ -66,7 +74,7 @@ class History:
     def add_response(self, response: Response) -> str | None:
         """Make a response's item one of the conversation; return the id of the item before it."""
         previous = self.conversation.last_item_id
-        if response.settings.conversation == "auto":
+        if response.in_conversation:
             self._tell_forgotten(self.conversation.add(response.item))
             self._recent[response.item_id] = response
             if len(self._recent) > _REMEMBERED_RESPONSES:
@@ -78,13 +86,13 @@ class History:
         return self._recent.get(item_id)
 
     def record(self, response: Response) -> None:
-        """Keep the final state of a response's item, unless it was deleted meanwhile."""
-        if self._holds(response.item_id):
+        """Keep the final state of a response's item, once, unless it was cut or deleted before."""
+        if self._holds(response.item_id, (OutputAudio, OutputText), "in_progress"):
             self.conversation.replace(response.item)
 
     def cut(self, response: Response, heard_text: str) -> None:
         """Keep only what was heard of a response's item, unless it was deleted meanwhile."""
-        if self._holds(response.item_id):
+        if self._holds(response.item_id, OutputAudio):
             self.conversation.truncate(response.item_id, 0, heard_text)
 
     # --- client events ---------------------------------------------------------------------
@@ -114,6 +122,8 @@ class History:
             if isinstance(item, MessageItem)
             else ""
         )
+        if response is not None:
+            self.record(response)
         self.conversation.truncate(event.item_id, event.content_index, heard)
         if response is not None:
             response.silence()
@@ -135,5 +145,15 @@ class History:
         for item_id in added.forgotten:
             self._context.send(events.ItemDeleted(item_id=item_id))
 
-    def _holds(self, item_id: str) -> bool:
-        return any(item.id == item_id for item in self.conversation.items)
+    def _holds(
+        self, item_id: str, kind: type[Content] | tuple[type[Content], ...], status: str = ""
+    ) -> bool:
+        """Tell whether an item is there still and no other that the client gave its id."""
+        return any(
+            item.id == item_id
+            and isinstance(item, MessageItem)
+            and bool(item.content)
+            and isinstance(item.content[0], kind)
+            and status in ("", item.status)
+            for item in self.conversation.items
+        )

@@ -61,8 +61,9 @@ class InputAudio:
         return bytes(self._held[2 * start : 2 * end])
 
     def clear(self) -> None:
-        """Drop all audio that is held. The position stays."""
+        """Drop all audio that is held, half a sample too. The position stays."""
         self._held.clear()
+        self._odd_byte = b""
 
     def _switch(self, sample_rate_hz: int) -> bytes:
         """Change to another source rate; return what the resampler before had held back."""

@@ -76,14 +76,22 @@ class Listener:
         self.configure(detection)
 
     def configure(self, detection: TurnDetection | None) -> None:
-        """Take the session's turn detection; None is push-to-talk."""
+        """Take the session's turn detection; None is push-to-talk.
+
+        An open utterance goes on under the new rule; push-to-talk keeps its audio in the buffer.
+        """
         if detection == self._detection:
             return
         self._detection = detection
-        self._drop_open_turn()
-        self._endpointer = None
-        if detection is not None:
+        if detection is None:
+            start = self._turn.start_sample if self._turn else self._audio.position_samples
+            self._drop_open_turn()
+            self._endpointer = None
+            self._buffer_start = start
+        elif self._endpointer is None:
             self._endpointer = Endpointer(self._rule(), self._windows_position)
+        else:
+            self._endpointer.rule = self._rule()
 
     @property
     def transcribing(self) -> bool:
@@ -98,6 +106,11 @@ class Listener:
     def user_speaking(self) -> bool:
         """Whether an utterance is open."""
         return self._turn is not None
+
+    @property
+    def open_item_ids(self) -> tuple[str, ...]:
+        """Return the id that the open utterance will have as an item, if there is one."""
+        return () if self._turn is None else (self._turn.item_id,)
 
     # --- audio -----------------------------------------------------------------------------
 
@@ -122,13 +135,15 @@ class Listener:
             if self._endpointer is None:
                 continue
             self._endpointer.rule.min_speech_ms = self._min_speech_ms(now_ms)
-            for edge in self._endpointer.feed(probability):
+            given_away = self._windows_position <= self._buffer_start
+            for edge in self._endpointer.feed(0.0 if given_away else probability):
                 self._on_edge(edge, now_ms)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
         """The client ends the turn itself. Raises InvalidEvent when there is too little audio."""
         start = self._turn.start_sample if self._turn else self._buffer_start
+        start = max(start, self._audio.start_samples)
         end = self._audio.position_samples
         if self._samples_to_ms(end - start) < _MIN_COMMIT_MS:
             raise InvalidEvent(
@@ -139,8 +154,10 @@ class Listener:
         if self._turn is None:
             self._context.turn_id += 1
             self._context.revision = 0
+        else:
+            self._tell_stopped(self._turn, end)
         turn = self._turn or UserTurn(self._context.new_id("item"), start)
-        turn.timings = TurnTimings(now_ms)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
         self._void_transcript(turn)
         if self._endpointer is not None:
@@ -150,6 +167,7 @@ class Listener:
     def clear(self) -> None:
         """Drop the uncommitted audio."""
         self._drop_open_turn()
+        self._audio.clear()
         self._buffer_start = self._audio.position_samples
 
     # --- transcripts -----------------------------------------------------------------------
@@ -233,17 +251,17 @@ class Listener:
         assert turn is not None
         if edge.kind is SpeechEdge.PAUSED:
             silence_ms = self._samples_to_ms(self._windows_position - edge.sample)
-            turn.timings = TurnTimings(now_ms - silence_ms)
+            turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
             turn.timings.mark("pause_seen", now_ms)
             self._partials.end()
             self._transcribe(turn, self._windows_position)
         elif edge.kind is SpeechEdge.RESUMED:
             self._context.revision += 1
             self._void_transcript(turn)
+            turn.timings = None
             self._restore_patience()
             self._owner.on_speech_resumed()
         else:
-            self._restore_patience()
             self._on_ended(turn, edge.sample, now_ms)
 
     def _on_started(self, sample: int, now_ms: float) -> None:
@@ -252,6 +270,7 @@ class Listener:
         self._context.turn_id += 1
         self._context.revision = 0
         self._turn = UserTurn(self._context.new_id("item"), start)
+        self._restore_patience()
         self._partials.begin(self._turn.item_id, start)
         self._context.send(
             events.SpeechStarted(
@@ -261,12 +280,15 @@ class Listener:
         self._owner.on_speech_started(now_ms)
 
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
-        self._context.send(
-            events.SpeechStopped(audio_end_ms=self._samples_to_ms(speech_end), item_id=turn.item_id)
-        )
+        self._tell_stopped(turn, speech_end)
         if turn.timings is None:
-            turn.timings = TurnTimings(now_ms)
+            turn.timings = TurnTimings(self._context.turn_id, now_ms)
         self._end(turn, self._windows_position, now_ms)
+
+    def _tell_stopped(self, turn: UserTurn, sample: int) -> None:
+        self._context.send(
+            events.SpeechStopped(audio_end_ms=self._samples_to_ms(sample), item_id=turn.item_id)
+        )
 
     def _end(self, turn: UserTurn, end_sample: int, now_ms: float) -> None:
         assert turn.timings is not None
@@ -286,6 +308,7 @@ class Listener:
 
     def _drop_open_turn(self) -> None:
         if self._turn is not None:
+            self._tell_stopped(self._turn, self._audio.position_samples)
             self._void_transcript(self._turn)
             self._turn = None
             self._partials.end()

@@ -80,7 +80,8 @@ class Playout:
 
     @property
     def _limit_ms(self) -> int:
-        return self._lead_ms if self._reported else self._unreported_lead_ms
+        lead_ms = self._lead_ms if self._reported else self._unreported_lead_ms
+        return max(lead_ms, _CHUNK_MS)
 
     def _pop(self) -> bytes:
         head = self._queue.popleft()

@@ -65,6 +65,7 @@ class Response:
         self._thinking = ThinkingFilter()
         self._state = _State.HELD
         self._model_job = ""
+        self._model_runs = False
         self._model_done: Done | None = None
         self._text = ""
         self._shown = ""
@@ -85,6 +86,7 @@ class Response:
             budget_ms=_MODEL_BUDGET_MS,
             urgent=True,
         )
+        self._model_runs = True
 
     def release(self, previous_item_id: str | None, now_ms: float) -> None:
         """Let everything made so far out, and all that follows."""
@@ -96,16 +98,16 @@ class Response:
         """Take one result of one of this response's jobs."""
         if self._state is _State.ENDED:
             return
+        if isinstance(body, Done | Failed):
+            self._note_end(job_id)
         if isinstance(body, Failed):
-            self._fail(body)
+            self.fail(body.code, body.message)
         elif job_id == self._model_job:
             self._on_model(body, now_ms)
         elif self._speech is not None:
             if isinstance(body, AudioDelta):
                 self._mark("first_audio", now_ms)
                 self._speech.on_audio(job_id, body, payload)
-            elif isinstance(body, Done):
-                self._speech.on_done(job_id)
         self.advance(now_ms)
 
     def advance(self, now_ms: float) -> None:
@@ -137,6 +139,16 @@ class Response:
         else:
             self._end("cancelled", response_object.cancelled(reason), heard)
         self._silenced = True
+
+    def fail(self, code: str, message: str) -> None:
+        """Stop, because something it needs is not there."""
+        if self._state is _State.ENDED:
+            return
+        self._stop_jobs()
+        if self._state is _State.HELD:
+            self._state = _State.ENDED
+        else:
+            self._end("failed", response_object.failed(code, message), self._sent_text())
 
     def report_playout(self, played_ms: float, now_ms: float) -> None:
         """Take the client's word for how much of the audio it has played."""
@@ -170,9 +182,14 @@ class Response:
         return self._state is _State.ENDED
 
     @property
-    def started(self) -> bool:
-        """Whether the language model was asked."""
-        return bool(self._model_job)
+    def waits(self) -> bool:
+        """Whether it was announced before the language model could be asked."""
+        return self.in_progress and not self._model_job
+
+    @property
+    def in_conversation(self) -> bool:
+        """Whether its item is one of the conversation's."""
+        return self.settings.conversation == "auto"
 
     @property
     def item(self) -> MessageItem:
@@ -185,7 +202,7 @@ class Response:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of its jobs that have not ended."""
-        model = (self._model_job,) if self._model_job and not self._model_done else ()
+        model = (self._model_job,) if self._model_runs else ()
         return (*model, *(self._speech.open_jobs() if self._speech is not None else ()))
 
     def audible(self, now_ms: float) -> bool:
@@ -212,9 +229,15 @@ class Response:
         """Return the words within the first `audio_end_ms` of its audio."""
         if self._speech is None:
             return self._shown
-        return self._speech.spoken.heard(audio_end_ms * self._speech.sample_rate_hz // 1000)
+        played_samples = audio_end_ms * self._speech.sample_rate_hz // 1000
+        return self._speech.spoken.heard(min(played_samples, self._speech.playout.sent_samples))
 
     # --- inside ----------------------------------------------------------------------------
+
+    def _sent_text(self) -> str:
+        if self._speech is None:
+            return self._shown
+        return self._speech.spoken.heard(self._speech.playout.sent_samples)
 
     def _token_limit(self) -> int:
         wanted, allowed = (
@@ -222,6 +245,12 @@ class Response:
             self._context.config.llm.max_output_tokens,
         )
         return allowed if wanted == "inf" else min(wanted, allowed)
+
+    def _note_end(self, job_id: str) -> None:
+        if job_id == self._model_job:
+            self._model_runs = False
+        elif self._speech is not None:
+            self._speech.on_end(job_id)
 
     def _on_model(self, body: ResultBody, now_ms: float) -> None:
         if isinstance(body, TextDelta):
@@ -257,12 +286,12 @@ class Response:
             return
         self._metrics_sent = True
         steps_ms = self._timings.offsets_ms()
-        self._context.emit(NoteTurn(self._context.turn_id, self.response_id, steps_ms))
+        self._context.emit(NoteTurn(self._timings.turn_id, self.response_id, steps_ms))
         if not self._context.extensions:
             return
         self._context.send(
             server_events.TurnMetrics(
-                turn_id=self._context.turn_id,
+                turn_id=self._timings.turn_id,
                 response_id=self.response_id,
                 voice_to_voice_ms=steps_ms["audio_sent"],
                 steps_ms=steps_ms,
@@ -275,13 +304,6 @@ class Response:
         else:
             self._end("completed", None, self._shown)
 
-    def _fail(self, failed: Failed) -> None:
-        self._stop_jobs()
-        if self._state is _State.HELD:
-            self._state = _State.ENDED
-            return
-        self._end("failed", response_object.failed(failed.code, failed.message), self._shown)
-
     def _end(self, status: ResponseStatus, details: StatusDetails | None, text: str) -> None:
         self._state = _State.ENDED
         usage = None
@@ -293,5 +315,6 @@ class Response:
 
     def _stop_jobs(self) -> None:
         self._context.cancel(*self.open_jobs())
+        self._model_runs = False
         if self._speech is not None:
             self._speech.drop()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from antiphon_gateway.effects import Effect
-from antiphon_gateway.history import History
+from antiphon_gateway.history import History, ItemEvent
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
@@ -35,7 +35,7 @@ class Session:
         self._response: Response | None = None
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
-        self._last_timings: TurnTimings | None = None
+        self._unanswered: TurnTimings | None = None
         self._streams = 0
 
     # --- inputs ----------------------------------------------------------------------------
@@ -113,7 +113,6 @@ class Session:
         """The user began to speak: whatever is being said or prepared stops."""
         self._drop_speculation()
         if self._interrupts_response:
-            self._turn_due = None
             self._interrupt(now_ms)
 
     def on_speech_resumed(self) -> None:
@@ -128,6 +127,7 @@ class Session:
             and self.context.config.turn_taking.speculation
             and self._creates_response
             and not self._busy
+            and not self._listener.transcribing
         ):
             response = self._new_response(self._default_response(), turn.timings)
             response.start(self.history.messages(response.settings, heard=turn.transcript))
@@ -135,19 +135,24 @@ class Session:
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over: it becomes a conversation item."""
+        if turn.manual:
+            self._drop_speculation()
+        self._unanswered = turn.timings
         self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
         """A committed turn has its transcript, or None when that failed."""
         if turn.transcript is not None:
             self.history.set_transcript(turn, turn.transcript)
-        self._last_timings = turn.timings
-        self._start_waiting_response()
-        if not turn.manual and turn.transcript and self._creates_response:
-            self._turn_due = turn
-            self._respond_when_free(now_ms)
+        response = self._response
+        answered = response is not None and response.waits and response.in_conversation
+        self._start_waiting_response(now_ms)
+        if not answered and not turn.manual and turn.transcript and self._creates_response:
+            if self._turn_due is None or self._turn_due.end_sample < turn.end_sample:
+                self._turn_due = turn
         else:
             self._drop_speculation()
+        self._respond_when_free(now_ms)
 
     # --- responses -------------------------------------------------------------------------
 
@@ -156,9 +161,14 @@ class Session:
         return self._response is not None and self._response.in_progress
 
     def _respond_when_free(self, now_ms: float) -> None:
-        """Answer the turn that is due, unless a response runs or the user speaks again."""
+        """Answer the turn that is due, unless a response runs or more of the user is to come."""
         turn = self._turn_due
-        if turn is None or self._busy or self._listener.user_speaking:
+        if (
+            turn is None
+            or self._busy
+            or self._listener.user_speaking
+            or self._listener.transcribing
+        ):
             return
         self._turn_due = None
         response: Response | None = None
@@ -178,17 +188,20 @@ class Session:
                 f"response {self._response.response_id if self._response else ''} is in progress; "
                 "wait for its response.done or send response.cancel",
             )
-        self._drop_speculation()
-        self._turn_due = None
-        timings, self._last_timings = self._last_timings, None
-        response = self._new_response(
-            merge_response(self._settings, overrides, self._catalogue), timings
-        )
-        self._run(response, now_ms)
-        self._start_waiting_response()
+        settings = merge_response(self._settings, overrides, self._catalogue)
+        self.history.messages(settings)
+        timings: TurnTimings | None = None
+        if settings.conversation == "auto":
+            self._drop_speculation()
+            self._turn_due = None
+            timings = self._unanswered
+        self._run(self._new_response(settings, timings), now_ms)
+        self._start_waiting_response(now_ms)
 
     def _new_response(self, settings: ResponseSettings, timings: TurnTimings | None) -> Response:
         self._streams += 1
+        if timings is not None:
+            timings.begin_response()
         return Response(self.context, settings, stream=self._streams, timings=timings)
 
     def _run(self, response: Response, now_ms: float) -> None:
@@ -196,15 +209,23 @@ class Session:
         if self._response is not None:
             self._response.silence()
         self._response = response
+        if response.in_conversation:
+            self._unanswered = None
         response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 
-    def _start_waiting_response(self) -> None:
+    def _start_waiting_response(self, now_ms: float) -> None:
         """Ask the model, once every committed turn has its transcript."""
         response = self._response
-        if response is None or response.started or response.ended or self._listener.transcribing:
+        if response is None or not response.waits or self._listener.transcribing:
             return
-        response.start(self.history.messages(response.settings))
+        try:
+            messages = self.history.messages(response.settings)
+        except InvalidEvent as error:
+            response.fail(error.code, error.message)
+            self._after_response_step(now_ms)
+            return
+        response.start(messages)
 
     def _after_response_step(self, now_ms: float) -> None:
         if self._response is not None and self._response.ended:
@@ -253,18 +274,23 @@ class Session:
                 self._take_playout(item_id, played_ms, now_ms)
             case client.SessionUpdate(session=update):
                 self._update(update)
+                self._respond_when_free(now_ms)
             case client.InputAudioCommit():
                 self._listener.commit(now_ms)
             case client.InputAudioClear():
                 self._listener.clear()
                 self.context.send(events.InputAudioCleared())
+                self._respond_when_free(now_ms)
             case (
                 client.ItemCreate()
                 | client.ItemRetrieve()
                 | client.ItemDelete()
                 | client.ItemTruncate()
             ):
+                self._refuse_open_item(event)
                 self.history.handle(event)
+                if not isinstance(event, client.ItemRetrieve):
+                    self._drop_speculation()
             case client.ResponseCreate(response=overrides):
                 self._create_response(overrides, now_ms)
             case client.ResponseCancel(response_id=response_id):
@@ -276,12 +302,22 @@ class Session:
                     "own audio and sends conversation.item.truncate",
                 )
 
+    def _refuse_open_item(self, event: ItemEvent) -> None:
+        """The client knows the id that the open utterance will have, but it is taken."""
+        if isinstance(event, client.ItemCreate) and event.item.id in self._listener.open_item_ids:
+            raise InvalidEvent(
+                "item_already_exists", f"item.id {event.item.id!r} is taken", param="item.id"
+            )
+
     def _append(self, audio: bytes) -> None:
         form = self._settings.audio.input.format
         self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
 
     def _update(self, update: dict[str, Any]) -> None:
-        self._settings = session_settings.merge(self._settings, update, self._catalogue)
+        settings = session_settings.merge(self._settings, update, self._catalogue)
+        if settings != self._settings:
+            self._drop_speculation()
+        self._settings = settings
         self._listener.configure(self._settings.audio.input.turn_detection)
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))

@@ -103,8 +103,8 @@ class SpeechPipeline:
             clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
         clause.audio.append(clause.resampler.feed(pcm))
 
-    def on_done(self, job_id: str) -> None:
-        """A synthesis job has ended in good order."""
+    def on_end(self, job_id: str) -> None:
+        """A synthesis job has ended."""
         clause = self._find(job_id)
         self._flush(clause)
         clause.done = True

@@ -43,13 +43,13 @@ class SpokenText:
         shared among the words by their length in characters.
         """
         heard: list[str] = []
+        if played_samples <= 0:
+            return ""
         for clause in self._clauses:
-            if played_samples <= 0:
-                break
-            if played_samples >= clause.samples:
-                heard.append(clause.text)
-            else:
+            if played_samples < clause.samples:
                 heard.append(_heard_words(clause, played_samples))
+                break
+            heard.append(clause.text)
             played_samples -= clause.samples
         return "".join(heard).rstrip()
 

@@ -87,3 +87,8 @@ def test_edges_are_in_order_for_any_audio() -> None:
                 assert previous in order[edge.kind.value], seed
                 assert edge.sample >= sample or edge.kind is SpeechEdge.ENDED
                 previous, sample = edge.kind.value, edge.sample
+
+
+def test_an_utterance_with_gaps_is_cut_at_its_longest_too() -> None:
+    edges = feed(Endpointer(rule(max_utterance_ms=640)), ("x" * 7 + ".") * 4)
+    assert kinds(edges) == ["started", "ended", "started"]

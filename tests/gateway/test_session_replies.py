@@ -1,24 +1,18 @@
 """How replies are spoken, cut and remembered when something is odd."""
 
-from typing import Any
-
 import pytest
 from session_rig import Rig
 
-from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, Playout
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Done,
-    Generate,
+    Failed,
     Synthesize,
 )
 
 SPEECH = "x" * 20
 PAUSE = "." * 7
-END = "." * 63
-WINDOW = bytes(2 * WINDOW_SAMPLES)
 
 
 def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
@@ -33,27 +27,6 @@ def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
     rig.generate(*clauses)
     for _ in clauses:
         rig.synthesize(clause_ms)
-
-
-def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
-    """Change the turn detection."""
-    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
-
-
-def text_item(rig: Rig, text: str, **fields: Any) -> None:
-    """Add a text message of the user."""
-    content = [{"type": "input_text", "text": text}]
-    rig.send(
-        type="conversation.item.create",
-        item={"type": "message", "role": "user", "content": content, **fields},
-    )
-
-
-def messages_asked(rig: Rig) -> list[ChatMessage]:
-    """Return what the model was asked, without the instructions."""
-    command = rig.job(Generate).command
-    assert isinstance(command, Generate)
-    return list(command.messages[1:])
 
 
 def history(rig: Rig) -> list[tuple[str, str]]:
@@ -122,3 +95,75 @@ def test_clauses_whose_audio_arrives_interleaved_do_not_mix() -> None:
 
     assert reply([0, 1, 0, 1]) == reply([0, 0, 1, 1])
     assert len(reply([0, 1])) == 2 * 2 * 1_600
+
+
+def test_a_lead_of_nothing_still_sends_the_audio() -> None:
+    rig = Rig(config=Config(playout=Playout(unreported_lead_ms=0)))
+    spoken_turn(rig)
+    answer(rig, "It is noon.")
+    rig.pass_time(2_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+
+
+def test_a_playout_report_does_not_undo_a_cut() -> None:
+    rig = Rig(extensions=True)
+    spoken_turn(rig)
+    answer(rig, "One two three four.", clause_ms=2_000)
+    rig.pass_time(1_990)
+    item_id = rig.last("response.done")["response"]["output"][0]["id"]
+    rig.send(
+        type="conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=1_000
+    )
+    rig.send(type="antiphon.playout", item_id=item_id, played_ms=1_000, buffered_ms=0)
+    assert history(rig)[-1] == ("assistant", "One two")
+
+
+def test_a_response_cut_while_it_runs_keeps_only_what_was_heard() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "One two three four five six.", clause_ms=3_000)
+    item_id = rig.last("response.output_item.added")["item"]["id"]
+    rig.pass_time(1_500)
+    rig.send(
+        type="conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=1_000
+    )
+    rig.pass_time(5_000)
+    assert rig.last("response.done")
+    assert history(rig)[-1] == ("assistant", "One two")
+    item = rig.session.history.conversation.retrieve(item_id)
+    assert item.status == "incomplete"
+
+
+def test_an_ended_response_has_no_open_jobs() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.send(type="response.cancel")
+    assert rig.session.open_jobs() == ()
+
+
+def test_a_failed_job_is_not_cancelled_but_the_others_are() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    model = rig.generate("One two three four. ", "Five six.", finish=False)
+    speech = rig.job(Synthesize)
+    rig.answer(speech, Failed(code="poison_job", message="x", retryable=False))
+    assert model.job_id in rig.cancelled
+    assert speech.job_id not in rig.cancelled
+    assert rig.session.open_jobs() == ()
+
+
+def test_speech_that_failed_leaves_the_words_that_were_sent() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.generate("One two three four. ", "Five six seven eight.")
+    rig.synthesize(500)
+    speech = rig.job(Synthesize)
+    rig.answer(speech, AudioDelta(sample_rate_hz=24_000), bytes(48 * 2_000))
+    rig.answer(speech, Failed(code="poison_job", message="x", retryable=False))
+    done = rig.last("response.done")["response"]
+    assert done["status"] == "failed"
+    sent_ms = rig.audio_ms()
+    assert sent_ms < 2_000
+    text = done["output"][0]["content"][0]["transcript"]
+    assert text.startswith("One two three four.")
+    assert not text.endswith("eight.")

