@@ -104,10 +104,9 @@ class Response:
             self.fail(body.code, body.message)
         elif job_id == self._model_job:
             self._on_model(body, now_ms)
-        elif self._speech is not None:
-            if isinstance(body, AudioDelta):
-                self._mark("first_audio", now_ms)
-                self._speech.on_audio(job_id, body, payload)
+        elif self._speech is not None and isinstance(body, AudioDelta):
+            self._mark("first_audio", now_ms)
+            self._speech.on_audio(job_id, body, payload)
         self.advance(now_ms)
 
     def advance(self, now_ms: float) -> None:

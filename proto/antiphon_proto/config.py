@@ -111,7 +111,7 @@ class Llm(_Section, frozen=True, kw_only=True):
     """Threads that read the prompt."""
     generation_threads: Count = 1
     """Threads that write the answer. They wait for each other at every layer: measured on two busy
-    cores, two wrote half as fast as one. Raise it for a large model on a machine with idle cores."""
+    cores, two wrote half as fast as one. Raise it for a large model where cores are idle."""
     processes: Count = 1
     slots: Count = 4
 
