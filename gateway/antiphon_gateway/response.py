@@ -104,10 +104,9 @@ class Response:
             self.fail(body.code, body.message)
         elif job_id == self._model_job:
             self._on_model(body, now_ms)
-        elif self._speech is not None:
-            if isinstance(body, AudioDelta):
-                self._mark("first_audio", now_ms)
-                self._speech.on_audio(job_id, body, payload)
+        elif self._speech is not None and isinstance(body, AudioDelta):
+            self._mark("first_audio", now_ms)
+            self._speech.on_audio(job_id, body, payload)
         self.advance(now_ms)
 
     def advance(self, now_ms: float) -> None:
@@ -197,8 +196,8 @@ class Response:
         return self._item or self._events.item(self._shown, "in_progress")
 
     def owns(self, job_id: str) -> bool:
-        """Tell whether a job is one of this response's."""
-        return job_id == self._model_job or (self._speech is not None and self._speech.owns(job_id))
+        """Tell whether a job is one of this response's that has not ended."""
+        return job_id in self.open_jobs()
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of its jobs that have not ended."""
