@@ -189,6 +189,7 @@ class Listener:
             self._on_failed(turn, body, now_ms)
         else:
             del self._transcribing[job_id]
+            turn.transcript = turn.transcript or ""
             if turn.timings is not None:
                 turn.timings.mark("transcript", now_ms)
             if turn.committed:
