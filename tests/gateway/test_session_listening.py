@@ -216,3 +216,13 @@ def test_a_transcription_that_ends_without_words_is_told_as_empty() -> None:
     rig.speak(SPEECH + END)
     rig.answer(rig.job(Transcribe), Done(engine_ms=1))
     assert rig.last("conversation.item.input_audio_transcription.completed")["transcript"] == ""
+
+
+def test_the_sessions_language_is_what_is_transcribed() -> None:
+    rig = Rig()
+    rig.send(
+        type="session.update",
+        session={"audio": {"input": {"transcription": {"model": "whisper-1", "language": "de"}}}},
+    )
+    rig.speak(SPEECH + PAUSE)
+    assert rig.job(Transcribe).command == Transcribe(final=True, language="de")
