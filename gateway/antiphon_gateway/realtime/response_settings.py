@@ -15,7 +15,6 @@ from antiphon_gateway.realtime.client_items import (
     accept,
     require_transcripts,
 )
-from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import Item
 from antiphon_gateway.realtime.response_object import (
     MaxOutputTokens,
