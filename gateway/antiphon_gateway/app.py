@@ -44,7 +44,6 @@ def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Applicat
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
-    app.router.add_get("/style.css", lambda _: _file(page / "style.css"))
     app.router.add_static("/src", page / "src")
     return app
 

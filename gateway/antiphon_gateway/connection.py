@@ -25,6 +25,8 @@ EXTENDED_SUBPROTOCOL = "antiphon.v1"
 CLOSE_GOING_AWAY = 1012
 
 _PING_INTERVAL_S = 20.0
+_CLOSE_PATIENCE_S = 4.0
+"""How long a client may take to read what waits and the close code."""
 _INVALID_IN_A_ROW = 100
 
 _log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Connection:
             heartbeat=_PING_INTERVAL_S,
         )
         await socket.prepare(request)
+        assert isinstance(request.transport, asyncio.Transport)
         extensions = subprotocol == EXTENDED_SUBPROTOCOL
         session_id = new_id("sess")
         log.bind(session_id=session_id)
@@ -64,7 +67,7 @@ class Connection:
         _log.info("session opened", extra={"extensions": extensions})
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._send(socket), name="sender")
+                group.create_task(self._send(socket, request.transport), name="sender")
                 driver.run(session.open)
                 await self._read(socket, session, driver)
                 self._outbox.close(1000, "")
@@ -76,14 +79,22 @@ class Connection:
             _log.info("session closed", extra={"close_code": socket.close_code})
         return socket
 
-    async def _send(self, socket: web.WebSocketResponse) -> None:
-        while (message := await self._outbox.get()) is not None:
-            if isinstance(message, str):
-                await socket.send_str(message)
-            else:
-                await socket.send_bytes(message)
-        code, reason = self._outbox.closing or (1000, "")
-        await socket.close(code=code, message=reason.encode())
+    async def _send(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+        """Send what comes into the outbox; cut off a client that takes too long to be closed."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._outbox.on_close(lambda: limit.reschedule(loop.time() + _CLOSE_PATIENCE_S))
+                while (message := await self._outbox.get()) is not None:
+                    if isinstance(message, str):
+                        await socket.send_str(message)
+                    else:
+                        await socket.send_bytes(message)
+                code, reason = self._outbox.closing or (1000, "")
+                await socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            _log.info("client cut off: it does not read")
+            transport.abort()
 
     async def _read(
         self, socket: web.WebSocketResponse, session: Session, driver: SessionDriver

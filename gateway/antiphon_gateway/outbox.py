@@ -6,6 +6,7 @@ client that reads in real time never has more than a second waiting.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_MESSAGES = 4_096
@@ -19,10 +20,13 @@ class Outbox:
         self._bytes = 0
         self._changed = asyncio.Event()
         self._close: tuple[int, str] | None = None
+        self._tell_of_close: Callable[[], None] = lambda: None
 
     def put(self, message: str | bytes) -> bool:
-        """Add a message. False: the outbox is full; nothing was added."""
+        """Add a message. False: the outbox was full, and what waited in it is dropped."""
         if self._bytes + len(message) > MAX_BYTES or len(self._messages) >= MAX_MESSAGES:
+            self._messages.clear()
+            self._bytes = 0
             return False
         self._messages.append(message)
         self._bytes += len(message)
@@ -31,8 +35,17 @@ class Outbox:
 
     def close(self, code: int, reason: str) -> None:
         """Ask the sender to close once it has sent what waits; the first call counts."""
-        self._close = self._close or (code, reason)
+        if self._close is not None:
+            return
+        self._close = (code, reason)
         self._changed.set()
+        self._tell_of_close()
+
+    def on_close(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when `close` is, or now if it was."""
+        self._tell_of_close = tell
+        if self._close is not None:
+            tell()
 
     @property
     def closing(self) -> tuple[int, str] | None:

@@ -108,6 +108,10 @@ class Llm(_Section, frozen=True, kw_only=True):
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 200
     temperature: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.3
     threads: Count = 2
+    """Threads that read the prompt."""
+    generation_threads: Count = 1
+    """Threads that write the answer. They wait for each other at every layer: measured on two busy
+    cores, two wrote half as fast as one. Raise it for a large model on a machine with idle cores."""
     processes: Count = 1
     slots: Count = 4
 

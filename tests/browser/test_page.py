@@ -37,7 +37,6 @@ class ScriptedGateway:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/", self._index)
-        app.router.add_get("/style.css", self._style)
         app.router.add_static("/src/", WEB / "src")
         app.router.add_get("/v1/realtime", self._realtime)
         app.on_response_prepare.append(self._secure)
@@ -83,9 +82,6 @@ class ScriptedGateway:
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
-
-    async def _style(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(WEB / "style.css")
 
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = "default-src 'self'"

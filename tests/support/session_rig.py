@@ -25,6 +25,11 @@ from antiphon_proto.messages import (
 )
 
 WINDOW_MS = 32
+SPEECH = "x" * 20
+PAUSE = "." * 7
+"""224 ms: the final transcript is asked for."""
+END = "." * 63
+"""2,016 ms: the hard end of `semantic_vad`, `auto`."""
 
 
 class Rig:
@@ -172,3 +177,17 @@ class Rig:
                     self.jobs.pop(job_id, None)
             elif isinstance(effect, DetectSpeech):
                 self.detected_bytes += len(effect.pcm)
+
+
+def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
+    """Let the user say something complete and fall silent."""
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe(text)
+    rig.speak("." * 10)
+
+
+def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
+    """Let the workers answer in clauses of the same length."""
+    rig.generate(*clauses)
+    for _ in clauses:
+        rig.synthesize(clause_ms)

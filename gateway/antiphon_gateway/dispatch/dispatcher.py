@@ -137,14 +137,21 @@ class Dispatcher:
             logger.info("worker connected", extra={"worker": worker_id})
             self._perform(self._scheduler.worker_connected(worker_id, incarnation, now_ms))
         else:
-            logger.warning("worker lost", extra={"worker": worker_id})
-            self._perform(self._scheduler.worker_lost(worker_id, incarnation, now_ms))
+            before = self.counters.reissued
+            actions = self._scheduler.worker_lost(worker_id, incarnation, now_ms)
+            reissued = self.counters.reissued - before
+            logger.warning("worker lost", extra={"worker": worker_id, "reissued": reissued})
+            self._perform(actions)
         self._note_change()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self._perform(self._scheduler.tick(_now_ms()))
+            actions = self._scheduler.tick(_now_ms())
+            for action in actions:
+                if isinstance(action, Disconnect):
+                    logger.warning("worker fell silent", extra={"worker": action.worker_id})
+            self._perform(actions)
             self._note_change()
 
     def _check_endpoint(self, beat: Heartbeat) -> None:

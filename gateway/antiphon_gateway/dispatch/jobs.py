@@ -13,7 +13,7 @@ MAX_WAITING_JOBS = 256
 """Jobs of one stage that wait for a worker."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Payload of those jobs."""
-MAX_JOB_BYTES = 1_900_000
+MAX_JOB_BYTES = 2_000_000
 """Command or payload of one job: what the channel carries, less room for ids and continued text."""
 MAX_ATTEMPTS = 5
 MAX_DEATHS = 3

@@ -73,8 +73,9 @@ class LlamaCpp(Engine):
         parameters.n_parallel = self.slots
         parameters.n_ctx = settings.context_tokens * self.slots
         parameters.cache_ram_mib = _CACHE_MIB
+        parameters.cpuparams.n_threads = settings.generation_threads
+        parameters.cpuparams_batch.n_threads = settings.threads
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-            threads.n_threads = settings.threads
             # Polling threads would keep a core busy between tokens.
             threads.poll = 0
         return parameters

@@ -1,0 +1,204 @@
+"""The stock `openai` SDK holds conversations with the embedded models, only its address changed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from system import System
+from system_client import OUT_HZ, word_errors
+from system_ears import Ears
+from system_sdk import SdkTalk, open_microphone, recorded, sdk_talk
+
+pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
+
+README = Path(__file__).parents[2] / "README.md"
+TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
+SHORT_ANSWERS: Any = {"type": "realtime", "max_output_tokens": 24}
+UNDERSTOOD = 0.25
+"""Word errors of a human question."""
+INTELLIGIBLE = 0.34
+"""Word errors between the text of a reply and what another listener hears of it."""
+
+
+async def update(talk: SdkTalk, session: Any) -> Any:
+    await talk.connection.session.update(session=session)
+    return (await talk.event("session.updated")).session
+
+
+async def say_text(talk: SdkTalk, text: str) -> None:
+    await talk.connection.conversation.item.create(
+        item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    )
+
+
+def text_of(response: Any) -> str:
+    """Return the text of a response's only message."""
+    [item] = response.output
+    [part] = item.content
+    return (part.transcript or part.text).strip()  # type: ignore[no-any-return]
+
+
+async def spoken_turn(talk: SdkTalk, recording: str, said: str, ears: Ears) -> list[str]:
+    """Say a recording, check transcript and reply; return the types of the turn's events."""
+    talk.events.clear()
+    talk.say(recording)
+    transcript = (await talk.event(TRANSCRIBED)).transcript
+    assert word_errors(said, transcript) <= UNDERSTOOD, transcript
+    response = (await talk.event("response.done")).response
+    assert response.status in ("completed", "incomplete")
+    assert len(talk.audio) > OUT_HZ
+    reply = text_of(response)
+    heard = ears.hear(bytes(talk.audio), OUT_HZ)
+    assert word_errors(reply, heard) <= INTELLIGIBLE, f"{reply!r} was heard as {heard!r}"
+    return talk.types()
+
+
+async def test_a_spoken_conversation_of_two_turns(embedded_system: System, ears: Ears) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        await update(talk, SHORT_ANSWERS)
+        async with open_microphone(talk):
+            types = await spoken_turn(talk, "dog_or_cat", "should i get a dog or a cat", ears)
+            assert types[:3] == [
+                "input_audio_buffer.speech_started",
+                "input_audio_buffer.speech_stopped",
+                "input_audio_buffer.committed",
+            ]
+            assert {"response.output_audio.delta", "response.output_audio_transcript.delta"} <= set(
+                types
+            )
+            await spoken_turn(talk, "what_time_is_it", "what time is it", ears)
+
+
+async def test_push_to_talk(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        session: Any = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+        assert (await update(talk, session)).audio.input.turn_detection is None
+        await talk.append(recorded("turn_on_lamp"))
+        await talk.connection.input_audio_buffer.commit()
+        committed = await talk.event("input_audio_buffer.committed")
+        await talk.connection.response.create(response={"max_output_tokens": 12})
+        done = await talk.event(TRANSCRIBED)
+        assert done.item_id == committed.item_id
+        assert word_errors("turn on the living room lamp", done.transcript) <= UNDERSTOOD
+        response = (await talk.event("response.done")).response
+        assert response.status in ("completed", "incomplete")
+        assert talk.audio
+        assert "input_audio_buffer.speech_started" not in talk.types()
+
+
+async def test_a_typed_turn_is_answered_in_text_or_aloud(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        await say_text(talk, "Say hello.")
+        await talk.connection.response.create(
+            response={"output_modalities": ["text"], "max_output_tokens": 16}
+        )
+        written = (await talk.event("response.done")).response
+        deltas = "".join(e.delta for e in talk.events if e.type == "response.output_text.delta")
+        assert deltas.strip() == text_of(written)
+        assert written.usage.output_tokens > 0
+        assert not talk.audio
+        await say_text(talk, "And once more, aloud.")
+        await talk.connection.response.create(response={"max_output_tokens": 16})
+        spoken = (await talk.event("response.done")).response
+        assert text_of(spoken)
+        assert talk.audio
+
+
+async def test_cancel_truncate_and_retrieve(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        await say_text(talk, "Tell me a long story about the sea.")
+        await talk.connection.response.create()
+        await talk.event("response.output_audio.delta")
+        await talk.connection.response.cancel()
+        response = (await talk.event("response.done")).response
+        assert response.status == "cancelled"
+        assert response.status_details.reason == "client_cancelled"
+        [item] = response.output
+        await talk.connection.conversation.item.truncate(
+            item_id=item.id, content_index=0, audio_end_ms=0
+        )
+        assert (await talk.event("conversation.item.truncated")).audio_end_ms == 0
+        await talk.connection.conversation.item.retrieve(item_id=item.id)
+        kept = (await talk.event("conversation.item.retrieved")).item
+        assert kept.id == item.id
+        assert kept.content[0].transcript == ""
+
+
+async def test_truncation_keeps_the_words_that_were_heard(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        await say_text(talk, "Tell me a long story about the sea.")
+        await talk.connection.response.create(response={"max_output_tokens": 30})
+        response = (await talk.event("response.done")).response
+        [item] = response.output
+        said = text_of(response)
+        await talk.connection.conversation.item.truncate(
+            item_id=item.id, content_index=0, audio_end_ms=len(talk.audio) // 2 * 500 // OUT_HZ
+        )
+        await talk.event("conversation.item.truncated")
+        await talk.connection.conversation.item.retrieve(item_id=item.id)
+        kept = (await talk.event("conversation.item.retrieved")).item.content[0].transcript.strip()
+        assert said.startswith(kept)
+        assert len(said) * 0.3 < len(kept) < len(said) * 0.7
+
+
+async def test_a_function_result_is_accepted_and_answered(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        tool: Any = {"type": "function", "name": "get_time", "parameters": {"type": "object"}}
+        session: Any = {"type": "realtime", "tools": [tool], "output_modalities": ["text"]}
+        [declared] = (await update(talk, session)).tools
+        assert declared.name == "get_time"
+        await talk.connection.conversation.item.create(
+            item={
+                "type": "function_call",
+                "call_id": "call_1",
+                "name": "get_time",
+                "arguments": "{}",
+            }
+        )
+        await talk.connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": "call_1", "output": "10:00"}
+        )
+        while (item := (await talk.event("conversation.item.done")).item).type == "function_call":
+            pass
+        assert (item.type, item.call_id, item.output) == ("function_call_output", "call_1", "10:00")
+        await talk.connection.response.create(response={"max_output_tokens": 12})
+        assert (await talk.event("response.done")).response.status in ("completed", "incomplete")
+
+
+async def test_what_is_wrong_arrives_as_an_error_event_with_the_clients_id(
+    embedded_system: System,
+) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        await talk.connection.response.cancel(event_id="mine_1")
+        with pytest.raises(AssertionError, match="response_cancel_not_active"):
+            await talk.event("response.done")
+        assert talk.events[-1].error.event_id == "mine_1"
+        await talk.connection.input_audio_buffer.clear()
+        await talk.event("input_audio_buffer.cleared")
+
+
+def test_the_readme_example_runs_as_printed(embedded_system: System, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    examples = [block for block in blocks if "openai" in block.lower()]
+    if not examples:
+        pytest.skip("README.md has no Python example of the SDK")
+    for example in examples:
+        program = tmp_path / "example.py"
+        program.write_text(
+            re.sub(r"(localhost|127\.0\.0\.1):8080", rf"\1:{embedded_system.port}", example)
+        )
+        assert str(embedded_system.port) in program.read_text()
+        ran = subprocess.run(
+            [sys.executable, str(program)],
+            cwd=README.parent,
+            env={**os.environ, "OPENAI_API_KEY": "anything"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.strip()
