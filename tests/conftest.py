@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from system_fixtures import ears, embedded_system
+
+__all__ = ["ears", "embedded_system"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,29 @@
+"""The embedded server and a judge of speech: started once for all tests that use them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from system import System, running_system
+
+if TYPE_CHECKING:
+    from system_ears import Ears
+
+
+@pytest.fixture(scope="session")
+def embedded_system() -> Iterator[System]:
+    """The server with its embedded models. Leave it as it was.
+
+    Its answers are short, because they are listened to in real time.
+    """
+    with running_system({"llm.max_output_tokens": 32}, ready_within_s=90.0) as server:
+        yield server
+        server.assert_no_traceback()
+
+
+@pytest.fixture(scope="session")
+def ears() -> "Ears":
+    """Speech recognition for what the server says."""
+    from system_ears import Ears  # the import alone takes seconds
+
+    return Ears()
