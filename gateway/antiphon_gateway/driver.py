@@ -75,6 +75,8 @@ class SessionDriver:
         self._dispatcher.cancel(list(self._session.open_jobs()))
 
     def _carry_out(self, effect: Effect) -> None:
+        if self._closed:
+            return
         if isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
         elif isinstance(effect, SendAudio):
@@ -133,7 +135,7 @@ class SessionDriver:
             self._timer.cancel()
             self._timer = None
         due_ms = self._session.next_due_ms(self.now_ms())
-        if due_ms is not None:
+        if due_ms is not None and not self._closed:
             self._timer = self._loop.call_at(due_ms / 1000, self._on_timer)
 
     def _on_timer(self) -> None:

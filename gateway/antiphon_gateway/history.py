@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.client_items import accept
+from antiphon_gateway.realtime.client_items import accept, require_transcripts
 from antiphon_gateway.realtime.conversation import Added, Conversation
 from antiphon_gateway.realtime.items import (
     Content,
@@ -101,6 +101,7 @@ class History:
         """Carry out what the client asks of the items. Raises InvalidEvent."""
         match event:
             case client.ItemCreate(item=item, previous_item_id=previous_item_id):
+                require_transcripts(item)
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):
                 self._context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))

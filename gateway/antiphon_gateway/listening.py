@@ -69,6 +69,8 @@ class Listener:
         self._partials = PartialTranscripts(context)
         self._windows_position = 0
         self._buffer_start = 0
+        self.language = ""
+        """Language that the client says is spoken; empty: the server's."""
         self._turn: UserTurn | None = None
         self._transcribing: dict[str, UserTurn] = {}
         self._detection: TurnDetection | None = None
@@ -189,6 +191,7 @@ class Listener:
             self._on_failed(turn, body, now_ms)
         else:
             del self._transcribing[job_id]
+            turn.transcript = turn.transcript or ""
             if turn.timings is not None:
                 turn.timings.mark("transcript", now_ms)
             if turn.committed:
@@ -230,7 +233,7 @@ class Listener:
 
     @property
     def _language(self) -> str | None:
-        return self._context.config.stt.language or None
+        return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
         turn.job_id = self._context.submit(

@@ -196,8 +196,8 @@ class Response:
         return self._item or self._events.item(self._shown, "in_progress")
 
     def owns(self, job_id: str) -> bool:
-        """Tell whether a job is one of this response's."""
-        return job_id == self._model_job or (self._speech is not None and self._speech.owns(job_id))
+        """Tell whether a job is one of this response's that has not ended."""
+        return job_id in self.open_jobs()
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of its jobs that have not ended."""

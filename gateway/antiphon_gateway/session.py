@@ -318,7 +318,9 @@ class Session:
         if settings != self._settings:
             self._drop_speculation()
         self._settings = settings
-        self._listener.configure(self._settings.audio.input.turn_detection)
+        self._listener.configure(settings.audio.input.turn_detection)
+        transcription = settings.audio.input.transcription
+        self._listener.language = (transcription and transcription.language) or ""
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))
 

@@ -90,10 +90,6 @@ class SpeechPipeline:
         self._waiting.extend(self._splitter.finish())
         self._text_finished = True
 
-    def owns(self, job_id: str) -> bool:
-        """Tell whether a synthesis job is one of this response's."""
-        return any(clause.job_id == job_id for clause in self._clauses)
-
     def on_audio(self, job_id: str, body: AudioDelta, pcm: bytes) -> None:
         """Take audio of one of the synthesis jobs."""
         clause = self._find(job_id)

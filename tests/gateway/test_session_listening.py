@@ -8,6 +8,7 @@ from session_rig import Rig
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
 from antiphon_proto.messages import (
+    Done,
     Generate,
     Transcribe,
 )
@@ -208,3 +209,20 @@ def test_a_second_try_is_timed_by_itself() -> None:
     answer(rig, "It is noon.")
     steps_ms = rig.last("antiphon.turn.metrics")["steps_ms"]
     assert steps_ms["model_first_text"] == steps_ms["endpoint"] + 1_000 + 2 * 32
+
+
+def test_a_transcription_that_ends_without_words_is_told_as_empty() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END)
+    rig.answer(rig.job(Transcribe), Done(engine_ms=1))
+    assert rig.last("conversation.item.input_audio_transcription.completed")["transcript"] == ""
+
+
+def test_the_sessions_language_is_what_is_transcribed() -> None:
+    rig = Rig()
+    rig.send(
+        type="session.update",
+        session={"audio": {"input": {"transcription": {"model": "whisper-1", "language": "de"}}}},
+    )
+    rig.speak(SPEECH + PAUSE)
+    assert rig.job(Transcribe).command == Transcribe(final=True, language="de")

@@ -167,3 +167,15 @@ def test_speech_that_failed_leaves_the_words_that_were_sent() -> None:
     text = done["output"][0]["content"][0]["transcript"]
     assert text.startswith("One two three four.")
     assert not text.endswith("eight.")
+
+
+def test_a_result_behind_the_last_one_of_its_job_is_dropped() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.generate("One two three four. ", "Five six seven eight.")
+    second = [job for job in rig.jobs.values() if isinstance(job.command, Synthesize)][1]
+    rig.answer(second, AudioDelta(sample_rate_hz=22_050), bytes(4_410))
+    rig.answer(second, Done(engine_ms=1))
+    rig.answer(second, AudioDelta(sample_rate_hz=22_050), bytes(4_410))
+    rig.synthesize(500)
+    assert rig.audio_ms() == pytest.approx(600, abs=1)

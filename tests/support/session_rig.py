@@ -52,7 +52,7 @@ class Rig:
         self.jobs: dict[str, Request] = {}
         self.cancelled: list[str] = []
         self.detected_bytes = 0
-        self._submitted: list[Request] = []
+        self.submissions: list[Request] = []
         self._indexes: dict[str, int] = {}
         self.session.open(self.now_ms)
         self._settle()
@@ -104,7 +104,7 @@ class Rig:
 
     def submitted(self, kind: type[Transcribe | Generate | Synthesize]) -> int:
         """Return how many jobs of a kind were asked for so far."""
-        return sum(isinstance(request.command, kind) for request in self._submitted)
+        return sum(isinstance(request.command, kind) for request in self.submissions)
 
     def answer(self, request: Request, body: ResultBody, payload: bytes = b"") -> None:
         """Answer a job with one result."""
@@ -170,7 +170,7 @@ class Rig:
                 self.audio.append(effect)
             elif isinstance(effect, Submit):
                 self.jobs[effect.request.job_id] = effect.request
-                self._submitted.append(effect.request)
+                self.submissions.append(effect.request)
             elif isinstance(effect, CancelJobs):
                 self.cancelled += effect.job_ids
                 for job_id in effect.job_ids:

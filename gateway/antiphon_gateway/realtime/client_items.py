@@ -159,6 +159,17 @@ def untranscribed_audio(item: ClientItem) -> dict[int, bytes]:
     }
 
 
+def require_transcripts(item: ClientItem, at: str = "item") -> None:
+    """Raise InvalidEvent when an item has speech without its words; `at` is the item's path."""
+    for index in untranscribed_audio(item):
+        param = f"{at}.content[{index}].transcript"
+        raise InvalidEvent(
+            "unsupported_value",
+            f"{param} is missing: audio in an item is not transcribed",
+            param=param,
+        )
+
+
 def _accept_part(part: ClientContent) -> Content:
     match part:
         case ClientInputText(text=text):

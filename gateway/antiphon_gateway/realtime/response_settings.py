@@ -13,9 +13,8 @@ from antiphon_gateway.realtime.client_items import (
     ItemReference,
     Text,
     accept,
-    untranscribed_audio,
+    require_transcripts,
 )
-from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import Item
 from antiphon_gateway.realtime.response_object import (
     MaxOutputTokens,
@@ -141,12 +140,6 @@ def _accept_input(items: tuple[_InputItem, ...]) -> tuple[Item | ItemReference, 
             accepted.append(item)
             continue
         at = f"response.input[{index}]"
-        for part in untranscribed_audio(item):
-            param = f"{at}.content[{part}].transcript"
-            raise InvalidEvent(
-                "unsupported_value",
-                f"{param} is missing: audio in the input of a response is not transcribed",
-                param=param,
-            )
+        require_transcripts(item, at)
         accepted.append(accept(item, at))
     return tuple(accepted)
