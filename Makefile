@@ -24,10 +24,12 @@ test: setup-test chromium test-web ## set up and run every test
 bench-latency: setup-test ## measure the wait between a question and its answer
 	@$(BIN)/python -m bench.latency $(ARGS)
 
-check: setup-test check-web ## formatting, lint, types
+check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/rules/test_rules_code.py tests/rules/test_rules_imports.py \
+	  tests/rules/test_rules_text.py
 
 format: setup-test ## rewrite what is made by tools: format, fixes, example configuration
 	$(BIN)/ruff format .

@@ -182,11 +182,6 @@ class _Server:
         gateway = self._settings.gateway
         address = readiness.page_address(gateway)
         _say(f"Ready after {took_s:.1f} s. Open {address}   (Ctrl-C stops)")
-        if not readiness.is_loopback(gateway.host) and not gateway.api_keys:
-            _say(
-                f"Anyone who can reach {gateway.host} may use this server; "
-                "set gateway.api_keys to change that."
-            )
 
     def _show_logs(self) -> None:
         for name, tail in self._tails.items():

@@ -174,8 +174,6 @@ class Log(_Section, frozen=True, kw_only=True):
     """Logging."""
 
     level: str = "INFO"
-    content: bool = False
-    """Log transcripts and prompts (personal data) at DEBUG level."""
 
 
 class Config(_Section, frozen=True, kw_only=True):
