@@ -140,7 +140,8 @@ async def test_sigterm_lets_a_worker_finish_its_sentence_first() -> None:
             assert (await client.done())["status"] == "completed"
             assert client.reply_deltas == "This is a simulated reply. It has two sentences."
             assert server.wait_ended("tts-0") == 0
-            assert "worker lost" not in server.log(GATEWAY)
+            # Its connection may close before its goodbye is read; no job was at it any more.
+            assert not [event for event in server.events(GATEWAY) if event.get("reissued")]
 
 
 async def test_antiphon_up_runs_restarts_and_stops_all_of_it() -> None:
