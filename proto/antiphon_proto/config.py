@@ -107,6 +107,9 @@ class Llm(_Section, frozen=True, kw_only=True):
     """Context of one conversation."""
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 200
     temperature: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.3
+    repeat_penalty: Annotated[float, msgspec.Meta(ge=1.0, le=2.0)] = 1.05
+    """Makes words of the conversation so far less likely, 1.0 does not; small models repeat
+    themselves without it."""
     threads: Count = 2
     """Threads that read the prompt."""
     generation_threads: Count = 1

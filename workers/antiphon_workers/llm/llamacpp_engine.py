@@ -19,6 +19,7 @@ from antiphon_workers.threads import Emit, steps_from_callback
 _SILENT = -1
 _CACHE_MIB = 256
 """Prompts of sessions that lost their slot, kept in memory."""
+_REPEAT_WINDOW_TOKENS = 256
 _MANIFEST_FILE = "model.gguf"
 
 
@@ -108,6 +109,8 @@ class LlamaCpp(Engine):
             ],
             "max_tokens": command.max_output_tokens,
             "temperature": command.temperature,
+            "repeat_penalty": self.config.llm.repeat_penalty,
+            "repeat_last_n": _REPEAT_WINDOW_TOKENS,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
