@@ -1,9 +1,7 @@
 """What a session hears in its corners: commits, clears and settings in mid-utterance."""
 
-from typing import Any
-
 import pytest
-from session_rig import Rig
+from session_rig import END, PAUSE, SPEECH, Rig, answer, spoken_turn, text_item, turn_detection
 
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
@@ -13,38 +11,7 @@ from antiphon_proto.messages import (
     Transcribe,
 )
 
-SPEECH = "x" * 20
-PAUSE = "." * 7
-END = "." * 63
 WINDOW = bytes(2 * WINDOW_SAMPLES)
-
-
-def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
-    """Let the user say something complete and fall silent."""
-    rig.speak(SPEECH + PAUSE)
-    rig.transcribe(text)
-    rig.speak("." * 10)
-
-
-def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
-    """Let the workers answer in clauses of the same length."""
-    rig.generate(*clauses)
-    for _ in clauses:
-        rig.synthesize(clause_ms)
-
-
-def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
-    """Change the turn detection."""
-    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
-
-
-def text_item(rig: Rig, text: str, **fields: Any) -> None:
-    """Add a text message of the user."""
-    content = [{"type": "input_text", "text": text}]
-    rig.send(
-        type="conversation.item.create",
-        item={"type": "message", "role": "user", "content": content, **fields},
-    )
 
 
 def test_audio_committed_before_it_was_examined_starts_no_second_turn() -> None:

@@ -1,7 +1,7 @@
 """How replies are spoken, cut and remembered when something is odd."""
 
 import pytest
-from session_rig import Rig
+from session_rig import Rig, answer, history, spoken_turn
 
 from antiphon_proto.config import Config, Playout
 from antiphon_proto.messages import (
@@ -10,28 +10,6 @@ from antiphon_proto.messages import (
     Failed,
     Synthesize,
 )
-
-SPEECH = "x" * 20
-PAUSE = "." * 7
-
-
-def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
-    """Let the user say something complete and fall silent."""
-    rig.speak(SPEECH + PAUSE)
-    rig.transcribe(text)
-    rig.speak("." * 10)
-
-
-def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
-    """Let the workers answer in clauses of the same length."""
-    rig.generate(*clauses)
-    for _ in clauses:
-        rig.synthesize(clause_ms)
-
-
-def history(rig: Rig) -> list[tuple[str, str]]:
-    """Return who said what."""
-    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
 
 
 @pytest.mark.parametrize("text", ["", "👍", "***"])

@@ -1,59 +1,24 @@
 """Which turns are answered, once and with what, when events cross."""
 
-from typing import Any
-
 import pytest
-from session_rig import Rig
+from session_rig import (
+    END,
+    PAUSE,
+    SPEECH,
+    Rig,
+    answer,
+    history,
+    messages_asked,
+    spoken_turn,
+    text_item,
+    turn_detection,
+)
 
 from antiphon_proto.messages import (
     ChatMessage,
     Generate,
     Transcribe,
 )
-
-SPEECH = "x" * 20
-PAUSE = "." * 7
-END = "." * 63
-
-
-def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:
-    """Let the user say something complete and fall silent."""
-    rig.speak(SPEECH + PAUSE)
-    rig.transcribe(text)
-    rig.speak("." * 10)
-
-
-def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
-    """Let the workers answer in clauses of the same length."""
-    rig.generate(*clauses)
-    for _ in clauses:
-        rig.synthesize(clause_ms)
-
-
-def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
-    """Change the turn detection."""
-    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
-
-
-def text_item(rig: Rig, text: str, **fields: Any) -> None:
-    """Add a text message of the user."""
-    content = [{"type": "input_text", "text": text}]
-    rig.send(
-        type="conversation.item.create",
-        item={"type": "message", "role": "user", "content": content, **fields},
-    )
-
-
-def messages_asked(rig: Rig) -> list[ChatMessage]:
-    """Return what the model was asked, without the instructions."""
-    command = rig.job(Generate).command
-    assert isinstance(command, Generate)
-    return list(command.messages[1:])
-
-
-def history(rig: Rig) -> list[tuple[str, str]]:
-    """Return who said what."""
-    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
 
 
 def test_an_unknown_item_in_the_input_is_refused_before_the_response_begins() -> None:

@@ -13,6 +13,7 @@ from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config
 from antiphon_proto.messages import (
     AudioDelta,
+    ChatMessage,
     Done,
     Failed,
     Generate,
@@ -191,3 +192,29 @@ def answer(rig: Rig, *clauses: str, clause_ms: int = 500) -> None:
     rig.generate(*clauses)
     for _ in clauses:
         rig.synthesize(clause_ms)
+
+
+def turn_detection(rig: Rig, detection: dict[str, Any] | None) -> None:
+    """Change the turn detection."""
+    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
+
+
+def text_item(rig: Rig, text: str, **fields: Any) -> None:
+    """Add a text message of the user."""
+    content = [{"type": "input_text", "text": text}]
+    rig.send(
+        type="conversation.item.create",
+        item={"type": "message", "role": "user", "content": content, **fields},
+    )
+
+
+def messages_asked(rig: Rig) -> list[ChatMessage]:
+    """Return what the model was asked, without the instructions."""
+    command = rig.job(Generate).command
+    assert isinstance(command, Generate)
+    return list(command.messages[1:])
+
+
+def history(rig: Rig) -> list[tuple[str, str]]:
+    """Return who said what."""
+    return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
