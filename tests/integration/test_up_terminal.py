@@ -1,7 +1,9 @@
 """`antiphon up` and its terminal: a window that is closed, `nohup`."""
 
+import contextlib
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -45,14 +47,18 @@ def test_closing_the_terminal_stops_a_server_whose_leader_is_told_instead() -> N
             start_new_session=True,
         )
         os.close(inside)
-        assert leader.stdout
-        while "Ready" not in leader.stdout.readline():
-            assert leader.poll() is None
-        os.close(terminal)
-        leader.communicate()
-        assert leader.returncode == 0
-        while server.running():
-            time.sleep(0.01)
+        try:
+            assert leader.stdout
+            while "Ready" not in leader.stdout.readline():
+                assert leader.poll() is None
+            os.close(terminal)
+            leader.communicate()
+            assert leader.returncode == 0
+            while server.running():
+                time.sleep(0.01)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(leader.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("how", "count"), [("plain", "1"), ("nohup", "0")])
