@@ -35,6 +35,8 @@ ENGINE_MODULES = {
 """What each engine imports. Those that need no module need a server, which `antiphon up` tries."""
 MANIFEST_ENGINES = frozenset({"faster-whisper", "llamacpp", "piper"})
 """Engines whose model setting is a name of the manifest or a local path."""
+HUB_ENGINE = "faster-whisper"
+"""The engine that downloads a model whose name it knows."""
 ALWAYS_NEEDED_MODELS = ("silero-vad",)
 
 
@@ -56,7 +58,6 @@ def all_checks(config: Config, *, deep: bool) -> Iterator[Check]:
     yield disk(config.models.directory)
     yield cores(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
     yield memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    yield microphone()
 
 
 def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
@@ -96,19 +97,21 @@ def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
         for stage in STAGES
         if config.stage(stage).engine in MANIFEST_ENGINES
     ]
+    hub = config.stt.model if config.stt.engine == HUB_ENGINE else None
     for name in names:
-        yield _model(name, config.models.directory, deep=deep)
+        yield _model(name, config.models.directory, deep=deep, may_be_on_hub=name == hub)
 
 
-def _model(name: str, cache_dir: Path, *, deep: bool) -> Check:
+def _model(name: str, cache_dir: Path, *, deep: bool, may_be_on_hub: bool) -> Check:
     entry = models.manifest().get(name)
     try:
         place = models.find(name, cache_dir)
     except StartupError as exc:
-        if entry is None:
+        if entry is None and may_be_on_hub:
             fix = "the engine may know it as a hub name; antiphon up will tell"
             return Check("warn", f"model {name} is neither a path nor in the manifest", fix)
-        return Check("FAIL", str(exc).partition(";")[0], f"run: antiphon models pull {name}")
+        problem, _, fix = str(exc).partition("; ")
+        return Check("FAIL", problem, fix)
     if entry is None or not deep:
         return Check("ok", f"model {name} in {place}")
     wrong = [file.name for file in entry.files if not models_fetch.verify(place / file.name, file)]
@@ -177,10 +180,3 @@ def memory(size_bytes: int) -> Check:
     if size_bytes < MIN_MEMORY_BYTES:
         return Check("warn", text, "the default models need about 2 GB")
     return Check("ok", text)
-
-
-def microphone() -> Check:
-    """Check that the terminal client could use a microphone; the browser needs nothing here."""
-    if find_spec("sounddevice") is None:
-        return Check("ok", "microphone in the terminal: not set up (the browser does not need it)")
-    return Check("ok", "microphone in the terminal: package sounddevice is installed")

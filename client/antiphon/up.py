@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import re
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from antiphon import readiness, runtime_dir, topology
 from antiphon.log_files import Tail, last_error
+from antiphon.stop_requests import StopRequests
 from antiphon.supervisor import ProcessState, Supervisor
 from antiphon_proto import config
 from antiphon_proto.config import Config
@@ -59,12 +59,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def run(settings: Config, *, bin_dir: Path, verbose: bool = False) -> int:
-    """Run the server with the programs in `bin_dir` until SIGINT, SIGTERM or SIGHUP.
+    """Run the server with the programs in `bin_dir` until a signal or the end of the terminal.
 
     Returns 0 when it was stopped while serving, 128 + signal when stopped before it was ready.
     Raises StartupError when it cannot start.
     """
-    requests = _StopRequests()
+    requests = StopRequests()
     directory = settings.bus.directory.absolute()
     with runtime_dir.claimed(directory, lambda: requests.count > 0) as lock:
         runtime_dir.check_port(settings.gateway)
@@ -81,27 +81,13 @@ def run(settings: Config, *, bin_dir: Path, verbose: bool = False) -> int:
             server.stop()
 
 
-class _StopRequests:
-    """Counts the signals that ask us to stop."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.last_signal = 0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note)
-
-    def _note(self, signum: int, frame: object) -> None:
-        self.count += 1
-        self.last_signal = signum
-
-
 class _Server:
     def __init__(
         self,
         settings: Config,
         directory: Path,
         names: list[str],
-        requests: _StopRequests,
+        requests: StopRequests,
         *,
         verbose: bool,
     ) -> None:

@@ -8,6 +8,7 @@ Precedence: defaults < TOML file < `ANTIPHON_SECTION__KEY` in the environment < 
 import argparse
 import difflib
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -21,12 +22,16 @@ from antiphon_proto.messages import Stage
 
 ENV_PREFIX = "ANTIPHON_"
 ENV_CONFIG_FILE = "ANTIPHON_CONFIG"
+MASK = "***"
+"""What a printed configuration shows in place of each API key."""
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
+
+_UNKNOWN_FIELD = re.compile("unknown field `(.*)`")
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -245,9 +250,12 @@ def load(
             raise ConfigurationError(f"setting {setting!r} is not SECTION.KEY=VALUE")
         _put(tree, key.strip().split("."), value, source=f"setting {key}")
     try:
-        return msgspec.convert(tree, Config, strict=False)
+        config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as exc:
-        raise ConfigurationError(f"{exc}{_suggestion(str(exc))}") from exc
+        raise ConfigurationError(_readable(str(exc), tree)) from exc
+    if MASK in config.gateway.api_keys:
+        raise ConfigurationError(f"gateway.api_keys holds {MASK}, which stands for a hidden key")
+    return config
 
 
 def child_environment(**changes: str) -> dict[str, str]:
@@ -262,7 +270,7 @@ def to_toml(config: Config, *, secrets: bool = False) -> str:
     for section, values in msgspec.to_builtins(config).items():
         lines.append(f"[{section}]")
         for key, value in values.items():
-            shown = ["***"] * len(value) if key == "api_keys" and not secrets else value
+            shown = [MASK] * len(value) if key == "api_keys" and not secrets else value
             lines.append(f"{key} = {msgspec.json.encode(shown).decode()}")
         lines.append("")
     return "\n".join(lines)
@@ -280,18 +288,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _put(tree: dict[str, Any], path: list[str], value: str, *, source: str) -> None:
     """Set one leaf given as text; lists are written `a,b`."""
     if len(path) != 2:
-        raise ConfigurationError(f"{source}: want SECTION and KEY, for example gateway and port")
+        example = f"{ENV_PREFIX}GATEWAY__PORT" if source.startswith(ENV_PREFIX) else "gateway.port"
+        raise ConfigurationError(f"{source} is not a section and a key, for example {example}")
     section, key = path
     default = getattr(getattr(Config(), section, None), key, None)
     if default is None:
-        known = [
-            f"{name}.{leaf}"
-            for name, leaves in msgspec.to_builtins(Config()).items()
-            for leaf in leaves
-        ]
-        near = difflib.get_close_matches(f"{section}.{key}", known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigurationError(f"{source}: there is no setting {section}.{key}{hint}")
+        raise ConfigurationError(f"{source}: {_unknown(f'{section}.{key}')}")
     leaves = tree.setdefault(section, {})
     if not isinstance(leaves, dict):
         raise ConfigurationError(f"{section} in the configuration file is not a section")
@@ -302,12 +304,24 @@ def _put(tree: dict[str, Any], path: list[str], value: str, *, source: str) -> N
     )
 
 
-def _suggestion(text: str) -> str:
-    """Return a hint for `Object contains unknown field` errors."""
-    if "unknown field" not in text:
-        return ""
-    wrong = text.split("`")[1]
-    known = {leaf for leaves in msgspec.to_builtins(Config()).values() for leaf in leaves}
-    known |= set(msgspec.to_builtins(Config()))
-    near = difflib.get_close_matches(wrong, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _readable(error: str, tree: Mapping[str, Any]) -> str:
+    """Return a validation error of `tree` as one line that begins with the setting."""
+    reason, _, place = error.partition(" - at `$.")
+    place = place.rstrip("`")
+    wrong = _UNKNOWN_FIELD.search(reason)
+    if wrong:
+        return _unknown(f"{place}.{wrong[1]}" if place else wrong[1])
+    value: Any = tree
+    for key in place.partition("[")[0].split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    shown = "" if place.startswith("gateway.api_keys") else f" is {value!r};"
+    return f"{place}{shown} {reason[:1].lower()}{reason[1:].replace('`', '')}"
+
+
+def _unknown(name: str) -> str:
+    """Say that there is no such section or setting, with the nearest one that there is."""
+    tree = msgspec.to_builtins(Config())
+    known = [f"{section}.{key}" for section, keys in tree.items() for key in keys]
+    near = difflib.get_close_matches(name, known if "." in name else list(tree), n=1)
+    what = "setting" if "." in name else "section"
+    return f"there is no {what} {name}" + (f"; did you mean {near[0]}?" if near else "")

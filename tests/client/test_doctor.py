@@ -70,6 +70,14 @@ def test_a_missing_model_fails_with_its_pull_command(tmp_path: Path) -> None:
     assert "run: antiphon models pull smollm2-135m" in fixes
 
 
+def test_only_an_unknown_name_of_a_speech_model_may_be_on_the_hub() -> None:
+    config = configuration("stt.model=some/whisper", "llm.model=/nowhere/model.gguf")
+    levels = {check.text: check.level for check in doctor_checks.model_files(config, deep=False)}
+    assert levels["model some/whisper is neither a path nor in the manifest"] == "warn"
+    [text] = [text for text in levels if "/nowhere/model.gguf" in text]
+    assert levels[text] == "FAIL"
+
+
 def test_engines_without_local_models_need_none(tmp_path: Path) -> None:
     config = configuration(
         f"models.cache_dir={tmp_path}", "llm.engine=simulated", "llm.model=anything"

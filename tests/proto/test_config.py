@@ -39,10 +39,11 @@ def test_lists_are_separated_by_commas_in_the_environment() -> None:
             [],
             r"no setting gateway\.prot; did you mean gateway\.po",
         ),
-        ({"ANTIPHON_NONSENSE": "1"}, [], "want SECTION and KEY"),
+        ({"ANTIPHON_NONSENSE": "1"}, [], "example ANTIPHON_GATEWAY__PORT"),
         ({}, ["gateway.port"], "is not SECTION.KEY=VALUE"),
-        ({}, ["gateway.port=70000"], r"<= 65535.*gateway\.port"),
-        ({}, ["gateway.port=many"], r"gateway\.port"),
+        ({}, ["port=1"], r"setting port is not .* example gateway\.port"),
+        ({}, ["gateway.port=70000"], r"^gateway\.port is '70000'; expected int <= 65535$"),
+        ({}, ["gateway.port=many"], r"^gateway\.port is 'many'; expected int, got str$"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(
@@ -55,7 +56,25 @@ def test_a_wrong_setting_is_refused_by_name(
 def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "antiphon.toml"
     file.write_text("[gateway]\nprot = 1\n")
-    with pytest.raises(ConfigurationError, match=r"unknown field `prot`.*did you mean port"):
+    with pytest.raises(ConfigurationError, match=r"no setting gateway.prot; .*gateway.port\?"):
+        load(file=str(file), environment={})
+    file.write_text("[gatway]\nport = 1\n")
+    with pytest.raises(ConfigurationError, match=r"no section gatway; did you mean gateway\?"):
+        load(file=str(file), environment={})
+
+
+def test_an_error_in_the_api_keys_does_not_show_them(tmp_path: Path) -> None:
+    file = tmp_path / "antiphon.toml"
+    file.write_text("[gateway]\napi_keys = 'secret'\n")
+    with pytest.raises(ConfigurationError, match=r"gateway\.api_keys expected array") as caught:
+        load(file=str(file), environment={})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_masked_key_is_not_taken_for_a_key(tmp_path: Path) -> None:
+    file = tmp_path / "antiphon.toml"
+    file.write_text(to_toml(load(environment={"ANTIPHON_GATEWAY__API_KEYS": "secret"})))
+    with pytest.raises(ConfigurationError, match="stands for a hidden key"):
         load(file=str(file), environment={})
 
 
