@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from antiphon_proto import __version__
 from antiphon_proto.errors import AntiphonError
 
 COMMANDS = ("up", "talk", "chat", "doctor", "models", "config")
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="`antiphon COMMAND --help` explains one command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    root.add_argument("--version", action="version", version=f"antiphon {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"antiphon.{name}").register(commands)

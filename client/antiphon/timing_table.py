@@ -6,7 +6,7 @@ from typing import NamedTuple
 LAST_STEP = "audio_sent"
 """The server's step that the reply waited for; what it finishes later delayed nobody."""
 
-ON_THE_WAY = "way to the server and back"
+ON_THE_WAY = "not seen by the server"
 QUIET_START = "quiet start of the reply"
 TOTAL = "mouth to ear"
 HEADING = "after the end of speech"
@@ -37,7 +37,7 @@ def parts(
     """Return the consecutive parts of the wait, from the end of the speech to the first sound.
 
     `steps_ms`: the server's steps, counted from the end of the speech as the server saw it. The
-    part `way to the server and back` holds what that leaves out: both ways through the network,
+    part `not seen by the server` holds what that leaves out: both ways through the network,
     and the difference between the two ends of speech. It can be negative.
     """
     last_ms = steps_ms.get(LAST_STEP)

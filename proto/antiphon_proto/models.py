@@ -70,6 +70,8 @@ def find(name_or_path: str, cache_dir: Path) -> Path:
     path = Path(name_or_path).expanduser()
     if path.exists():
         return path
+    if path.is_absolute():
+        raise StartupError(f"model {name_or_path}: there is no such file or directory")
     known = ", ".join(sorted(manifest()))
     raise StartupError(
         f"model {name_or_path} is neither a path nor in the manifest ({known}); "

@@ -31,3 +31,8 @@ def test_a_truncated_file_does_not_count_as_installed(tmp_path: Path) -> None:
     (tmp_path / entry.name).mkdir()
     (tmp_path / entry.name / entry.files[0].name).write_bytes(b"short")
     assert not models.is_installed(entry, tmp_path)
+
+
+def test_a_missing_path_is_called_missing(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match="no such file or directory"):
+        models.find(str(tmp_path / "nowhere.gguf"), tmp_path)

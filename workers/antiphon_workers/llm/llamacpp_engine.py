@@ -45,7 +45,7 @@ class LlamaCpp(Engine):
                 self._server = xllamacpp.Server(self._parameters(path, f"{directory}/http.sock"))
             except RuntimeError as exc:
                 raise StartupError(
-                    f"llama.cpp cannot load {path} ({exc}); set llm.model to a GGUF file"
+                    f"llama.cpp cannot load {path} ({exc}); check it with: antiphon doctor --deep"
                 ) from exc
         greeting = (ChatMessage("system", self.config.llm.instructions), ChatMessage("user", "Hi"))
         self._complete(
