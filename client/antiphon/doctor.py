@@ -6,8 +6,9 @@ from antiphon import doctor_checks
 from antiphon_proto import config
 
 DESCRIPTION = """\
-Check what a server needs on this machine: Python, packages, models, port, runtime directory, disk,
-memory. Every line is ok, warn or FAIL, with what mends it. The exit code is 1 when one fails.
+Check what a server needs on this machine: Python, packages, models, port, audio, runtime
+directory, disk, memory. Every line is ok, warn or FAIL, with what mends it. The exit code is 1 when
+one fails.
 
   antiphon doctor
   antiphon doctor --deep                        also check every model file's sha256

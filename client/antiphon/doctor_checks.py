@@ -1,5 +1,6 @@
 """The checks of `antiphon doctor`, each of one thing a server needs."""
 
+import math
 import os
 import platform
 import shutil
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from antiphon import models_fetch, readiness, runtime_dir
 from antiphon_proto import models
+from antiphon_proto.audio import Resampler, float_to_pcm16, pcm16_to_float
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
-from antiphon_proto.messages import STAGES
+from antiphon_proto.messages import STAGES, STT_SAMPLE_RATE_HZ
 
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_BYTES = 3_000_000_000
@@ -37,6 +40,8 @@ MANIFEST_ENGINES = frozenset({"faster-whisper", "llamacpp", "piper"})
 """Engines whose model setting is a name of the manifest or a local path."""
 HUB_ENGINE = "faster-whisper"
 """The engine that downloads a model whose name it knows."""
+SOUND_CARDS = Path("/proc/asound/cards")
+"""Where Linux lists them."""
 ALWAYS_NEEDED_MODELS = ("silero-vad",)
 
 
@@ -55,6 +60,8 @@ def all_checks(config: Config, *, deep: bool) -> Iterator[Check]:
     yield from model_files(config, deep=deep)
     yield runtime_directory(config.bus.directory)
     yield port(config)
+    yield sample_rates()
+    yield sound_card(SOUND_CARDS)
     yield disk(config.models.directory)
     yield cores(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
     yield memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -154,6 +161,33 @@ def port(config: Config) -> Check:
         text = f"a server answers at {address} and is not ready ({'; '.join(waiting)})"
         return Check("warn", text, "look into its logs: antiphon up --verbose")
     return Check("ok", f"port {gateway.port} on {gateway.host} is free")
+
+
+def sample_rates(resampler: type[Resampler] = Resampler) -> Check:
+    """Check that sound survives the way from a microphone's rate to those of the server."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(48_000, dtype=np.float32) / 48_000)
+    heard = resampler(48_000, STT_SAMPLE_RATE_HZ).feed(float_to_pcm16(tone), last=True)
+    played = resampler(STT_SAMPLE_RATE_HZ, 24_000).feed(heard, last=True)
+    loudness = float(np.sqrt(np.mean(np.square(pcm16_to_float(played)))))
+    if abs(len(played) - 48_000) > 480 or abs(loudness - math.sqrt(0.5)) > 0.05:
+        return Check(
+            "FAIL",
+            f"audio: a second of tone comes back as {len(played) // 2} samples of loudness "
+            f"{loudness:.2f}, not 24000 of 0.71",
+            "install the packages again: make clean run",
+        )
+    return Check("ok", "audio: sound survives the change of sample rates")
+
+
+def sound_card(cards: Path) -> Check:
+    """Say whether this machine itself can be talked to. A server needs no sound card."""
+    here = cards.is_file() and "no soundcards" not in cards.read_text(encoding="utf-8")
+    if here:
+        return Check("ok", "audio: this machine has a sound card; its browser can be talked to")
+    return Check(
+        "ok",
+        "audio: no sound card found here; talk from another machine's browser, or with WAV files",
+    )
 
 
 def disk(cache_dir: Path) -> Check:

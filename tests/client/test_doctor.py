@@ -12,6 +12,7 @@ import pytest
 
 from antiphon import doctor_checks
 from antiphon.__main__ import main
+from antiphon_proto.audio import Resampler
 from antiphon_proto.config import Config, load
 from antiphon_proto.models import manifest
 
@@ -137,3 +138,24 @@ def test_one_failure_makes_the_exit_code_1(
     shown = capsys.readouterr().out
     assert "FAIL  model silero-vad is not installed" in shown
     assert f"ok  runtime directory {private}" in shown
+
+
+def test_sound_survives_the_change_of_sample_rates() -> None:
+    assert doctor_checks.sample_rates().level == "ok"
+
+
+def test_a_resampler_that_loses_sound_fails() -> None:
+    class Deaf(Resampler):
+        def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
+            return bytes(len(super().feed(pcm, last=last)))
+
+    assert doctor_checks.sample_rates(Deaf).level == "FAIL"
+
+
+def test_a_missing_sound_card_is_told(tmp_path: Path) -> None:
+    cards = tmp_path / "cards"
+    assert "no sound card" in doctor_checks.sound_card(cards).text
+    cards.write_text("--- no soundcards ---\n")
+    assert "no sound card" in doctor_checks.sound_card(cards).text
+    cards.write_text(" 0 [PCH]: HDA-Intel\n")
+    assert "has a sound card" in doctor_checks.sound_card(cards).text
