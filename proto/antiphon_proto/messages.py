@@ -34,6 +34,14 @@ class Transcribe(Message, frozen=True, kw_only=True, tag="transcribe"):
     prompt: str = ""
 
 
+class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end"):
+    """Has the speaker finished, by the sound of it? Served by STT workers.
+
+    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with the silence
+    after it.
+    """
+
+
 class ChatMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One message of the conversation as a language model sees it."""
 
@@ -49,6 +57,16 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     temperature: float
 
 
+class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):
+    """Read a conversation into the prompt cache, ahead of a `Generate` that begins with it.
+
+    No payload. The last message is the user's and may be unfinished: the result is how probable it
+    is that it ends there.
+    """
+
+    messages: tuple[ChatMessage, ...]
+
+
 class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
     """Text to speech. No payload."""
 
@@ -57,7 +75,7 @@ class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
     speed: float = 1.0
 
 
-Command = Transcribe | Generate | Synthesize
+Command = Transcribe | PredictTurnEnd | Generate | ReadPrompt | Synthesize
 
 
 class Job(Message, frozen=True, kw_only=True, tag="job"):
@@ -89,16 +107,33 @@ class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
     average_log_probability: float = 0.0
 
 
+class TurnEnd(Message, frozen=True, kw_only=True, tag="turn_end"):
+    """How probable it is that the speaker has finished."""
+
+    probability: float
+
+
 class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
     """Text to append to the response."""
 
     text: str
 
 
+class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a word of a job's text ends in its audio."""
+
+    end_character: int
+    """Characters of the text up to the end of the word."""
+    end_sample: int
+    """Samples of the job's audio up to the end of the word."""
+
+
 class AudioDelta(Message, frozen=True, kw_only=True, tag="audio.delta"):
     """Audio to append to the clause's speech. Payload: PCM16 mono."""
 
     sample_rate_hz: int
+    words: tuple[SpokenWord, ...] = ()
+    """The words that end in this audio, in order; none from an engine that does not know."""
 
 
 class Done(Message, frozen=True, kw_only=True, tag="done"):
@@ -119,7 +154,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     retryable: bool
 
 
-ResultBody = Transcript | TextDelta | AudioDelta | Done | Failed
+ResultBody = Transcript | TurnEnd | TextDelta | AudioDelta | Done | Failed
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):

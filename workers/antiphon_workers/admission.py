@@ -1,8 +1,21 @@
 """Which jobs a worker takes. Pure."""
 
-from antiphon_proto.messages import Command, Generate, Job, Stage, Synthesize, Transcribe
+from antiphon_proto.messages import (
+    Command,
+    Generate,
+    Job,
+    PredictTurnEnd,
+    ReadPrompt,
+    Stage,
+    Synthesize,
+    Transcribe,
+)
 
-COMMANDS: dict[Stage, type[Command]] = {"stt": Transcribe, "llm": Generate, "tts": Synthesize}
+COMMANDS: dict[Stage, tuple[type[Command], ...]] = {
+    "stt": (Transcribe, PredictTurnEnd),
+    "llm": (Generate, ReadPrompt),
+    "tts": (Synthesize,),
+}
 MIN_SPEED = 0.25
 MAX_SPEED = 4.0
 MAX_OUTPUT_TOKENS = 4_096
@@ -12,22 +25,23 @@ def fault(job: Job, payload: bytes, *, stage: Stage, gateway: str) -> str | None
     """Return why a job is malformed, naming the field and its limit; None when it is sound."""
     command = job.command
     if not isinstance(command, COMMANDS[stage]):
-        return f"command is {type(command).__name__}, not {COMMANDS[stage].__name__}"
+        served = " or ".join(known.__name__ for known in COMMANDS[stage])
+        return f"command is {type(command).__name__}, not {served}"
     if job.reply_to != gateway:
         return f"reply_to is {job.reply_to!r}, not {gateway!r}"
-    if isinstance(command, Transcribe):
+    if isinstance(command, Transcribe | PredictTurnEnd):
         return f"payload is {len(payload)} bytes, an odd count" if len(payload) % 2 else None
     if payload:
         return f"payload is {len(payload)} bytes, not 0"
     if isinstance(command, Synthesize):
         sound = MIN_SPEED <= command.speed <= MAX_SPEED
         return None if sound else f"speed is {command.speed}, outside {MIN_SPEED}..{MAX_SPEED}"
-    return _generate_fault(command)
+    if not command.messages:
+        return "messages is empty"
+    return None if isinstance(command, ReadPrompt) else _generate_fault(command)
 
 
 def _generate_fault(command: Generate) -> str | None:
-    if not command.messages:
-        return "messages is empty"
     if not 1 <= command.max_output_tokens <= MAX_OUTPUT_TOKENS:
         return f"max_output_tokens is {command.max_output_tokens}, outside 1..{MAX_OUTPUT_TOKENS}"
     if not 0.0 <= command.temperature <= 2.0:

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator
 from typing import ClassVar, Literal, NamedTuple
 
 from antiphon_proto.config import Config
-from antiphon_proto.messages import AudioDelta, Job, Stage, TextDelta, Transcript
+from antiphon_proto.messages import AudioDelta, Job, Stage, TextDelta, Transcript, TurnEnd
 
-Output = tuple[Transcript | TextDelta | AudioDelta, bytes]
+Output = tuple[Transcript | TurnEnd | TextDelta | AudioDelta, bytes]
 """A result that is not terminal, and its payload."""
 
 
@@ -21,6 +21,13 @@ class Usage(NamedTuple):
 
 Step = Output | Usage | None
 """What an engine yields; None is a step that has no result, where a job can be cancelled."""
+
+
+async def no_steps() -> AsyncGenerator[Step, None]:
+    """Answer a command that the engine knows nothing about: no result, only the end."""
+    nothing: tuple[Step, ...] = ()
+    for step in nothing:
+        yield step
 
 
 class Engine(ABC):

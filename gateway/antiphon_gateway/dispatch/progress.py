@@ -12,16 +12,21 @@ from antiphon_proto.messages import (
     ChatMessage,
     Command,
     Generate,
+    PredictTurnEnd,
+    ReadPrompt,
     ResultBody,
     Synthesize,
     TextDelta,
     Transcribe,
     Transcript,
+    TurnEnd,
 )
 
 _BODY_OF: dict[type[Command], type[ResultBody]] = {
     Transcribe: Transcript,
+    PredictTurnEnd: TurnEnd,
     Generate: TextDelta,
+    ReadPrompt: TurnEnd,
     Synthesize: AudioDelta,
 }
 _SAMPLE_BYTES = 2
@@ -36,12 +41,12 @@ class Progress:
         self._samples = 0
         self._samples_to_skip = 0
         self._sample_rate_hz = 0
-        self._transcribed = False
+        self._answered = False
 
     @property
     def complete(self) -> bool:
         """Whether nothing but the terminal result is missing."""
-        return self._transcribed
+        return self._answered
 
     def fits(self, body: ResultBody, payload: bytes) -> bool:
         """Whether a result that is not terminal may follow what was delivered."""
@@ -59,7 +64,7 @@ class Progress:
         if isinstance(body, TextDelta):
             self._text.append(body.text)
             return payload if body.text else None
-        self._transcribed = True
+        self._answered = True
         return payload
 
     def begin_attempt(self) -> None:
@@ -82,7 +87,7 @@ class Progress:
         )
 
     def _too_many(self, body: ResultBody) -> bool:
-        return isinstance(body, Transcript) and self._transcribed
+        return isinstance(body, Transcript | TurnEnd) and self._answered
 
     def _take_audio(self, body: AudioDelta, pcm: bytes) -> bytes | None:
         samples = len(pcm) // _SAMPLE_BYTES

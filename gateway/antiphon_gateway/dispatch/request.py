@@ -2,9 +2,23 @@
 
 import msgspec
 
-from antiphon_proto.messages import Command, Generate, Stage, Synthesize, Transcribe
+from antiphon_proto.messages import (
+    Command,
+    Generate,
+    PredictTurnEnd,
+    ReadPrompt,
+    Stage,
+    Synthesize,
+    Transcribe,
+)
 
-_STAGE_OF: dict[type[Command], Stage] = {Transcribe: "stt", Generate: "llm", Synthesize: "tts"}
+_STAGE_OF: dict[type[Command], Stage] = {
+    Transcribe: "stt",
+    PredictTurnEnd: "stt",
+    Generate: "llm",
+    ReadPrompt: "llm",
+    Synthesize: "tts",
+}
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

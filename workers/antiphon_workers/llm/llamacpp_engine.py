@@ -12,7 +12,7 @@ from antiphon_proto import models
 from antiphon_proto.config import Config
 from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import ChatMessage, Generate, Job, TextDelta
-from antiphon_workers.engine import Engine, Step, Usage
+from antiphon_workers.engine import Engine, Step, Usage, no_steps
 from antiphon_workers.llm.context import fit, tokens_per_byte_seen
 from antiphon_workers.threads import Emit, steps_from_callback
 
@@ -55,7 +55,8 @@ class LlamaCpp(Engine):
     def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
         """Yield the response's text as it is generated."""
         command = job.command
-        assert isinstance(command, Generate)
+        if not isinstance(command, Generate):
+            return no_steps()
         return steps_from_callback(self._executor, lambda emit: self._complete(command, emit))
 
     def close(self) -> None:

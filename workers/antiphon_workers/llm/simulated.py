@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 
-from antiphon_proto.messages import Generate, Job, TextDelta
+from antiphon_proto.messages import Generate, Job, ReadPrompt, TextDelta
 from antiphon_workers.engine import Engine, Step, Usage
 
 
@@ -29,8 +29,10 @@ class SimulatedLlm(Engine):
         time.sleep(self.config.simulated.load_ms / 1000)
 
     async def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
-        """Yield one delta per word."""
+        """Yield one delta per word; reading a prompt takes no time and tells nothing."""
         command = job.command
+        if isinstance(command, ReadPrompt):
+            return
         assert isinstance(command, Generate)
         settings = self.config.simulated
         words = remaining_words(command, settings.reply)

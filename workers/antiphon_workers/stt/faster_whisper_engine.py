@@ -15,7 +15,7 @@ from antiphon_proto.audio import Samples, pcm16_to_float
 from antiphon_proto.config import Config
 from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Job, Transcribe, Transcript
-from antiphon_workers.engine import Engine, Step
+from antiphon_workers.engine import Engine, Step, no_steps
 from antiphon_workers.stt import guards
 from antiphon_workers.stt.spliced_encoder import MOST_FRAMES, SplicedEncoder
 from antiphon_workers.threads import steps_in_thread
@@ -63,7 +63,8 @@ class FasterWhisper(Engine):
     def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
         """Yield the one transcript."""
         command = job.command
-        assert isinstance(command, Transcribe)
+        if not isinstance(command, Transcribe):
+            return no_steps()
         return steps_in_thread(self._executor, self._steps(pcm16_to_float(payload), command))
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 
-from antiphon_proto.messages import Job, Transcript
+from antiphon_proto.messages import Job, PredictTurnEnd, Transcript
 from antiphon_workers.engine import Engine, Step
 
 
@@ -18,6 +18,8 @@ class SimulatedStt(Engine):
         time.sleep(self.config.simulated.load_ms / 1000)
 
     async def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
-        """Yield the one transcript."""
+        """Yield the one transcript; of the end of a turn nothing is known."""
+        if isinstance(job.command, PredictTurnEnd):
+            return
         await asyncio.sleep(self.config.simulated.stt_ms / 1000)
         yield Transcript(text=self.config.simulated.transcript if payload else ""), b""
