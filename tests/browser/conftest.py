@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import shutil
 import wave
 from array import array
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from playwright.async_api import Page, async_playwright
+from scripted_gateway import ScriptedGateway
 
 OpenPage = Callable[..., Awaitable[Page]]
 Until = Callable[[Page, str], Awaitable[None]]
@@ -72,30 +75,45 @@ def tone_wav(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def open_page(chromium: str) -> AsyncIterator[OpenPage]:
-    """Open a URL in a browser of its own; all keywords but `microphone` go to its context.
+    """Open a URL in a browser of its own; other keywords than those named go to its context.
 
     `await open_page(url, microphone=Path, init_script="...", viewport={...}, ...)`; the WAV is
-    played once into the fake microphone. The test fails at its end if a page logged an error.
+    played once into the fake microphone; `flags` are Chromium's. The test fails at its end if a
+    page logged an error that the pattern `expected_errors` does not match.
     """
     errors: list[str] = []
     async with async_playwright() as playwright, AsyncExitStack() as stack:
 
         async def open_page(
-            url: str, *, microphone: Path, init_script: str = "", **context_options: Any
+            url: str,
+            *,
+            microphone: Path,
+            init_script: str = "",
+            flags: tuple[str, ...] = (),
+            expected_errors: str = "",
+            **context_options: Any,
         ) -> Page:
             browser = await playwright.chromium.launch(
                 executable_path=chromium,
-                args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"],
+                args=[*FLAGS, *flags, f"--use-file-for-fake-audio-capture={microphone}%noloop"],
             )
             stack.push_async_callback(browser.close)
             context = await browser.new_context(**context_options)
+
+            def fits(text: str) -> bool:
+                return bool(expected_errors and re.search(expected_errors, text))
+
             if init_script:
                 await context.add_init_script(init_script)
             page = await context.new_page()
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on(
                 "console",
-                lambda message: errors.append(message.text) if message.type == "error" else None,
+                lambda message: (
+                    errors.append(message.text)
+                    if message.type == "error" and not fits(message.text)
+                    else None
+                ),
             )
             await page.goto(url)
             await until(page, "window.antiphon !== undefined")
@@ -103,3 +121,21 @@ async def open_page(chromium: str) -> AsyncIterator[OpenPage]:
 
         yield open_page
     assert errors == []
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[ScriptedGateway]:
+    scripted = ScriptedGateway()
+    runner = web.AppRunner(scripted.application(), shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    scripted.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield scripted
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def page(open_page: Any, gateway: ScriptedGateway, tone_wav: Path) -> Page:
+    opened: Page = await open_page(gateway.url, microphone=tone_wav)
+    return opened

@@ -77,7 +77,7 @@ export class Audio {
   /**
    * Start the microphone, or change to another one.
    * @param {string} deviceId "" for the browser's choice
-   * @returns {Promise<MediaTrackSettings>} what the browser gave
+   * @returns {Promise<{settings: MediaTrackSettings, label: string}>} what the browser gave
    */
   async startMicrophone(deviceId) {
     await this.#playback;
@@ -85,7 +85,8 @@ export class Audio {
     source.connect(this.#input.node);
     this.#capture ??= this.#createCapture();
     source.connect(this.#capture);
-    return this.#microphone.settings;
+    const { settings, label } = this.#microphone;
+    return { settings, label };
   }
 
   /** @param {PlaybackCommand} command @param {Transferable[]} [transfer] */

@@ -1,6 +1,8 @@
 // @ts-check
 /** When to connect again after a WebSocket closed. Pure. */
 
+import { FOREIGN, UNAUTHORISED, UNAVAILABLE } from "./handshake.js";
+
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 10_000;
 const FULL_DELAY_MS = 5_000;
@@ -12,9 +14,12 @@ export const CLOSE_TOO_BIG = 1009;
 export const CLOSE_RESTART = 1012;
 export const CLOSE_TRY_LATER = 1013;
 
+/** Trying again would end the same way. */
+const FINAL = new Set([CLOSE_POLICY, CLOSE_TOO_BIG, UNAUTHORISED, FOREIGN]);
+
 /**
  * @param {object} closed
- * @param {number} closed.code
+ * @param {number} closed.code of the WebSocket, or the HTTP status of a refused handshake
  * @param {string} closed.reason
  * @param {number} closed.attempt tries since the last session, from 1
  * @param {boolean} closed.hadSession whether this page has had a session since the user started
@@ -22,11 +27,12 @@ export const CLOSE_TRY_LATER = 1013;
  * @returns {number | null} milliseconds to wait, or null to give up
  */
 export function retryDelayMs({ code, reason, attempt, hadSession }, random) {
-  if (code === CLOSE_POLICY || code === CLOSE_TOO_BIG) return null;
-  const invited = code === CLOSE_RESTART || code === CLOSE_TRY_LATER;
+  if (FINAL.has(code)) return null;
+  const full = code === CLOSE_TRY_LATER || code === UNAVAILABLE;
+  const invited = code === CLOSE_RESTART || full;
   if (!hadSession && !invited && attempt >= FIRST_CONTACT_TRIES) return null;
   const spread = 0.75 + random / 2;
-  if (code === CLOSE_TRY_LATER) {
+  if (full) {
     const asked = /(\d+(?:\.\d+)?)\s*s\b/.exec(reason)?.[1];
     return asked ? Number(asked) * 1000 * (1 + random / 4) : FULL_DELAY_MS * spread;
   }

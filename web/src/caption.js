@@ -6,13 +6,18 @@
  * @param {boolean} ready the server's session stands
  * @param {number} retryInS seconds until the next try to connect
  */
-export function caption({ phase, link, active, muted }, ready, retryInS) {
-  if (link === "waiting") return `Connection lost. Trying again in ${retryInS} s`;
+export function caption({ phase, link, active, muted, problem }, ready, retryInS) {
+  if (link === "waiting") {
+    const why = problem?.queued ? "Waiting for a place" : "Connection lost";
+    return `${why}. Trying again in ${retryInS} s`;
+  }
   switch (phase) {
     case "idle":
       return active ? "Connected. Tap to talk, or type" : "Tap to talk, or type";
     case "connecting":
       return ready ? "Starting the microphone" : "Connecting";
+    case "ready":
+      return "Hold the button to talk";
     case "listening":
       return muted ? "Muted" : "Listening";
     case "thinking":

@@ -6,19 +6,29 @@
 
 import { retryDelayMs } from "./backoff.js";
 import * as frames from "./frames.js";
+import { keySubprotocols, refusal } from "./handshake.js";
 
 const SUBPROTOCOLS = ["antiphon.v1", "realtime"];
 /** Audio waiting in the socket at most; newer audio is dropped until the network keeps up. */
 const MAX_UNSENT_S = 1;
 
 /**
+ * @typedef {{state: "connecting"} | {state: "open"}
+ *   | {state: "waiting", code: number, reason: string, delayMs: number}
+ *   | {state: "closed", code: number, reason: string}} Link
+ *   `code` is the WebSocket's, or the HTTP status of a refused handshake
+ */
+
+/**
  * @typedef {object} Listener
- * @property {(link: import("./session.js").Link) => void} onLink
+ * @property {(link: Link) => void} onLink
  * @property {(event: any) => void} onEvent
  * @property {(frame: frames.AudioFrame) => void} onAudio
  */
 
 export class Connection {
+  /** Access key, "" for none. */
+  key = "";
   framesSent = 0;
   framesDropped = 0;
   malformedFrames = 0;
@@ -30,6 +40,8 @@ export class Connection {
   #attempt = 0;
   #hadSession = false;
   #ready = false;
+  /** The socket of this attempt was open. */
+  #opened = false;
   #retryTimer = 0;
 
   /** @param {string} url @param {Listener} listener */
@@ -84,19 +96,21 @@ export class Connection {
 
   #connect() {
     this.#listener.onLink({ state: "connecting" });
-    const socket = new WebSocket(this.#url, SUBPROTOCOLS);
+    const socket = new WebSocket(this.#url, [...SUBPROTOCOLS, ...keySubprotocols(this.key)]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#seq = 0;
+    this.#opened = false;
     this.#attempt++;
     socket.onopen = () => this.#onOpen(socket);
     socket.onmessage = ({ data }) => this.#onMessage(socket, data);
-    socket.onclose = ({ code, reason }) => this.#onClose(socket, code, reason);
+    socket.onclose = ({ code, reason }) => void this.#onClose(socket, code, reason);
   }
 
   /** @param {WebSocket} socket */
   #onOpen(socket) {
     if (socket !== this.#socket) return;
+    this.#opened = true;
     if (socket.protocol === SUBPROTOCOLS[0]) {
       this.#listener.onLink({ state: "open" });
       return;
@@ -128,10 +142,18 @@ export class Connection {
   }
 
   /** @param {WebSocket} socket @param {number} code @param {string} reason */
-  #onClose(socket, code, reason) {
+  async #onClose(socket, code, reason) {
     if (socket !== this.#socket) return;
-    this.#socket = null;
     this.#ready = false;
+    const refused = this.#opened ? null : await refusal(this.#url, this.key);
+    if (socket !== this.#socket) return; // left meanwhile
+    this.#socket = null;
+    if (refused) this.#retry(refused.status, refused.reason);
+    else this.#retry(code, reason);
+  }
+
+  /** @param {number} code @param {string} reason */
+  #retry(code, reason) {
     const attempt = Math.max(1, this.#attempt);
     const closed = { code, reason, attempt, hadSession: this.#hadSession };
     const delayMs = retryDelayMs(closed, Math.random());

@@ -1,27 +1,11 @@
 // @ts-check
 /** The microphone and loudspeaker pickers, kept in this browser's storage. */
 
+import { load, save } from "./storage.js";
+
 /** @typedef {"audioinput" | "audiooutput"} Kind */
 
 const CAN_CHOOSE_SPEAKER = typeof AudioContext !== "undefined" && "setSinkId" in AudioContext.prototype;
-
-/** @param {string} key */
-function load(key) {
-  try {
-    return localStorage.getItem(key) ?? "";
-  } catch {
-    return ""; // storage is blocked
-  }
-}
-
-/** @param {string} key @param {string} value */
-function save(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // storage is blocked: the choice lasts as long as the page
-  }
-}
 
 /** One picker. */
 class Picker {
@@ -84,17 +68,13 @@ export class Devices {
     return this.#speaker.chosen;
   }
 
-  /** @param {MediaTrackSettings} [settings] of the open microphone */
-  async refresh(settings) {
+  async refresh() {
     const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
     this.#microphone.fill(devices);
     this.#speaker.fill(devices);
-    if (settings?.echoCancellation === false) {
-      this.#hint.textContent = "Echo cancellation is off with this microphone: use headphones.";
-    } else if (!devices.some(({ label }) => label)) {
-      this.#hint.textContent = "The browser names the devices once the microphone is allowed.";
-    } else {
-      this.#hint.textContent = "";
-    }
+    const named = devices.some(({ label }) => label);
+    this.#hint.textContent = named
+      ? ""
+      : "The browser names the devices once the microphone is allowed.";
   }
 }

@@ -1,17 +1,25 @@
 // @ts-check
 /** Wires the page: gestures, socket and audio in; the session decides; commands out. */
 
+import { AccessKey } from "./access-key.js";
 import { Audio } from "./audio.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
+import { Drawers } from "./drawers.js";
 import { Panel } from "./panel.js";
-import { microphoneProblem } from "./problems.js";
+import { INSECURE, microphoneProblem, microphoneWarnings } from "./problems.js";
 import { Score } from "./score.js";
 import { Session } from "./session.js";
+import { SettingsForm } from "./settings-form.js";
+import { listenForShortcuts } from "./shortcuts.js";
 import { PlaybackStats } from "./stats.js";
+import { TalkButton } from "./talk-button.js";
 import { View } from "./view.js";
 
-/** @typedef {import("./session.js").Command} Command */
+/** @typedef {import("./commands.js").Command} Command */
+
+/** Without HTTPS there is neither a microphone nor an audio thread. */
+const CAN_PLAY = isSecureContext;
 
 /** @param {string} id */
 const byId = (id) => /** @type {any} */ (document.getElementById(id));
@@ -20,6 +28,9 @@ class Page {
   #session = new Session(newItemId);
   #view = new View();
   #panel = new Panel();
+  #drawers = new Drawers(["details", "panel"], () => undefined);
+  #settings = new SettingsForm((events) => this.#onSettings(events));
+  #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
   #stats = new PlaybackStats();
   /** @type {Audio | null} */
@@ -33,7 +44,9 @@ class Page {
     onEvent: (event) => {
       const nowMs = performance.now();
       this.#panel.log("in", event.type, nowMs);
-      this.#run(this.#session.onEvent(event, nowMs));
+      const { preferences } = this.#settings;
+      this.#onSettings(preferences.onEvent(event));
+      this.#run(preferences.owns(event) ? [] : this.#session.onEvent(event, nowMs));
     },
     onAudio: ({ stream, timestamp, pcm }) => {
       if (!this.#session.accepts(stream)) return;
@@ -43,14 +56,17 @@ class Page {
 
   constructor() {
     const view = this.#view;
-    view.talk.addEventListener("click", () => {
-      this.#openAudio();
-      this.#run(this.#session.talk());
+    new TalkButton(view.talk, {
+      onTap: () => this.#tap(),
+      onPress: () => this.#run(this.#session.press(performance.now())),
+      onRelease: () => this.#run(this.#session.release(performance.now())),
+      holds: () => this.#session.holds,
+      takesSpace: () => {
+        const { voice, holds } = this.#session;
+        return holds || (!voice && this.#settings.preferences.values.shortcuts);
+      },
     });
-    view.mute.addEventListener("click", () => {
-      this.#session.setMuted(!this.#session.muted);
-      this.#run([]);
-    });
+    view.mute.addEventListener("click", () => this.#toggleMute());
     view.end.addEventListener("click", () => {
       this.#run(this.#session.stop());
       view.talk.focus();
@@ -66,10 +82,23 @@ class Page {
       view.text.value = "";
     });
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || this.#panel.closeFocused()) return;
+      if (event.key !== "Escape" || this.#drawers.closeFocused()) return;
       this.#run(this.#session.stop());
     });
-    this.#run([]);
+    listenForShortcuts(
+      {
+        m: () => this.#toggleMute(),
+        "/": () => view.text.focus(),
+        "?": () => {
+          this.#drawers.show("panel", true);
+          byId("keyboard").scrollIntoView();
+        },
+      },
+      () => this.#settings.preferences.values.shortcuts,
+    );
+    this.#settings.preferences.textOnly = !CAN_PLAY;
+    if (!CAN_PLAY) this.#session.problem = INSECURE;
+    this.#onSettings([]);
   }
 
   /** For tests and the curious; changes nothing. */
@@ -85,10 +114,37 @@ class Page {
     });
   }
 
+  /** The button, or what stands for it, was tapped. */
+  #tap() {
+    if (!CAN_PLAY) {
+      this.#run(this.#session.onMicrophoneFailed(INSECURE));
+      return;
+    }
+    this.#openAudio();
+    this.#run(this.#session.talk());
+  }
+
+  #toggleMute() {
+    const { voice, holds, muted } = this.#session;
+    if (!voice || holds) return;
+    this.#session.setMuted(!muted);
+    this.#run([]);
+  }
+
+  /** @param {Record<string, unknown>[]} events what the settings want the server to know */
+  #onSettings(events) {
+    const { preferences } = this.#settings;
+    this.#session.setPushToTalk(preferences.pushToTalk);
+    if (this.#session.link !== "open") events = [];
+    this.#run(events.map((event) => ({ do: "send", event })));
+    this.#settings.render();
+  }
+
   /** @param {Command[]} commands */
   #run(commands) {
     for (const command of commands) this.#execute(command);
     if (this.#audio) this.#audio.muted = this.#session.muted;
+    this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
     this.#panel.renderTurns(this.#session.turns.turns);
   }
@@ -97,6 +153,7 @@ class Page {
   #execute(command) {
     switch (command.do) {
       case "connect":
+        this.#connection.key = this.#accessKey.key;
         return this.#connection.open();
       case "disconnect":
         return this.#connection.close();
@@ -122,9 +179,10 @@ class Page {
 
   /** Called in the gesture itself, so that the browser lets the audio run. */
   #openAudio() {
-    if (this.#audio) return;
+    if (this.#audio || !CAN_PLAY) return;
     const audio = new Audio({
       onChunk: (...chunk) => {
+        if (!this.#session.uplink) return;
         if (this.#connection.sendMicrophone(...chunk)) return;
         this.#session.onUplinkSlow();
         this.#run([]);
@@ -149,10 +207,10 @@ class Page {
     const audio = this.#audio;
     if (!audio) return;
     try {
-      const settings = await audio.startMicrophone(this.#devices.microphone);
-      this.#session.onMicrophoneOn();
+      const { settings, label } = await audio.startMicrophone(this.#devices.microphone);
+      this.#session.onMicrophoneOn(microphoneWarnings(settings, label));
       this.#run([]);
-      await this.#devices.refresh(settings);
+      await this.#devices.refresh();
     } catch (error) {
       this.#onAudioFailed(audio, error);
     }

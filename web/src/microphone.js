@@ -33,6 +33,11 @@ export class Microphone {
     return this.#stream?.getAudioTracks()[0]?.getSettings() ?? {};
   }
 
+  /** The device's name. */
+  get label() {
+    return this.#stream?.getAudioTracks()[0]?.label ?? "";
+  }
+
   /**
    * Open a microphone in place of the one that was open.
    * @param {AudioContext} context

@@ -18,8 +18,6 @@ function element(tag, text) {
 }
 
 export class Panel {
-  #panel = byId("panel");
-  #toggle = byId("panel-toggle");
   #events = /** @type {HTMLDetailsElement} */ (byId("events"));
   /** @type {{atMs: number, arrow: string, type: string}[]} newest first */
   #recent = [];
@@ -27,24 +25,7 @@ export class Panel {
   #turns = [];
 
   constructor() {
-    this.#toggle.addEventListener("click", () => this.show(this.#panel.hidden));
-    byId("panel-close").addEventListener("click", () => this.show(false));
     this.#events.addEventListener("toggle", () => this.#renderEvents());
-  }
-
-  /** Close the panel if the focus is in it. @returns {boolean} whether it was closed */
-  closeFocused() {
-    if (this.#panel.hidden || !this.#panel.contains(document.activeElement)) return false;
-    this.show(false);
-    return true;
-  }
-
-  /** @param {boolean} open */
-  show(open) {
-    this.#panel.hidden = !open;
-    this.#toggle.setAttribute("aria-expanded", String(open));
-    if (open) byId("panel-close").focus();
-    else this.#toggle.focus();
   }
 
   /** @param {"in" | "out"} direction @param {string} type @param {number} atMs */
@@ -64,7 +45,7 @@ export class Panel {
   }
 
   #renderEvents() {
-    if (!this.#events.open || this.#panel.hidden) return;
+    if (!this.#events.open) return;
     const items = this.#recent.map(({ atMs, arrow, type }) => {
       const item = document.createElement("li");
       const time = element("time", (atMs / 1000).toFixed(2));

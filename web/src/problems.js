@@ -1,12 +1,16 @@
 // @ts-check
 /** What went wrong, in words a person can act on. Pure. */
 
-import { CLOSE_POLICY, CLOSE_TOO_BIG, CLOSE_TRY_LATER } from "./backoff.js";
+import { CLOSE_POLICY, CLOSE_RESTART, CLOSE_TOO_BIG, CLOSE_TRY_LATER } from "./backoff.js";
+import { FOREIGN, UNAUTHORISED, UNAVAILABLE } from "./handshake.js";
 
 /**
  * @typedef {object} Problem
  * @property {string} message what happened
  * @property {string} fix what the person can do
+ * @property {"note"} [tone] something to know, nothing broken
+ * @property {true} [queued] the server will have room later
+ * @property {true} [wantsKey] an access key mends it
  */
 
 /** @type {Problem} */
@@ -14,6 +18,50 @@ export const SLOW_UPLINK = {
   message: "The connection is too slow for your voice.",
   fix: "Words may get lost; typing works.",
 };
+
+/** @type {Problem} */
+export const HELD_TOO_SHORT = {
+  message: "That was too short.",
+  fix: "Hold the button, or the space bar, for as long as you speak.",
+  tone: "note",
+};
+
+/** @type {Problem} */
+export const INSECURE = {
+  message: "The browser gives no microphone to pages without HTTPS.",
+  fix: "Open this page as https:// or as http://localhost. Typing works, answers are shown.",
+};
+
+/** A microphone at this rate or below sounds like a telephone. */
+const TELEPHONE_HZ = 16_000;
+const BLUETOOTH = /bluetooth|hands-?free|airpods|buds\b/i;
+
+/**
+ * What makes an open microphone worse than it could be.
+ * @param {{echoCancellation?: boolean | string, sampleRate?: number}} settings
+ * @param {string} label of the device
+ * @returns {Problem[]}
+ */
+export function microphoneWarnings({ echoCancellation, sampleRate }, label) {
+  /** @type {Problem[]} */
+  const warnings = [];
+  if (echoCancellation === false) {
+    warnings.push({
+      message: "Echo cancellation is off with this microphone.",
+      fix: "Use headphones, or Antiphon may answer its own voice.",
+      tone: "note",
+    });
+  }
+  if (BLUETOOTH.test(label) || (sampleRate && sampleRate <= TELEPHONE_HZ)) {
+    const rate = sampleRate ? ` (${sampleRate / 1000} kHz)` : "";
+    warnings.push({
+      message: `This microphone sounds like a telephone${rate}: a Bluetooth headset, it seems.`,
+      fix: "You are understood better with the built-in microphone, chosen under Settings; the headset still plays.",
+      tone: "note",
+    });
+  }
+  return warnings;
+}
 
 /** Error events that need no one's attention: the wish was already fulfilled. */
 const HARMLESS = new Set(["response_cancel_not_active"]);
@@ -40,10 +88,7 @@ export function microphoneProblem(name) {
         fix: "Close other programs that use it, or choose another one under Settings.",
       };
     case "InsecureContext":
-      return {
-        message: "The browser gives no microphone to pages without HTTPS.",
-        fix: "Open this page as https:// or as http://localhost.",
-      };
+      return INSECURE;
     default:
       return {
         message: `The audio could not be started (${name}).`,
@@ -54,6 +99,19 @@ export function microphoneProblem(name) {
 
 /** @param {number} code @param {string} reason @returns {Problem} */
 export function connectionProblem(code, reason) {
+  if (code === UNAUTHORISED) {
+    return {
+      message: reason,
+      fix: "Enter it here; whoever runs the server knows it.",
+      wantsKey: true,
+    };
+  }
+  if (code === FOREIGN) {
+    return {
+      message: `The server refused this page: ${reason || "it was opened from elsewhere"}.`,
+      fix: "Open it by the address that the server printed, or add this one to gateway.allowed_origins.",
+    };
+  }
   if (code === CLOSE_POLICY) {
     return {
       message: reason || "The server refused this page.",
@@ -69,6 +127,34 @@ export function connectionProblem(code, reason) {
   return {
     message: "The server cannot be reached.",
     fix: "Check that Antiphon is running, then tap Talk.",
+  };
+}
+
+/**
+ * Why the page waits before it connects again, or null where the caption says enough.
+ * @param {number} code @param {string} reason @returns {Problem | null}
+ */
+export function waitingProblem(code, reason) {
+  if (code === CLOSE_RESTART) {
+    return {
+      message: "The server is restarting.",
+      fix: "The page connects again by itself. What was said stays here, the new session starts afresh.",
+      tone: "note",
+    };
+  }
+  if (code !== UNAVAILABLE && code !== CLOSE_TRY_LATER) return null;
+  if (/stopping/.test(reason)) {
+    return {
+      message: "The server is stopping.",
+      fix: "The page connects as soon as it is back.",
+      tone: "note",
+    };
+  }
+  return {
+    message: `The server is full${reason ? `: ${reason}` : ""}.`,
+    fix: "The page asks again by itself until a place is free.",
+    tone: "note",
+    queued: true,
   };
 }
 
@@ -105,6 +191,7 @@ export function responseProblem({ status, status_details: details }) {
     return {
       message: full ? "The answer reached its length limit." : "The answer was cut short.",
       fix: 'Say "go on" to hear more.',
+      tone: "note",
     };
   }
   return null;

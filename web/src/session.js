@@ -5,30 +5,23 @@
  */
 
 import { caption } from "./caption.js";
-import { SLOW_UPLINK, connectionProblem, eventProblem, responseProblem } from "./problems.js";
+import { send } from "./commands.js";
+import { Hold } from "./hold.js";
+import {
+  HELD_TOO_SHORT, SLOW_UPLINK, connectionProblem, eventProblem, responseProblem,
+  waitingProblem,
+} from "./problems.js";
 import { Playout, heardMs } from "./playout.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./problems.js").Problem} Problem */
-/** @typedef {"idle" | "connecting" | "listening" | "thinking" | "speaking" | "error"} Phase */
+/** @typedef {"idle" | "connecting" | "ready" | "listening" | "thinking" | "speaking" | "error"} Phase */
 
-/**
- * What the page must do next.
- * @typedef {{do: "connect"} | {do: "disconnect"}
- *   | {do: "start-microphone"} | {do: "stop-audio"}
- *   | {do: "send", event: Record<string, unknown>}
- *   | {do: "open-stream", stream: number, sampleRateHz: number}
- *   | {do: "end-stream", stream: number}
- *   | {do: "flush"} | {do: "duck", on: boolean}} Command
- */
+/** @typedef {import("./commands.js").Command} Command */
 
-/**
- * @typedef {{state: "connecting"} | {state: "open"}
- *   | {state: "waiting", code: number, reason: string, delayMs: number}
- *   | {state: "closed", code: number, reason: string}} Link
- */
+/** @typedef {import("./connection.js").Link} Link */
 
 /** Texts typed before the session stands; more are refused. */
 const MAX_PENDING_TEXTS = 8;
@@ -42,8 +35,11 @@ export class Session {
   voice = false;
   /** Samples reach the server. */
   microphoneOn = false;
+  #hold = new Hold();
   /** @type {Problem | null} */
   problem = null;
+  /** What could be better, and breaks nothing. @type {readonly Problem[]} */
+  warnings = [];
   /** @type {Link["state"]} */
   link = "closed";
   #retryInS = 0;
@@ -76,7 +72,18 @@ export class Session {
     if (!this.#ready) return "connecting";
     if (!this.#userSpeaking && (this.#responseId || this.#awaitingAnswer)) return "thinking";
     if (!this.voice) return "idle";
-    return this.microphoneOn ? "listening" : "connecting";
+    if (!this.microphoneOn) return "connecting";
+    return this.uplink ? "listening" : "ready";
+  }
+
+  /** The button is to be held, not tapped. */
+  get holds() {
+    return this.#hold.wanted && this.microphoneOn;
+  }
+
+  /** Whether what the microphone hears is for the server. */
+  get uplink() {
+    return !this.#hold.wanted || this.#hold.held;
   }
 
   get caption() {
@@ -130,6 +137,35 @@ export class Session {
     ];
   }
 
+  /** The button is held down: what is said from now on is a turn. @param {number} nowMs @returns {Command[]} */
+  press(nowMs) {
+    if (!this.microphoneOn || !this.#hold.press(nowMs)) return [];
+    this.#userSpeaking = true;
+    this.muted = false;
+    if (this.problem?.tone === "note") this.problem = null;
+    return [...this.#silence(), send("input_audio_buffer.clear")];
+  }
+
+  /** The button was let go. @param {number} nowMs @returns {Command[]} */
+  release(nowMs) {
+    const held = this.#hold.release(nowMs);
+    if (!held) return [];
+    this.#userSpeaking = false;
+    if (held === "slip") {
+      this.problem = HELD_TOO_SHORT;
+      return [send("input_audio_buffer.clear")];
+    }
+    this.#awaitingAnswer = true;
+    this.turns.asked(nowMs);
+    return [send("input_audio_buffer.commit"), send("response.create")];
+  }
+
+  /** The button is to be held for each turn, or tapped once. @param {boolean} wanted */
+  setPushToTalk(wanted) {
+    if (this.#hold.held) this.#userSpeaking = this.#hold.held = false;
+    this.#hold.wanted = wanted;
+  }
+
   /** @param {boolean} muted */
   setMuted(muted) {
     this.muted = muted;
@@ -147,6 +183,7 @@ export class Session {
     this.#loseConnection();
     if (link.state === "waiting") {
       this.#retryInS = Math.max(1, Math.round(link.delayMs / 1000));
+      this.problem = waitingProblem(link.code, link.reason);
       return [{ do: "flush" }, { do: "duck", on: false }];
     }
     this.#close();
@@ -159,8 +196,10 @@ export class Session {
     this.problem ??= SLOW_UPLINK;
   }
 
-  onMicrophoneOn() {
+  /** @param {readonly Problem[]} [warnings] what makes it worse than it could be */
+  onMicrophoneOn(warnings = []) {
     this.microphoneOn = true;
+    this.warnings = warnings;
   }
 
   /** A conversation in writing goes on; a spoken one ends. @param {Problem} problem @returns {Command[]} */
@@ -254,16 +293,10 @@ export class Session {
     }
     if (event.type === "response.done") return this.#endResponse(event.response);
     if (this.#playout.isInterrupted(event.response_id)) return [];
+    this.transcript.onEvent(event);
     switch (event.type) {
-      case "response.output_audio_transcript.delta":
-      case "response.output_text.delta":
-        this.transcript.add(event.item_id, "assistant");
-        this.transcript.append(event.item_id, event.delta);
-        return [];
       case "response.output_audio_transcript.done":
       case "response.output_text.done":
-        this.transcript.add(event.item_id, "assistant");
-        this.transcript.replace(event.item_id, event.transcript ?? event.text);
         if (!this.#playout.speaks(event.item_id)) this.transcript.finish(event.item_id);
         return [];
       case "response.output_audio.done":
@@ -342,6 +375,7 @@ export class Session {
     this.#ready = false;
     this.#typed = false;
     this.#userSpeaking = false;
+    this.#hold.held = false;
     this.#awaitingAnswer = false;
     this.#responseId = null;
     this.ducked = false;
@@ -356,15 +390,7 @@ export class Session {
     this.microphoneOn = false;
     this.muted = false;
     this.problem = null;
+    this.warnings = [];
     this.#pendingTexts = [];
   }
-}
-
-/**
- * @param {string} type
- * @param {Record<string, unknown>} [fields]
- * @returns {Command}
- */
-function send(type, fields = {}) {
-  return { do: "send", event: { type, ...fields } };
 }

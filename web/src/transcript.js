@@ -49,6 +49,16 @@ export class Transcript {
       case "conversation.item.input_audio_transcription.failed":
         this.finish(event.item_id);
         break;
+      case "response.output_audio_transcript.delta":
+      case "response.output_text.delta":
+        this.add(event.item_id, "assistant");
+        this.append(event.item_id, event.delta);
+        break;
+      case "response.output_audio_transcript.done":
+      case "response.output_text.done":
+        this.add(event.item_id, "assistant");
+        this.replace(event.item_id, event.transcript ?? event.text);
+        break;
       case "conversation.item.retrieved":
         this.#showHeard(event.item);
         break;

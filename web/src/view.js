@@ -4,6 +4,8 @@
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./transcript.js").Entry} Entry */
 
+import { Notes } from "./notes.js";
+
 const NEAR_BOTTOM_PX = 80;
 const NAMES = { user: "You", assistant: "Antiphon" };
 
@@ -18,6 +20,7 @@ export class View {
   composer = /** @type {HTMLFormElement} */ (byId("composer"));
   text = /** @type {HTMLInputElement} */ (byId("text"));
   #log = byId("log");
+  #notes = new Notes(byId("notes"));
   /** @type {Map<string, {entry: Entry, element: HTMLElement}>} */
   #shown = new Map();
   /** @type {readonly Entry[] | null} */
@@ -30,9 +33,12 @@ export class View {
     const muted = session.muted && session.phase === "listening";
     document.body.dataset["phase"] = muted ? "muted" : session.phase;
     document.body.toggleAttribute("data-active", session.active);
-    this.talk.setAttribute("aria-pressed", String(session.voice));
+    const { holds } = session;
+    this.talk.setAttribute("aria-label", holds ? "Hold to talk" : "Talk");
+    this.talk.setAttribute("aria-pressed", String(session.voice && session.uplink));
+    document.body.toggleAttribute("data-holds", holds);
     setText(byId("caption"), session.caption);
-    this.mute.hidden = !session.voice;
+    this.mute.hidden = !session.voice || holds;
     this.mute.setAttribute("aria-pressed", String(session.muted));
     this.end.hidden = !session.active;
     this.#renderProblem(session);
@@ -46,9 +52,11 @@ export class View {
   }
 
   /** @param {Session} session */
-  #renderProblem({ problem }) {
-    byId("problem").hidden = problem === null;
-    setText(byId("problem-text"), problem ? `${problem.message} ${problem.fix}` : "");
+  #renderProblem({ problem, warnings }) {
+    const alert = problem?.tone === "note" ? null : problem;
+    byId("problem").hidden = alert === null;
+    setText(byId("problem-text"), alert ? `${alert.message} ${alert.fix}` : "");
+    this.#notes.render(problem && !alert ? [problem, ...warnings] : warnings);
   }
 
   /** @param {readonly Entry[]} entries */

@@ -1,0 +1,177 @@
+"""A gateway whose words a test writes, and what is usually said."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from aiohttp import WSMsgType, web
+from playwright.async_api import Page, expect
+
+from antiphon_proto import frames
+from antiphon_proto.frames import AudioFrame, FrameKind
+
+WEB = Path(__file__).parents[2] / "web"
+RATE_HZ = 24_000
+Event = dict[str, Any]
+Samples = npt.NDArray[np.int16]
+
+
+class ScriptedGateway:
+    """One WebSocket of the public protocol; the test says what the server says."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.protocol: str | None = None
+        self.frames: list[AudioFrame] = []
+        self.connections = 0
+        self.session: Event = {"id": "sess_1", "type": "realtime"}
+        self.key = ""
+        """The access key that is asked for."""
+        self.full = False
+        """Answers 503."""
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+        self._socket: web.WebSocketResponse | None = None
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/", self._index)
+        app.router.add_static("/src/", WEB / "src")
+        app.router.add_get("/v1/realtime", self._realtime)
+        app.on_response_prepare.append(self._secure)
+        return app
+
+    async def send(self, type_: str, **fields: Any) -> None:
+        assert self._socket is not None
+        await self._socket.send_json({"type": type_, "event_id": "event_1", **fields})
+
+    async def send_audio(self, stream: int, samples: Samples, first: int = 0) -> None:
+        """Send samples as 40 ms frames that continue at index `first` of the stream."""
+        assert self._socket is not None
+        for at in range(0, len(samples), 960):
+            pcm = samples[at : at + 960].tobytes()
+            frame = AudioFrame(FrameKind.PLAYBACK, at // 960, first + at, RATE_HZ, stream, pcm)
+            await self._socket.send_bytes(frame.encode())
+
+    async def event(self, type_: str) -> Event:
+        """Return the next event of this type that the page sends; skip others."""
+        async with asyncio.timeout(15):
+            while (event := await self._events.get())["type"] != type_:
+                pass
+            return event
+
+    async def received_frames(self, count: int) -> list[AudioFrame]:
+        """Return all microphone frames, once there are `count` more than now."""
+        wanted = len(self.frames) + count
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: len(self.frames) >= wanted)
+        return self.frames
+
+    async def connected(self, count: int = 1) -> None:
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: self.connections >= count)
+
+    async def disconnected(self) -> None:
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: self._socket is None or self._socket.closed)
+
+    async def close(self, code: int) -> None:
+        assert self._socket is not None
+        await self._socket.close(code=code)
+
+    async def _index(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB / "index.html")
+
+    async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Content-Security-Policy"] = "default-src 'self'"
+
+    async def _realtime(self, request: web.Request) -> web.StreamResponse:
+        if refusal := self._refusal(request):
+            return refusal
+        socket = web.WebSocketResponse(protocols=("antiphon.v1", "realtime"))
+        await socket.prepare(request)
+        self._socket = socket
+        self.protocol = socket.ws_protocol
+        await self.send("session.created", session=self.session)
+        await self._change(connections=1)
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                self.frames.append(frames.decode(message.data))
+                await self._change()
+            else:
+                self._events.put_nowait(message.json())
+        await self._change()
+        return socket
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(", ")
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.key and self.key != bearer and f"openai-insecure-api-key.{self.key}" not in offered:
+            return web.json_response({"error": {"message": "no key"}}, status=401)
+        if self.full:
+            return web.json_response({"error": {"message": "2 sessions are open"}}, status=503)
+        return None
+
+    async def _change(self, connections: int = 0) -> None:
+        async with self._changed:
+            self.connections += connections
+            self._changed.notify_all()
+
+
+def tone(duration_s: float) -> Samples:
+    """A hum at 300 Hz."""
+    time_s = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    return (8_000 * np.sin(2 * np.pi * 300 * time_s)).astype(np.int16)
+
+
+async def talk(page: Page, gateway: ScriptedGateway) -> None:
+    """The page listens."""
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await gateway.connected()
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+
+
+async def ask(gateway: ScriptedGateway, item_id: str, text: str) -> None:
+    """The user said `text`."""
+    await gateway.send("input_audio_buffer.speech_started", audio_start_ms=0, item_id=item_id)
+    await gateway.send("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id=item_id)
+    content = [{"type": "input_audio", "transcript": None}]
+    item = {"id": item_id, "type": "message", "role": "user", "content": content}
+    await gateway.send("conversation.item.added", previous_item_id=None, item=item)
+    await gateway.send(
+        "conversation.item.input_audio_transcription.completed",
+        item_id=item_id, content_index=0, transcript=text,
+    )  # fmt: skip
+
+
+async def answer(gateway: ScriptedGateway, number: int, text: str) -> Event:
+    """Response `number` begins to say `text` on stream `number`; returns its ids."""
+    ids = {"response_id": f"resp_{number}", "item_id": f"item_a{number}", "output_index": 0,
+           "content_index": 0}  # fmt: skip
+    response = {"id": ids["response_id"], "status": "in_progress", "output": []}
+    await gateway.send("response.created", response=response)
+    item = {"id": ids["item_id"], "type": "message", "role": "assistant", "content": []}
+    await gateway.send("conversation.item.added", previous_item_id=None, item=item)
+    await gateway.send("antiphon.audio.started", **ids, stream=number, sample_rate_hz=RATE_HZ)
+    await gateway.send("response.output_audio_transcript.delta", **ids, delta=text)
+    return ids
+
+
+async def finish(
+    gateway: ScriptedGateway, ids: Event, text: str, status: str = "completed"
+) -> None:
+    """The response is complete, with `text` as its transcript."""
+    await gateway.send("response.output_audio.done", **ids)
+    await gateway.send("response.output_audio_transcript.done", **ids, transcript=text)
+    content = [{"type": "output_audio", "transcript": text}]
+    output = [{"id": ids["item_id"], "type": "message", "role": "assistant", "content": content}]
+    response = {"id": ids["response_id"], "status": status, "output": output}
+    await gateway.send("response.done", response=response)
+
+
+async def stats(page: Page) -> Event:
+    """What the page says of itself."""
+    result: Event = await page.evaluate("window.antiphon.stats()")
+    return result

@@ -1,0 +1,20 @@
+// @ts-check
+/** What the session asks the page to do. Pure. */
+
+/**
+ * @typedef {{do: "connect"} | {do: "disconnect"}
+ *   | {do: "start-microphone"} | {do: "stop-audio"}
+ *   | {do: "send", event: Record<string, unknown>}
+ *   | {do: "open-stream", stream: number, sampleRateHz: number}
+ *   | {do: "end-stream", stream: number}
+ *   | {do: "flush"} | {do: "duck", on: boolean}} Command
+ */
+
+/**
+ * @param {string} type
+ * @param {Record<string, unknown>} [fields]
+ * @returns {Command}
+ */
+export function send(type, fields = {}) {
+  return { do: "send", event: { type, ...fields } };
+}

@@ -1,0 +1,46 @@
+// @ts-check
+/**
+ * Why the server did not take a WebSocket. Browsers hide the status of a refused upgrade, so the
+ * same address is asked once more by plain HTTP: it refuses for the same reasons.
+ */
+
+export const UNAUTHORISED = 401;
+export const FOREIGN = 403;
+export const UNAVAILABLE = 503;
+
+const KEY_SUBPROTOCOL = "openai-insecure-api-key.";
+const NO_KEY = "This server asks for an access key.";
+const WRONG_KEY = "The server does not accept this access key.";
+const PATIENCE_MS = 4_000;
+
+/** Characters of a subprotocol, which a key travels as (RFC 9110, token). @param {string} key */
+export function isPossibleKey(key) {
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(key);
+}
+
+/** @param {string} key "" for none @returns {string[]} */
+export function keySubprotocols(key) {
+  return key ? [KEY_SUBPROTOCOL + key] : [];
+}
+
+/**
+ * @param {string} url of the WebSocket @param {string} key "" for none
+ * @returns {Promise<{status: number, reason: string} | null>} null when it is not a refusal, or
+ *   nobody answers
+ */
+export async function refusal(url, key) {
+  try {
+    const response = await fetch(url.replace(/^ws/, "http"), {
+      headers: key ? { Authorization: `Bearer ${key}` } : {},
+      cache: "no-store",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    const { status } = response;
+    if (status !== UNAUTHORISED && status !== FOREIGN && status !== UNAVAILABLE) return null;
+    if (status === UNAUTHORISED) return { status, reason: key ? WRONG_KEY : NO_KEY };
+    const body = await response.json().catch(() => null);
+    return { status, reason: String(body?.error?.message ?? "") };
+  } catch {
+    return null;
+  }
+}
