@@ -96,6 +96,8 @@ class Stt(_Section, frozen=True, kw_only=True):
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
+    turn_end_model: str = "smart-turn"
+    """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
     slots: Count = 1
 
