@@ -161,8 +161,11 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Speech needed to interrupt while a response is audible."""
     eager_silence_ms: Milliseconds = 128
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
-    complete_silence_ms: Milliseconds = 480
-    """`semantic_vad`: silence that ends a turn whose transcript reads complete."""
+    least_silence_ms: Milliseconds = 200
+    """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
+    session's eagerness ends every turn."""
+    predict_turn_end: bool = True
+    """`semantic_vad`: ask how the pause sounds, again as it grows."""
     partial_interval_ms: Milliseconds = 600
     """Speech between partial transcripts, for clients that show them; 0: none."""
     max_utterance_ms: Milliseconds = 30_000
