@@ -79,7 +79,9 @@ SKIP_WEB = echo "Skipping the browser client's $(1): node $(MIN_NODE) or newer a
 
 test-web:
 	@if [ ! -f web/package.json ]; then echo "Skipping the browser client's tests: no web/"; \
-	elif $(NODE_IS_NEW); then cd web && node --test test/*.test.js; \
+	elif $(NODE_IS_NEW); then \
+	  if command -v npm >/dev/null; then $(MAKE) --silent web/node_modules/.stamp; fi; \
+	  cd web && node --test test/*.test.js; \
 	else $(call SKIP_WEB,tests); fi
 
 check-web:

@@ -66,6 +66,11 @@ export class Audio {
     return ((this.#context.outputLatency || 0) + (this.#context.baseLatency || 0)) * 1000;
   }
 
+  /** Where both sides can be looked at. */
+  get analysers() {
+    return { you: this.#input.node, them: this.#output.node };
+  }
+
   get inputLevel() {
     return this.muted ? 0 : this.#input.level();
   }

@@ -5,7 +5,7 @@
  * @typedef {{do: "connect"} | {do: "disconnect"}
  *   | {do: "start-microphone"} | {do: "stop-audio"}
  *   | {do: "send", event: Record<string, unknown>}
- *   | {do: "open-stream", stream: number, sampleRateHz: number}
+ *   | {do: "open-stream", stream: number, itemId: string, sampleRateHz: number}
  *   | {do: "end-stream", stream: number}
  *   | {do: "flush"} | {do: "duck", on: boolean}} Command
  */

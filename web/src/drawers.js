@@ -6,15 +6,10 @@ const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 export class Drawers {
   #names;
-  #onChange;
 
-  /**
-   * @param {string[]} names ids of the drawers; `NAME-toggle` and `NAME-close` are their buttons
-   * @param {() => void} onChange called when one was opened or closed
-   */
-  constructor(names, onChange) {
+  /** @param {string[]} names ids of the drawers; `NAME-toggle` and `NAME-close` are their buttons */
+  constructor(names) {
     this.#names = names;
-    this.#onChange = onChange;
     for (const name of names) {
       byId(`${name}-toggle`).addEventListener("click", () => this.show(name, !this.isOpen(name)));
       byId(`${name}-close`).addEventListener("click", () => this.show(name, false));
@@ -41,6 +36,5 @@ export class Drawers {
       byId(`${id}-toggle`).setAttribute("aria-expanded", String(id === name && open));
     }
     byId(open ? `${name}-close` : `${name}-toggle`).focus();
-    this.#onChange();
   }
 }

@@ -39,6 +39,7 @@ export class Tap {
   constructor(context) {
     this.node = context.createAnalyser();
     this.node.fftSize = 1024;
+    this.node.smoothingTimeConstant = 0.3;
     this.#samples = new Float32Array(this.node.fftSize);
   }
 

@@ -6,12 +6,18 @@ import { Audio } from "./audio.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { Drawers } from "./drawers.js";
-import { Panel } from "./panel.js";
+import { HEADER_BYTES } from "./frames.js";
+import { EventView } from "./event-view.js";
+import { Keep, copyText } from "./keep.js";
+import { LatencyView } from "./latency-view.js";
 import { INSECURE, microphoneProblem, microphoneWarnings } from "./problems.js";
+import { RATE_HZ, Recorder } from "./recorder.js";
+import { Replay } from "./replay.js";
 import { Score } from "./score.js";
 import { Session } from "./session.js";
 import { SettingsForm } from "./settings-form.js";
 import { listenForShortcuts } from "./shortcuts.js";
+import { Spectrogram } from "./spectrogram.js";
 import { PlaybackStats } from "./stats.js";
 import { TalkButton } from "./talk-button.js";
 import { View } from "./view.js";
@@ -26,9 +32,16 @@ const byId = (id) => /** @type {any} */ (document.getElementById(id));
 
 class Page {
   #session = new Session(newItemId);
-  #view = new View();
-  #panel = new Panel();
-  #drawers = new Drawers(["details", "panel"], () => undefined);
+  #recorder = new Recorder();
+  #replay = new Replay(() => this.#run([]));
+  #view = new View({
+    has: (itemId) => this.#recorder.clip(itemId) !== null,
+    play: (itemId) => this.#playAgain(itemId),
+  });
+  #latency = new LatencyView();
+  #events = new EventView(copyText);
+  #spectrogram = new Spectrogram(byId("spectrogram"));
+  #drawers = new Drawers(["details", "panel"]);
   #settings = new SettingsForm((events) => this.#onSettings(events));
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
@@ -43,13 +56,15 @@ class Page {
     onLink: (link) => this.#run(this.#session.onLink(link)),
     onEvent: (event) => {
       const nowMs = performance.now();
-      this.#panel.log("in", event.type, nowMs);
+      this.#events.add("in", event, nowMs);
+      this.#recorder.onEvent(event);
       const { preferences } = this.#settings;
       this.#onSettings(preferences.onEvent(event));
       this.#run(preferences.owns(event) ? [] : this.#session.onEvent(event, nowMs));
     },
     onAudio: ({ stream, timestamp, pcm }) => {
       if (!this.#session.accepts(stream)) return;
+      this.#recorder.audio(stream, pcm);
       this.#audio?.play({ type: "audio", stream, firstSample: timestamp, pcm }, [pcm.buffer]);
     },
   });
@@ -58,7 +73,11 @@ class Page {
     const view = this.#view;
     new TalkButton(view.talk, {
       onTap: () => this.#tap(),
-      onPress: () => this.#run(this.#session.press(performance.now())),
+      onPress: () => {
+        this.#replay.stop();
+        this.#recorder.hold();
+        this.#run(this.#session.press(performance.now()));
+      },
       onRelease: () => this.#run(this.#session.release(performance.now())),
       holds: () => this.#session.holds,
       takesSpace: () => {
@@ -96,6 +115,7 @@ class Page {
       },
       () => this.#settings.preferences.values.shortcuts,
     );
+    new Keep(() => this.#session.transcript, this.#recorder);
     this.#settings.preferences.textOnly = !CAN_PLAY;
     if (!CAN_PLAY) this.#session.problem = INSECURE;
     this.#onSettings([]);
@@ -111,6 +131,9 @@ class Page {
       framesDropped: this.#connection.framesDropped,
       malformedFrames: this.#connection.malformedFrames,
       outputLevel: this.#audio?.outputLevel ?? 0,
+      replaying: this.#replay.playing,
+      recordedBytes: this.#recorder.bytes,
+      spectrogram: this.#spectrogram.running,
     });
   }
 
@@ -122,6 +145,12 @@ class Page {
     }
     this.#openAudio();
     this.#run(this.#session.talk());
+  }
+
+  /** @param {string} itemId */
+  #playAgain(itemId) {
+    const clip = this.#recorder.clip(itemId);
+    if (clip) this.#replay.play(clip, RATE_HZ);
   }
 
   #toggleMute() {
@@ -143,10 +172,11 @@ class Page {
   /** @param {Command[]} commands */
   #run(commands) {
     for (const command of commands) this.#execute(command);
-    if (this.#audio) this.#audio.muted = this.#session.muted;
+    // What is played again must not be heard as words.
+    if (this.#audio) this.#audio.muted = this.#session.muted || this.#replay.playing;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
-    this.#panel.renderTurns(this.#session.turns.turns);
+    this.#latency.render(this.#session.turns.turns);
   }
 
   /** @param {Command} command */
@@ -162,10 +192,11 @@ class Page {
       case "stop-audio":
         return this.#closeAudio();
       case "send":
-        this.#panel.log("out", String(command.event["type"]), performance.now());
+        this.#events.add("out", command.event, performance.now());
         return this.#connection.send(command.event);
       case "open-stream": {
         const { stream, sampleRateHz } = command;
+        this.#recorder.open(stream, command.itemId, sampleRateHz);
         return this.#audio?.play({ type: "open", stream, sampleRateHz });
       }
       case "end-stream":
@@ -181,15 +212,23 @@ class Page {
   #openAudio() {
     if (this.#audio || !CAN_PLAY) return;
     const audio = new Audio({
-      onChunk: (...chunk) => {
+      onChunk: (buffer, timestampUs, sampleRateHz) => {
         if (!this.#session.uplink) return;
-        if (this.#connection.sendMicrophone(...chunk)) return;
+        const { framesSent } = this.#connection;
+        const fits = this.#connection.sendMicrophone(buffer, timestampUs, sampleRateHz);
+        if (this.#connection.framesSent > framesSent) {
+          const pcm = new Int16Array(buffer, HEADER_BYTES);
+          this.#recorder.microphone(pcm, sampleRateHz, performance.now());
+        }
+        if (fits) return;
         this.#session.onUplinkSlow();
         this.#run([]);
       },
       onReport: (report) => {
         this.#stats.add(report);
         const nowMs = performance.now();
+        this.#recorder.playback(report, nowMs);
+        if (report.event === "started") this.#replay.stop();
         this.#run(this.#session.onPlayback(report, audio.outputLatencyMs, nowMs));
       },
       onMicrophoneLost: () => void this.#startMicrophone(),
@@ -197,6 +236,7 @@ class Page {
     });
     this.#audio = audio;
     if (this.#devices.speaker) audio.setSpeaker(this.#devices.speaker).catch(() => undefined);
+    this.#spectrogram.listen(audio.analysers);
     this.#score.start(
       () => ({ you: audio.inputLevel, them: audio.outputLevel }),
       (you, them) => this.#view.setLevel(this.#session.phase === "speaking" ? them : you),
@@ -238,6 +278,7 @@ class Page {
     this.#audio?.close();
     this.#audio = null;
     this.#score.stop();
+    this.#spectrogram.listen(null);
     this.#view.setLevel(0);
   }
 }

@@ -36,7 +36,7 @@ export class Notes {
     close.type = "button";
     close.className = "plain";
     close.textContent = "OK";
-    close.setAttribute("aria-label", `Put away: ${note.message}`);
+    close.setAttribute("aria-label", `OK: ${note.message}`);
     close.addEventListener("click", () => {
       this.#dismissed.add(note.message);
       this.#shown = this.#shown.filter((other) => other !== note);

@@ -1,6 +1,8 @@
 // @ts-check
 /** Which audio stream speaks which item, and how much of it was heard. Pure. */
 
+import { send } from "./commands.js";
+
 /** @typedef {import("./player.js").Report} Report */
 
 /**
@@ -125,9 +127,23 @@ export class Playout {
 }
 
 /**
+ * What the server must know about a report: where the item was cut, or how far it has come.
+ * @param {Voice} voice @param {Report} report @param {number} latencyMs of the output
+ */
+export function heardEvent(voice, { event, playedSamples, bufferedSamples }, latencyMs) {
+  const { itemId: item_id, contentIndex: content_index, sampleRateHz } = voice;
+  const played_ms = heardMs(playedSamples, sampleRateHz, event === "ended" ? 0 : latencyMs);
+  if (event === "flushed") {
+    return send("conversation.item.truncate", { item_id, content_index, audio_end_ms: played_ms });
+  }
+  const buffered_ms = Math.floor((bufferedSamples * 1000) / sampleRateHz);
+  return send("antiphon.playout", { item_id, played_ms, buffered_ms });
+}
+
+/**
  * Milliseconds of a stream that left the loudspeaker.
  * @param {number} playedSamples @param {number} sampleRateHz @param {number} latencyMs of the output
  */
-export function heardMs(playedSamples, sampleRateHz, latencyMs) {
+function heardMs(playedSamples, sampleRateHz, latencyMs) {
   return Math.max(0, Math.floor((playedSamples * 1000) / sampleRateHz - latencyMs));
 }

@@ -11,7 +11,7 @@ import {
   HELD_TOO_SHORT, SLOW_UPLINK, connectionProblem, eventProblem, responseProblem,
   waitingProblem,
 } from "./problems.js";
-import { Playout, heardMs } from "./playout.js";
+import { Playout, heardEvent } from "./playout.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
@@ -219,17 +219,11 @@ export class Session {
   onPlayback(report, latencyMs, nowMs) {
     const voice = this.#playout.report(report);
     if (!voice) return [];
-    const { itemId: item_id, contentIndex: content_index, sampleRateHz } = voice;
     if (report.event === "started") this.turns.played(voice.responseId, nowMs);
-    if (report.event === "flushed") {
-      const audio_end_ms = heardMs(report.playedSamples, sampleRateHz, latencyMs);
-      return [send("conversation.item.truncate", { item_id, content_index, audio_end_ms })];
+    if (report.event === "ended" && !this.#playout.speaks(voice.itemId)) {
+      this.transcript.finish(voice.itemId);
     }
-    const ended = report.event === "ended";
-    if (ended && !this.#playout.speaks(item_id)) this.transcript.finish(item_id);
-    const played_ms = heardMs(report.playedSamples, sampleRateHz, ended ? 0 : latencyMs);
-    const buffered_ms = Math.floor((report.bufferedSamples * 1000) / sampleRateHz);
-    return [send("antiphon.playout", { item_id, played_ms, buffered_ms })];
+    return [heardEvent(voice, report, latencyMs)];
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -328,7 +322,8 @@ export class Session {
   /** @param {any} event @returns {Command[]} */
   #openStream(event) {
     if (!this.#playout.announce(event)) return [];
-    return [{ do: "open-stream", stream: event.stream, sampleRateHz: event.sample_rate_hz }];
+    const { stream, item_id: itemId, sample_rate_hz: sampleRateHz } = event;
+    return [{ do: "open-stream", stream, itemId, sampleRateHz }];
   }
 
   /** @param {(voice: import("./playout.js").Voice) => boolean} which @returns {Command[]} */

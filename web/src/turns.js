@@ -12,7 +12,7 @@
  * @property {Record<string, number>} stepsMs what `voiceToVoiceMs` is made of, in order
  */
 
-const MAX_TURNS = 8;
+const MAX_TURNS = 200;
 
 export class Turns {
   /** @type {readonly Turn[]} oldest first; replaced, never changed */

@@ -25,6 +25,12 @@ export class View {
   #shown = new Map();
   /** @type {readonly Entry[] | null} */
   #entries = null;
+  #replays;
+
+  /** @param {{has: (itemId: string) => boolean, play: (itemId: string) => void}} replays */
+  constructor(replays) {
+    this.#replays = replays;
+  }
 
   /** @param {Session} session */
   render(session) {
@@ -81,12 +87,26 @@ export class View {
     if (old?.entry === entry) return;
     const reuse = old && !entry.final && !old.entry.final;
     const element = reuse ? old.element : createEntry(entry);
+    if (!reuse && entry.final && this.#replays.has(entry.id)) {
+      element.append(this.#replayButton(entry.id));
+    }
     // A final text is a new element: only additions are read out.
     if (!old) this.#log.append(element);
     else if (!reuse) old.element.replaceWith(element);
     element.hidden = !entry.text;
     setText(/** @type {HTMLElement} */ (element.querySelector("p")), entry.text.trim());
     this.#shown.set(entry.id, { entry, element });
+  }
+
+  /** @param {string} itemId */
+  #replayButton(itemId) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "replay";
+    button.textContent = "Replay";
+    button.setAttribute("aria-live", "off");
+    button.addEventListener("click", () => this.#replays.play(itemId));
+    return button;
   }
 }
 
@@ -95,7 +115,7 @@ function createEntry({ role, final, interrupted }) {
   const article = document.createElement("article");
   article.className = `entry ${role}`;
   if (!final) article.setAttribute("aria-hidden", "true");
-  const name = document.createElement("h3");
+  const name = document.createElement("h2");
   name.textContent = NAMES[role];
   article.append(name, document.createElement("p"));
   if (interrupted) {

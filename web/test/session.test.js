@@ -77,7 +77,7 @@ test("a turn goes through thinking and speaking back to listening", () => {
   session.onEvent({ type: "response.created", response: { id: "resp_1" } }, 1_100);
   const started = { type: "antiphon.audio.started", ...IDS, stream: 1, sample_rate_hz: RATE_HZ };
   assert.deepEqual(session.onEvent(started, 1_150), [
-    { do: "open-stream", stream: 1, sampleRateHz: RATE_HZ },
+    { do: "open-stream", stream: 1, itemId: "item_a1", sampleRateHz: RATE_HZ },
   ]);
   assert.ok(session.accepts(1));
   assert.equal(session.phase, "thinking");
