@@ -135,6 +135,10 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    first_clause_words: Count = 4
+    """Words after which a reply's first clause may end without a mark, at a natural pause."""
+    hurry: bool = True
+    """Cut later sentences in parts while the listener has little audio left."""
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
