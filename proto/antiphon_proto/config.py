@@ -178,6 +178,11 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Longest utterance; it is ended there."""
     speculation: bool = True
     """Start the response before the turn is known to be over, and hold its audio."""
+    speculation_wait_ms: Milliseconds = 150
+    """Start none ahead while a job of any stage has waited for longer: the machine is busy."""
+    warming: bool = True
+    """Have the language model read the conversation while the user still speaks, and tell how
+    probable it is that the words end there."""
 
 
 class Playout(_Section, frozen=True, kw_only=True):
