@@ -67,7 +67,12 @@ class Connection:
         extensions = subprotocol == EXTENDED_SUBPROTOCOL
         session_id = new_id("sess")
         log.bind(session_id=session_id)
-        context = SessionContext(self._config, session_id=session_id, extensions=extensions)
+        context = SessionContext(
+            self._config,
+            session_id=session_id,
+            extensions=extensions,
+            load=self._dispatcher.load,
+        )
         session = Session(context, catalogue.from_config(self._config))
         driver = SessionDriver(session, self._dispatcher, self._vad, self._outbox)
         self._driver = driver
