@@ -137,6 +137,18 @@ class Record:
             and event.response_id == response_id
         )
 
+    @property
+    def transcribed(self) -> bool:
+        """Whether every turn kept has its transcript or will not get one."""
+        failed = {field(e, "item_id") for e in self.errors}
+        waiting = [t for t in self.user_items if not t.deleted and t.transcript is None]
+        return all(turn.item_id in failed for turn in waiting)
+
+    @property
+    def errors(self) -> list[events.Event]:
+        """Events that say that something failed."""
+        return [e for _, e in self.log if e.type == "error" or e.type.endswith(".failed")]
+
     def named(self, *types: str) -> list[tuple[float, events.Event]]:
         """Return the events of some types with their times."""
         return [(at_s, event) for at_s, event in self.log if event.type in types]

@@ -32,7 +32,7 @@ class Script(NamedTuple):
 
 
 async def run(url: str, script: Script, limit_s: float, timer: WordTimer | None) -> Outcome:
-    """Hold every trial; none begins after `limit_s`. Raises ConnectionFailed without a server.
+    """Hold every trial; none begins after `limit_s`. A scenario ends when the server is gone.
 
     `timer` finds the words of interrupted replies; without one, history is not judged.
     """
@@ -65,10 +65,10 @@ async def _hold_all(
             break
         try:
             record = await _held(url, trial)
-        except ConnectionFailed:
-            raise
         except AntiphonError as exc:
             failures.append(f"{trial.name}: {exc}")
+            if isinstance(exc, ConnectionFailed):
+                break
             continue
         if problem := _unusable(record):
             failures.append(f"{trial.name}: {problem}")
@@ -142,10 +142,13 @@ def _histories(records: Sequence[Record], timer: WordTimer | None) -> dict[int, 
 
 def _outcome(record: Record, history: HistoryError | None = None) -> dict[str, object]:
     """Return one trial for programs."""
-    if not record.trial.over_reply and record.trial.asks:
-        return judge_turns.outcome(record)
-    outcome = judge_interruptions.outcome(record)
-    return outcome | {"history": history and history._asdict()}
+    errors = {"errors": [error.type for error in record.errors]} if record.errors else {}
+    if record.trial.scenario in ("long", "partials"):
+        return partials.outcome(record) | errors
+    if record.trial.over_reply or not record.trial.asks:
+        compared = {"history": history._asdict()} if history else {}
+        return judge_interruptions.outcome(record) | compared | errors
+    return judge_turns.outcome(record) | errors
 
 
 def _line(record: Record) -> str:
