@@ -125,7 +125,7 @@ async def _update(talk: Connection, **session: object) -> None:
 
 async def _retrieve(talk: Connection, record: Record) -> None:
     """Ask what the history keeps of the replies that were cut off."""
-    wanted = {flush.item_id for flush in record.listener.flushes}
+    wanted = record.interrupted_items
     try:
         for item_id in wanted:
             await talk.send({"type": "conversation.item.retrieve", "item_id": item_id})

@@ -117,6 +117,19 @@ class Record:
                 status[event.response.id] = event.response.status
         return [self._seen(response_id, ended) for response_id, ended in status.items()]
 
+    @property
+    def interrupted_items(self) -> set[str]:
+        """The items of replies that were cancelled or cut off, as far as any of them was heard."""
+        cancelled = {r.response_id for r in self.responses if r.status == "cancelled"}
+        heard = [piece for piece in self.listener.pieces if piece.end_s > piece.start_s]
+        items = {piece.item_id for piece in heard if piece.response_id in cancelled}
+        return items | {flush.item_id for flush in self.listener.flushes}
+
+    def item_of(self, response_id: str) -> str | None:
+        """Return the item of a response's audio."""
+        pieces = self.listener.pieces
+        return next((p.item_id for p in pieces if p.response_id == response_id), None)
+
     def _seen(self, response_id: str, status: str) -> ResponseSeen:
         played = [
             piece

@@ -13,7 +13,7 @@ from bench.turns import judge_interruptions, judge_turns, partials
 from bench.turns.conversation import hold
 from bench.turns.figures import Figure
 from bench.turns.heard import HistoryError, history_error
-from bench.turns.listener import pcm_of
+from bench.turns.listener import pcm_of, played_ms
 from bench.turns.plans import Trial
 from bench.turns.record import Record
 from bench.turns.report import Outcome, ScenarioOutcome
@@ -131,12 +131,13 @@ def _histories(records: Sequence[Record], timer: WordTimer | None) -> dict[int, 
     found: dict[int, HistoryError] = {}
     for record in records:
         reply = judge_interruptions.interrupted_reply(record)
-        flush = next(iter(record.listener.flushes), None)
-        if timer is None or reply is None or flush is None or flush.item_id not in record.kept:
+        item_id = record.item_of(reply.response_id) if reply else None
+        if timer is None or reply is None or item_id is None or item_id not in record.kept:
             continue
-        pcm, rate_hz = pcm_of(record.listener.pieces, flush.item_id)
-        words = timer.words(record.said(reply.response_id), pcm, rate_hz)
-        found[id(record)] = history_error(record.kept[flush.item_id], words, flush.played_ms)
+        pieces = record.listener.pieces
+        words = timer.words(record.said(reply.response_id), *pcm_of(pieces, item_id))
+        heard_ms = played_ms(pieces, item_id)
+        found[id(record)] = history_error(record.kept[item_id], words, heard_ms)
     return found
 
 

@@ -85,6 +85,7 @@ def test_the_figures_count_full_and_retracted_cut_ins_apart():
     figures = judge_turns.judge([answered(), answered(), retracted(), fully_cut_in()])
     assert named(figures, "cut-in, full").value == 25.0
     assert named(figures, "cut-in, with retracted").value == 50.0
+    assert named(figures, "turn ended early, heard or not").value == 50.0
     assert named(figures, "kept as one turn").value == 75.0
     assert named(figures, "gap, p50").n == 3
     assert named(figures, "word error rate").value == 0.0
@@ -115,6 +116,7 @@ def test_a_barge_in_is_timed_from_the_onset_to_duck_and_silence():
     assert interruptions.duck_ms(made) == pytest.approx(50)
     assert interruptions.silence_ms(made) == pytest.approx(300)
     assert interruptions.killed(made)
+    assert made.interrupted_items == {"reply_1"}
     [flush] = made.listener.flushes
     assert flush.played_ms == 2300
 
@@ -123,6 +125,7 @@ def test_a_reply_that_goes_on_was_not_killed():
     made = undisturbed()
     assert not interruptions.killed(made)
     assert interruptions.silence_ms(made) is None
+    assert made.interrupted_items == set()
     assert not made.listener.ducked
 
 
