@@ -9,6 +9,7 @@ from antiphon_gateway.effects import (
     CancelJobs,
     DetectSpeech,
     Effect,
+    NoteTurnEnd,
     SendAudio,
     SendEvent,
     Submit,
@@ -42,6 +43,11 @@ class SessionDriver:
     def now_ms(self) -> float:
         """Return the time of the event loop in milliseconds."""
         return self._loop.time() * 1000
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the session's user speaks, waits for an answer or hears one."""
+        return not self._closed and self._session.in_turn(self.now_ms())
 
     def run(self, step: Callable[[float], None]) -> None:
         """Run one step of the core at the current time and carry out its effects.
@@ -87,6 +93,16 @@ class SessionDriver:
             self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
+        elif isinstance(effect, NoteTurnEnd):
+            _log.info(
+                "turn over",
+                extra={
+                    "session_id": self._session.context.session_id,
+                    "turn_id": effect.turn_id,
+                    "reason": effect.reason,
+                    "silence_ms": effect.silence_ms,
+                },
+            )
         else:
             _log.info(
                 "turn answered",

@@ -76,6 +76,10 @@ class Session:
                 self._after_response_step(now_ms)
                 return
 
+    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
+        """Take the model's probability that the message being spoken ends after `text`."""
+        self._listener.on_message_end(text, probability, now_ms)
+
     def advance(self, now_ms: float) -> None:
         """Do what is due at this time."""
         if self._response is not None:
@@ -102,6 +106,11 @@ class Session:
         for response in self._live_responses():
             jobs += response.open_jobs()
         return tuple(jobs)
+
+    def in_turn(self, now_ms: float) -> bool:
+        """Whether the user speaks, waits for an answer or hears one."""
+        listens = self._listener.user_speaking or self._listener.transcribing
+        return listens or self._turn_due is not None or self._busy or self.audible(now_ms)
 
     # --- the user's turns (what the listener calls) ----------------------------------------
 
