@@ -45,6 +45,8 @@ class Verdict:
     reason: str = ""
     subprotocol: str | None = None
     """What to select; never an entry that holds a key."""
+    key: str = ""
+    """Name of the key that was presented, never the key; empty when none is configured."""
 
     @property
     def allowed(self) -> bool:
@@ -75,9 +77,10 @@ class Gatekeeper:
             return Verdict(403, "the Host header is not a name of this machine")
         if handshake.origin is not None and not self._is_allowed_origin(handshake):
             return Verdict(403, "the Origin is not in gateway.allowed_origins")
-        if self._keys and not self._is_valid_key(_offered_key(handshake)):
+        key = self._name_of_key(_offered_key(handshake))
+        if key is None:
             return Verdict(401, "the API key is missing or wrong")
-        return Verdict(200, subprotocol=select_subprotocol(handshake.subprotocols))
+        return Verdict(200, subprotocol=select_subprotocol(handshake.subprotocols), key=key)
 
     def is_own_host(self, host_header: str) -> bool:
         """Tell whether a Host header names this server; the check for every other route.
@@ -98,10 +101,16 @@ class Gatekeeper:
         own = (own_scheme, *(_host_and_port(handshake.host, own_scheme) or ("", 0)))
         return origin == own or origin in self._origins
 
-    def _is_valid_key(self, key: str | None) -> bool:
+    def _name_of_key(self, key: str | None) -> str | None:
+        """Return `key-N` for an offered key that is valid, empty where none is needed, else None.
+
+        Compares with every key in constant time.
+        """
+        if not self._keys:
+            return ""
         offered = (key or "").encode("utf-8", "surrogateescape")
         matches = [hmac.compare_digest(offered, valid) for valid in self._keys]
-        return any(matches)
+        return f"key-{matches.index(True)}" if any(matches) else None
 
 
 def handshake_of(request: web.Request) -> Handshake:

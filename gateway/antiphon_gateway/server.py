@@ -6,7 +6,7 @@ import logging
 
 from aiohttp import web
 
-from antiphon_gateway.app import CONNECTIONS, DRAINING, create_app
+from antiphon_gateway.app import CONNECTIONS, DOOR, QUIET_CONNECTIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.vad import Vad
@@ -49,8 +49,10 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
             group.create_task(vad.run(), name="vad")
             signals = StopSignals()
             await _listen(runner, config)
+            assert runner.server is not None
+            group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             await signals.first.wait()
-            app[DRAINING].set()
+            app[DOOR].draining = True
             connections = app[CONNECTIONS]
             _log.info("gateway draining", extra={"sessions": len(connections)})
             await drain(connections, config.gateway.drain_s, signals.second)
