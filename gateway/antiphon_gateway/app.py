@@ -1,11 +1,13 @@
 """The aiohttp application: routes, and what they share."""
 
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from antiphon_gateway.callers import caller_of
+from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
@@ -38,7 +40,7 @@ def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Applicat
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
     app = web.Application(middlewares=[quiet.middleware(), _refuse_foreign_hosts])
     app[CONFIG] = config
-    app[DOOR] = Door(config.gateway)
+    app[DOOR] = door = Door(config.gateway)
     app[INPUT_BUDGET] = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
@@ -49,6 +51,8 @@ def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Applicat
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
+    secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
+    app.router.add_post("/v1/realtime/client_secrets", secrets.create)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
     app.router.add_static("/src", page / "src")
     return app
@@ -100,14 +104,14 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
     caller = caller_of(request, behind_proxy=app[CONFIG].gateway.behind_proxy)
-    entry = app[DOOR].enter(handshake_of(request), caller)
+    entry = app[DOOR].enter(handshake_of(request), caller, time.time())
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
     connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET])
     app[CONNECTIONS].add(connection)
     try:
-        return await connection.serve(request, verdict.subprotocol)
+        return await connection.serve(request, verdict.subprotocol, verdict.session)
     finally:
         app[CONNECTIONS].discard(connection)
         app[DOOR].seats.leave(seat)
@@ -124,5 +128,7 @@ async def _file(path: Path) -> web.FileResponse:
     return web.FileResponse(path)
 
 
-async def _add_page_headers(_: web.Request, response: web.StreamResponse) -> None:
+async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_PAGE_HEADERS)
+    if request.secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"

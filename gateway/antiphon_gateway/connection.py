@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from antiphon_gateway.audio_allowance import AudioAllowance
@@ -66,8 +67,13 @@ class Connection:
         """Ask the client to come back later: the gateway is about to stop."""
         self._outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
 
-    async def serve(self, request: web.Request, subprotocol: str | None) -> web.WebSocketResponse:
-        """Upgrade, hold the session, and return when the client or the server is done."""
+    async def serve(
+        self, request: web.Request, subprotocol: str | None, update: bytes = b""
+    ) -> web.WebSocketResponse:
+        """Upgrade, hold the session, and return when the client or the server is done.
+
+        `update` is a `session.update` as JSON that the session begins with.
+        """
         socket = web.WebSocketResponse(
             protocols=(subprotocol,) if subprotocol else (),
             max_msg_size=MAX_TEXT_BYTES,
@@ -76,27 +82,35 @@ class Connection:
         )
         try:
             await socket.prepare(request)
-            assert isinstance(request.transport, asyncio.Transport)
-            assert isinstance(request.protocol, asyncio.Protocol)
-            request.transport.set_protocol(MeteredProtocol(request.protocol, self._account))
-            await self._hold(socket, request.transport, subprotocol == EXTENDED_SUBPROTOCOL)
+            if request.transport is not None:
+                protocol = MeteredProtocol(request.protocol, self._account)
+                request.transport.set_protocol(protocol)
+                extensions = subprotocol == EXTENDED_SUBPROTOCOL
+                await self._hold(socket, request.transport, self._open(extensions, update))
         finally:
             self._account.close()
             self._idle.stop()
             self.closed.set()
         return socket
 
-    async def _hold(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport, extensions: bool
-    ) -> None:
-        """Hold the session until the client or the server is done."""
+    def _open(self, extensions: bool, update: bytes) -> Session:
         session_id = new_id("sess")
         log.bind(session_id=session_id)
         context = SessionContext(self._config, session_id=session_id, extensions=extensions)
         session = Session(context, catalogue.from_config(self._config))
+        if update:
+            settings = client_events.SessionUpdate(session=msgspec.json.decode(update))
+            session.on_event(settings, 0.0)
+            session.take_effects()
+        return session
+
+    async def _hold(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport, session: Session
+    ) -> None:
+        """Hold the session until the client or the server is done."""
         driver = SessionDriver(session, self._dispatcher, self._vad, self._outbox)
         self._driver = driver
-        _log.info("session opened", extra={"extensions": extensions})
+        _log.info("session opened", extra={"extensions": session.context.extensions})
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._send(socket, transport), name="sender")

@@ -9,6 +9,7 @@ from aiohttp import web
 from antiphon_gateway.app import CONNECTIONS, DOOR, QUIET_CONNECTIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.drain import StopSignals, drain
+from antiphon_gateway.exposure import tls_context
 from antiphon_gateway.vad import Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
@@ -66,7 +67,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 async def _listen(runner: web.AppRunner, config: Config) -> None:
     host, port = config.gateway.host, config.gateway.port
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls_context(config.gateway)).start()
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise StartupError(

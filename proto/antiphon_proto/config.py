@@ -51,6 +51,10 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Origins of other sites whose pages may connect, for example `https://home.example`."""
     api_keys: tuple[str, ...] = ()
     """Keys that clients must present; none on loopback means that any key is accepted."""
+    tls_certificate: str = ""
+    """PEM file of certificate and chain; with `tls_key` the gateway speaks https and wss."""
+    tls_key: str = ""
+    """PEM file of the private key."""
     behind_proxy: bool = False
     """A reverse proxy ends TLS and adds X-Forwarded-For; believe its last entry."""
     max_sessions: Count = 64
