@@ -9,6 +9,7 @@ from antiphon_gateway.effects import (
     CancelJobs,
     DetectSpeech,
     Effect,
+    NoteTurnEnd,
     SendAudio,
     SendEvent,
     Submit,
@@ -92,6 +93,16 @@ class SessionDriver:
             self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
+        elif isinstance(effect, NoteTurnEnd):
+            _log.info(
+                "turn over",
+                extra={
+                    "session_id": self._session.context.session_id,
+                    "turn_id": effect.turn_id,
+                    "reason": effect.reason,
+                    "silence_ms": effect.silence_ms,
+                },
+            )
         else:
             _log.info(
                 "turn answered",

@@ -53,4 +53,12 @@ class NoteTurn(NamedTuple):
     steps_ms: dict[str, float]
 
 
-Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn
+class NoteTurnEnd(NamedTuple):
+    """Log that a turn was decided to be over, why, and after how much silence. No words."""
+
+    turn_id: int
+    reason: str
+    silence_ms: int
+
+
+Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn | NoteTurnEnd

@@ -3,36 +3,28 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from antiphon_gateway.effects import DetectSpeech
-from antiphon_gateway.endpointing import (
-    Edge,
-    Endpointer,
-    EndpointingRule,
-    SpeechEdge,
-)
+from antiphon_gateway.detection_rule import endpointing_rule, prefix_padding_ms
+from antiphon_gateway.effects import DetectSpeech, NoteTurnEnd
+from antiphon_gateway.endpointing import Edge, Endpointer, EndpointingRule, SpeechEdge
+from antiphon_gateway.final_transcripts import FinalTranscripts
 from antiphon_gateway.input_audio import InputAudio
 from antiphon_gateway.partials import PartialTranscripts
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.session_settings import SemanticVad, ServerVad, TurnDetection
+from antiphon_gateway.realtime.session_settings import SemanticVad, TurnDetection
 from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.turn_end import Verdict
+from antiphon_gateway.turn_end_watch import TurnEndWatch
+from antiphon_gateway.turn_text import same_words
 from antiphon_gateway.turn_timings import TurnTimings
-from antiphon_gateway.user_turn import UserTurn, reads_complete
+from antiphon_gateway.user_turn import UserTurn
 from antiphon_gateway.vad import WINDOW_SAMPLES
-from antiphon_proto.messages import (
-    STT_SAMPLE_RATE_HZ,
-    Failed,
-    ResultBody,
-    Transcribe,
-    Transcript,
-)
+from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Failed, ResultBody, Transcript
 
 MAX_BUFFER_MS = 60_000
 """Microphone audio held per session; 60 s is also the longest a worker is sent."""
 
 _MIN_COMMIT_MS = 100
-_TRANSCRIBE_BUDGET_MS = 30_000
-_HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
 
 
 class TurnOwner(Protocol):
@@ -48,7 +40,10 @@ class TurnOwner(Protocol):
         """The user went on after a pause: what was made of the first part is void."""
 
     def on_transcript_ahead(self, turn: UserTurn) -> None:
-        """The transcript is there before the turn is known to be over."""
+        """The transcript is there before the turn is known to be over.
+
+        Called again for the same turn when it proves to have other words.
+        """
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over and must become a conversation item."""
@@ -71,8 +66,12 @@ class Listener:
         self._buffer_start = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
+        self._spoken_language = ""
+        self._paused_at_sample = 0
+        self._verdict = Verdict(0, "silence")
         self._turn: UserTurn | None = None
-        self._transcribing: dict[str, UserTurn] = {}
+        self._transcripts = FinalTranscripts(context)
+        self._watch = TurnEndWatch(context)
         self._detection: TurnDetection | None = None
         self._endpointer: Endpointer | None = None
         self.configure(detection)
@@ -94,15 +93,21 @@ class Listener:
             self._endpointer = Endpointer(self._rule(), self._windows_position)
         else:
             self._endpointer.rule = self._rule()
+            if self._endpointer.paused:
+                self._weigh(self._endpointer)
 
     @property
     def transcribing(self) -> bool:
         """Whether a committed turn waits for its transcript."""
-        return any(turn.committed for turn in self._transcribing.values())
+        return self._transcripts.committed
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the transcriptions that have not ended."""
-        return (*self._transcribing, *self._partials.open_jobs())
+        return (
+            *self._transcripts.open_jobs(),
+            *self._partials.open_jobs(),
+            *self._watch.open_jobs(),
+        )
 
     @property
     def user_speaking(self) -> bool:
@@ -140,6 +145,7 @@ class Listener:
             given_away = self._windows_position <= self._buffer_start
             for edge in self._endpointer.feed(0.0 if given_away else probability):
                 self._on_edge(edge, now_ms)
+            self._ask_for_turn_end()
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
@@ -161,7 +167,7 @@ class Listener:
         turn = self._turn or UserTurn(self._context.new_id("item"), start)
         turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
-        self._void_transcript(turn)
+        self._transcripts.void(turn)
         if self._endpointer is not None:
             self._endpointer.reset()
         self._end(turn, end, now_ms)
@@ -172,36 +178,52 @@ class Listener:
         self._audio.clear()
         self._buffer_start = self._audio.position_samples
 
-    # --- transcripts -----------------------------------------------------------------------
+    # --- evidence --------------------------------------------------------------------------
 
     def owns(self, job_id: str) -> bool:
         """Tell whether a job is one of this listener's."""
-        return job_id in self._transcribing or self._partials.owns(job_id)
+        parts = (self._transcripts, self._partials, self._watch)
+        return any(part.owns(job_id) for part in parts)
 
     def on_result(self, job_id: str, body: ResultBody, now_ms: float) -> None:
         """Take one result of one of this listener's jobs."""
         if self._partials.owns(job_id):
             self._partials.on_result(body)
-            return
-        turn = self._transcribing[job_id]
-        if isinstance(body, Transcript):
-            turn.transcript = body.text.strip()
-        elif isinstance(body, Failed):
-            del self._transcribing[job_id]
-            self._on_failed(turn, body, now_ms)
+        elif self._watch.owns(job_id):
+            self._watch.on_result(body)
+            self._reconsider(now_ms)
         else:
-            del self._transcribing[job_id]
-            turn.transcript = turn.transcript or ""
-            if turn.timings is not None:
-                turn.timings.mark("transcript", now_ms)
-            if turn.committed:
-                self._owner.on_turn_transcribed(turn, now_ms)
-            else:
-                self._on_transcript_ahead(turn)
+            if isinstance(body, Transcript):
+                self._spoken_language = body.language
+            turn = self._transcripts.on_result(job_id, body)
+            if isinstance(body, Failed):
+                assert turn is not None
+                self._on_failed(turn, body, now_ms)
+            elif turn is not None:
+                self._on_transcribed(turn, now_ms)
+
+    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
+        """Take the language model's probability that the user's message ends after `text`.
+
+        It is evidence when `text` has the words of the pause that lasts, and ignored otherwise.
+        """
+        if self._turn is not None:
+            self._watch.take_message_end(text, probability)
+            self._reconsider(now_ms)
+
+    def _on_transcribed(self, turn: UserTurn, now_ms: float) -> None:
+        transcript = turn.transcript or ""
+        if turn.timings is not None:
+            turn.timings.mark("transcript", now_ms)
+        is_news = turn.heard_ahead is None or not same_words(turn.heard_ahead, transcript)
+        if not turn.committed or (is_news and turn.heard_ahead is not None):
+            self._take_words(turn, transcript, is_news=is_news)
+        if turn.committed:
+            self._owner.on_turn_transcribed(turn, now_ms)
+        else:
+            self._reconsider(now_ms)
 
     def _on_failed(self, turn: UserTurn, failed: Failed, now_ms: float) -> None:
-        turn.job_id = ""
-        turn.transcript = None
         if not turn.committed:
             return
         self._context.send(
@@ -213,14 +235,44 @@ class Listener:
         )
         self._owner.on_turn_transcribed(turn, now_ms)
 
-    def _on_transcript_ahead(self, turn: UserTurn) -> None:
-        if self._endpointer is not None and isinstance(self._detection, SemanticVad):
-            rule = self._endpointer.rule
-            rule.end_silence_ms = _HARD_END_MS[self._detection.eagerness]
-            if reads_complete(turn.transcript or ""):
-                complete_ms = self._context.config.turn_taking.complete_silence_ms
-                rule.end_silence_ms = min(rule.end_silence_ms, complete_ms)
-        self._owner.on_transcript_ahead(turn)
+    def _take_words(self, turn: UserTurn, text: str, *, is_news: bool = True) -> None:
+        """The utterance's words are known before it is over, or are not what they seemed."""
+        turn.transcript = turn.heard_ahead = text
+        if not turn.committed:
+            self._watch.take_transcript(text, self._spoken_language)
+        if is_news:
+            self._owner.on_transcript_ahead(turn)
+
+    def _reconsider(self, now_ms: float) -> None:
+        """Weigh the evidence again; it may end the turn at once."""
+        endpointer = self._endpointer
+        if endpointer is None or not endpointer.paused:
+            return
+        self._weigh(endpointer)
+        for edge in endpointer.end_if_over():
+            self._on_edge(edge, now_ms)
+
+    def _weigh(self, endpointer: Endpointer) -> None:
+        if isinstance(self._detection, SemanticVad):
+            self._verdict = self._watch.verdict(self._detection.eagerness)
+            endpointer.rule.end_silence_ms = self._verdict.silence_ms
+
+    def _ask_for_turn_end(self) -> None:
+        endpointer = self._endpointer
+        if (
+            endpointer is not None
+            and endpointer.paused
+            and not endpointer.hears_speech
+            and isinstance(self._detection, SemanticVad)
+        ):
+            self._watch.ask_if_due(endpointer.silence_ms, self._newest)
+
+    def _newest(self, length_ms: int) -> bytes:
+        """Return the end of the open utterance's audio."""
+        assert self._turn is not None
+        until = self._windows_position
+        start = max(self._turn.start_sample, until - length_ms * STT_SAMPLE_RATE_HZ // 1000)
+        return self._audio.slice(start, until)
 
     def _ask_for_partial(self) -> None:
         """Ask while there is speech: one under way would delay the final transcript."""
@@ -236,13 +288,8 @@ class Listener:
         return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
-        turn.job_id = self._context.submit(
-            Transcribe(final=True, language=self._language),
-            payload=self._audio.slice(turn.start_sample, until_sample),
-            budget_ms=_TRANSCRIBE_BUDGET_MS,
-            urgent=True,
-        )
-        self._transcribing[turn.job_id] = turn
+        pcm = self._audio.slice(turn.start_sample, until_sample)
+        self._transcripts.ask(turn, pcm, self._language)
 
     # --- edges -----------------------------------------------------------------------------
 
@@ -253,26 +300,33 @@ class Listener:
         turn = self._turn
         assert turn is not None
         if edge.kind is SpeechEdge.PAUSED:
-            silence_ms = self._samples_to_ms(self._windows_position - edge.sample)
-            turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
-            turn.timings.mark("pause_seen", now_ms)
-            self._partials.end()
-            self._transcribe(turn, self._windows_position)
+            self._on_paused(turn, edge.sample, now_ms)
         elif edge.kind is SpeechEdge.RESUMED:
             self._context.revision += 1
-            self._void_transcript(turn)
+            self._transcripts.void(turn)
             turn.timings = None
+            self._watch.resumed(self._samples_to_ms(edge.sample - self._paused_at_sample))
             self._restore_patience()
             self._owner.on_speech_resumed()
         else:
             self._on_ended(turn, edge.sample, now_ms)
 
+    def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
+        silence_ms = self._samples_to_ms(self._windows_position - speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        turn.timings.mark("pause_seen", now_ms)
+        self._paused_at_sample = speech_end
+        self._partials.end()
+        self._watch.begin()
+        self._transcribe(turn, self._windows_position)
+
     def _on_started(self, sample: int, now_ms: float) -> None:
-        padding = self._prefix_padding_ms * STT_SAMPLE_RATE_HZ // 1000
+        padding = prefix_padding_ms(self._detection) * STT_SAMPLE_RATE_HZ // 1000
         start = max(sample - padding, self._buffer_start, 0)
         self._context.turn_id += 1
         self._context.revision = 0
         self._turn = UserTurn(self._context.new_id("item"), start)
+        self._watch.begin()
         self._restore_patience()
         self._partials.begin(self._turn.item_id, start)
         self._context.send(
@@ -286,6 +340,8 @@ class Listener:
         self._tell_stopped(turn, speech_end)
         if turn.timings is None:
             turn.timings = TurnTimings(self._context.turn_id, now_ms)
+        silence_ms = self._samples_to_ms(self._windows_position - speech_end)
+        self._context.emit(NoteTurnEnd(self._context.turn_id, self._verdict.reason, silence_ms))
         self._end(turn, self._windows_position, now_ms)
 
     def _tell_stopped(self, turn: UserTurn, sample: int) -> None:
@@ -300,11 +356,12 @@ class Listener:
         turn.committed = True
         self._turn = None
         self._partials.end()
+        self._watch.end()
         self._buffer_start = end_sample
         if not turn.job_id:
             self._transcribe(turn, end_sample)
         self._owner.on_turn_committed(turn)
-        if turn.job_id not in self._transcribing:
+        if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
 
     # --- inside ----------------------------------------------------------------------------
@@ -312,50 +369,26 @@ class Listener:
     def _drop_open_turn(self) -> None:
         if self._turn is not None:
             self._tell_stopped(self._turn, self._audio.position_samples)
-            self._void_transcript(self._turn)
+            self._transcripts.void(self._turn)
             self._turn = None
             self._partials.end()
+            self._watch.end()
             self._owner.on_speech_resumed()
         if self._endpointer is not None:
             self._endpointer.reset()
 
-    def _void_transcript(self, turn: UserTurn) -> None:
-        if turn.job_id in self._transcribing:
-            del self._transcribing[turn.job_id]
-            self._context.cancel(turn.job_id)
-        turn.job_id = ""
-        turn.transcript = None
-
     def _restore_patience(self) -> None:
+        rule = self._rule()
+        self._verdict = Verdict(rule.end_silence_ms, "silence")
         if self._endpointer is not None:
-            self._endpointer.rule.end_silence_ms = self._rule().end_silence_ms
+            self._endpointer.rule.end_silence_ms = rule.end_silence_ms
 
     def _rule(self) -> EndpointingRule:
-        taking = self._context.config.turn_taking
-        detection = self._detection
-        rule = EndpointingRule(
-            threshold=taking.speech_threshold,
-            min_speech_ms=taking.min_speech_ms,
-            eager_silence_ms=taking.eager_silence_ms,
-            end_silence_ms=_HARD_END_MS["auto"],
-            max_utterance_ms=taking.max_utterance_ms,
-        )
-        if isinstance(detection, ServerVad):
-            rule.threshold = detection.threshold
-            rule.end_silence_ms = detection.silence_duration_ms
-        elif detection is not None:
-            rule.end_silence_ms = _HARD_END_MS[detection.eagerness]
-        return rule
+        return endpointing_rule(self._detection, self._context.config.turn_taking)
 
     def _min_speech_ms(self, now_ms: float) -> int:
         taking = self._context.config.turn_taking
         return taking.barge_in_speech_ms if self._owner.audible(now_ms) else taking.min_speech_ms
-
-    @property
-    def _prefix_padding_ms(self) -> int:
-        if isinstance(self._detection, ServerVad):
-            return self._detection.prefix_padding_ms
-        return 300
 
     @staticmethod
     def _samples_to_ms(samples: int) -> int:

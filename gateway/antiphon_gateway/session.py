@@ -77,6 +77,10 @@ class Session:
                 self._after_response_step(now_ms)
                 return
 
+    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
+        """Take the model's probability that the message being spoken ends after `text`."""
+        self._listener.on_message_end(text, probability, now_ms)
+
     def advance(self, now_ms: float) -> None:
         """Do what is due at this time."""
         if self._response is not None:

@@ -118,6 +118,8 @@ class Stt(_Section, frozen=True, kw_only=True):
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
+    turn_end_model: str = "smart-turn"
+    """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
     slots: Count = 1
 
@@ -181,8 +183,11 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Speech needed to interrupt while a response is audible."""
     eager_silence_ms: Milliseconds = 128
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
-    complete_silence_ms: Milliseconds = 480
-    """`semantic_vad`: silence that ends a turn whose transcript reads complete."""
+    least_silence_ms: Milliseconds = 200
+    """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
+    session's eagerness ends every turn."""
+    predict_turn_end: bool = True
+    """`semantic_vad`: ask how the pause sounds, again as it grows."""
     partial_interval_ms: Milliseconds = 600
     """Speech between partial transcripts, for clients that show them; 0: none."""
     max_utterance_ms: Milliseconds = 30_000

@@ -15,11 +15,13 @@ from antiphon_proto.messages import (
     Done,
     Failed,
     Generate,
+    PredictTurnEnd,
     ResultBody,
     Synthesize,
     TextDelta,
     Transcribe,
     Transcript,
+    TurnEnd,
 )
 
 STEPS = 1_500
@@ -77,6 +79,7 @@ class Walk:
     def step(self) -> None:
         """Do something that a client, a worker or the clock may do."""
         actions = [self.talk, self.talk, self.work, self.work, self.work, self.wait, self.say]
+        actions.append(self.score)
         self.random.choice(actions)()
         self.check()
 
@@ -108,10 +111,17 @@ class Walk:
             return Done(engine_ms=1, finish_reason=self.random.choice(["stop", "length"])), b""
         if isinstance(job.command, Transcribe):
             return Transcript(text=self.random.choice(WORDS)), b""
+        if isinstance(job.command, PredictTurnEnd):
+            return TurnEnd(probability=self.random.random()), b""
         if isinstance(job.command, Generate):
             return TextDelta(text=self.random.choice(TEXTS)), b""
         rate = self.random.choice([22_050, 24_000])
         return AudioDelta(sample_rate_hz=rate), bytes(2 * self.random.randint(0, rate))
+
+    def score(self) -> None:
+        """Let the language model tell how probable the end is; of what, may be long past."""
+        text = self.random.choice(WORDS)
+        self.rig.message_end(text, self.random.random())
 
     def wait(self) -> None:
         """Let time pass."""
@@ -193,6 +203,8 @@ class Walk:
         assert self.live.issuperset(cancelled)
         assert sorted(self.rig.session.open_jobs()) == sorted(self.rig.jobs)
         self.live = set(self.rig.jobs)
+        sounds = [job for job in self.rig.jobs.values() if isinstance(job.command, PredictTurnEnd)]
+        assert len(sounds) <= 1
         speech = [job for job in self.rig.jobs.values() if isinstance(job.command, Synthesize)]
         assert len(speech) <= 4
 

@@ -14,15 +14,18 @@ from antiphon_proto.config import Config
 from antiphon_proto.messages import (
     AudioDelta,
     ChatMessage,
+    Command,
     Done,
     Failed,
     Generate,
+    PredictTurnEnd,
     Result,
     ResultBody,
     Synthesize,
     TextDelta,
     Transcribe,
     Transcript,
+    TurnEnd,
 )
 
 WINDOW_MS = 32
@@ -99,11 +102,11 @@ class Rig:
 
     # --- the workers -----------------------------------------------------------------------
 
-    def job(self, kind: type[Transcribe | Generate | Synthesize]) -> Request:
+    def job(self, kind: type[Command]) -> Request:
         """Return the oldest open job of a kind."""
         return next(job for job in self.jobs.values() if isinstance(job.command, kind))
 
-    def submitted(self, kind: type[Transcribe | Generate | Synthesize]) -> int:
+    def submitted(self, kind: type[Command]) -> int:
         """Return how many jobs of a kind were asked for so far."""
         return sum(isinstance(request.command, kind) for request in self.submissions)
 
@@ -123,6 +126,17 @@ class Rig:
             body=body,
         )
         self.session.on_result(result, payload, self.now_ms)
+        self._settle()
+
+    def sound(self, probability: float) -> None:
+        """Answer how the pause sounds."""
+        job = self.job(PredictTurnEnd)
+        self.answer(job, TurnEnd(probability=probability))
+        self.answer(job, Done(engine_ms=1))
+
+    def message_end(self, text: str, probability: float) -> None:
+        """Tell how probable it is that the user's message ends after a text."""
+        self.session.on_message_end(text, probability, self.now_ms)
         self._settle()
 
     def transcribe(self, text: str) -> None:
