@@ -100,10 +100,13 @@ async def readyz(request: web.Request) -> web.Response:
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Hold one Realtime session."""
     app = request.app
+    caller = caller_of(request, behind_proxy=app[CONFIG].gateway.behind_proxy)
     if request.headers.get("Upgrade", "").lower() != "websocket":
+        # A browser hides from its page why a WebSocket was refused; a page can ask like this.
+        if refusal := app[DOOR].look(handshake_of(request), caller, time.time()):
+            return _refusal(refusal)
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
-    caller = caller_of(request, behind_proxy=app[CONFIG].gateway.behind_proxy)
     entry = app[DOOR].enter(handshake_of(request), caller, time.time())
     if isinstance(entry, Refusal):
         return _refusal(entry)

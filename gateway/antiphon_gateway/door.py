@@ -37,6 +37,15 @@ class Door:
         self.tickets.spend(verdict.spent)
         return verdict, place
 
+    def look(self, handshake: Handshake, caller: Caller, now_s: float) -> Refusal | None:
+        """Return why a client would get no session now; nothing is taken, spent or counted."""
+        verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))
+        place = self._judge(verdict, caller)
+        if isinstance(place, Refusal):
+            return place
+        self.seats.leave(place)
+        return None
+
     def _judge(self, verdict: Verdict, caller: Caller) -> Seat | Refusal:
         if not verdict.allowed:
             return Refusal(

@@ -156,3 +156,38 @@ async def test_speaking_over_an_answer_stops_it_and_is_answered(
     assert answer > 12_000
     await played_samples(page, first + answer)
     await page.screenshot(path=tmp_path / "interrupted.png")
+
+
+async def test_a_question_said_while_the_button_is_held_is_answered(
+    open_page: Any, embedded_system: System, tmp_path: Path
+) -> None:
+    wav = microphone(tmp_path / "held.wav", speech("would_you_please"))
+    held = HELD_MICROPHONE.replace("WAV", base64.b64encode(wav.read_bytes()).decode())
+    push = """localStorage.setItem("antiphon.settings", '{"turns": "push"}');"""
+    page: Page = await open_page(
+        embedded_system.url, microphone=wav, init_script=held + push, viewport=DESKTOP
+    )
+    wire = Wire(page)
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await expect(page.get_by_role("status")).to_have_text("Hold the button to talk")
+    await page.keyboard.down("Space")
+    await page.evaluate("() => window.speak()")
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+    await page.wait_for_timeout(len(speech("would_you_please")) * 1000 // (2 * MIC_HZ) + 300)
+    await page.keyboard.up("Space")
+    asked = page.locator("#log .user p")
+    await expect(asked).to_contain_text("living room lamp", timeout=PATIENCE_MS, ignore_case=True)
+    await wait_for(page, lambda: bool(wire.of_type("response.done")))
+    assert await played_samples(page, wire.audio_samples) == wire.audio_samples > 12_000
+    assert wire.of_type("input_audio_buffer.speech_started") == []
+    assert wire.of_type("error") == []
+    await expect(page.get_by_role("status")).to_have_text("Hold the button to talk")
+    await page.locator("#log .user").get_by_role("button", name="Replay").click()
+    await wait_for_replay(page)
+
+
+async def wait_for_replay(page: Page) -> None:
+    """Wait until the page plays something again."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while not (await stats(page))["replaying"]:
+            await page.wait_for_timeout(20)

@@ -68,3 +68,18 @@ def test_a_key_does_not_excuse_a_foreign_origin_and_is_not_used_up_by_it() -> No
     assert isinstance(refusal, Refusal)
     assert refusal.status == 403
     assert not isinstance(door.enter(bearer(key), HERE, 0.0), Refusal)
+
+
+def test_looking_takes_no_place_spends_no_key_and_is_not_counted() -> None:
+    door = Door(Gateway(api_keys=("lasting",), max_sessions=1))
+    made = door.tickets.issue("lasting", b"{}", 0.0, 60.0) or ""
+    assert door.look(bearer(made), HERE, 1.0) is None
+    assert door.seats.taken == 0
+    wrong = door.look(bearer("wrong"), HERE, 1.0)
+    assert wrong
+    assert wrong.status == 401
+    assert not isinstance(door.enter(bearer(made), HERE, 1.0), Refusal)
+    full = door.look(bearer("lasting"), HERE, 1.0)
+    assert full
+    assert full.status == 503
+    assert not door.refused

@@ -1,7 +1,7 @@
 // @ts-check
 /** When to connect again after a WebSocket closed. Pure. */
 
-import { FOREIGN, UNAUTHORISED, UNAVAILABLE } from "./handshake.js";
+import { FOREIGN, TOO_MANY, UNAUTHORISED, UNAVAILABLE } from "./handshake.js";
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 10_000;
@@ -14,6 +14,8 @@ export const CLOSE_TOO_BIG = 1009;
 export const CLOSE_RESTART = 1012;
 export const CLOSE_TRY_LATER = 1013;
 
+/** There is no place now, and will be one later. */
+const FULL = new Set([CLOSE_TRY_LATER, UNAVAILABLE, TOO_MANY]);
 /** Trying again would end the same way. */
 const FINAL = new Set([CLOSE_POLICY, CLOSE_TOO_BIG, UNAUTHORISED, FOREIGN]);
 
@@ -28,7 +30,7 @@ const FINAL = new Set([CLOSE_POLICY, CLOSE_TOO_BIG, UNAUTHORISED, FOREIGN]);
  */
 export function retryDelayMs({ code, reason, attempt, hadSession }, random) {
   if (FINAL.has(code)) return null;
-  const full = code === CLOSE_TRY_LATER || code === UNAVAILABLE;
+  const full = FULL.has(code);
   const invited = code === CLOSE_RESTART || full;
   if (!hadSession && !invited && attempt >= FIRST_CONTACT_TRIES) return null;
   const spread = 0.75 + random / 2;

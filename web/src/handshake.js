@@ -6,7 +6,10 @@
 
 export const UNAUTHORISED = 401;
 export const FOREIGN = 403;
+export const TOO_MANY = 429;
 export const UNAVAILABLE = 503;
+
+const REFUSALS = new Set([UNAUTHORISED, FOREIGN, TOO_MANY, UNAVAILABLE]);
 
 const KEY_SUBPROTOCOL = "openai-insecure-api-key.";
 const NO_KEY = "This server asks for an access key.";
@@ -36,7 +39,7 @@ export async function refusal(url, key) {
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const { status } = response;
-    if (status !== UNAUTHORISED && status !== FOREIGN && status !== UNAVAILABLE) return null;
+    if (!REFUSALS.has(status)) return null;
     if (status === UNAUTHORISED) return { status, reason: key ? WRONG_KEY : NO_KEY };
     const body = await response.json().catch(() => null);
     return { status, reason: String(body?.error?.message ?? "") };

@@ -2,7 +2,7 @@
 /** What went wrong, in words a person can act on. Pure. */
 
 import { CLOSE_POLICY, CLOSE_RESTART, CLOSE_TOO_BIG, CLOSE_TRY_LATER } from "./backoff.js";
-import { FOREIGN, UNAUTHORISED, UNAVAILABLE } from "./handshake.js";
+import { FOREIGN, TOO_MANY, UNAUTHORISED, UNAVAILABLE } from "./handshake.js";
 
 /**
  * @typedef {object} Problem
@@ -142,7 +142,7 @@ export function waitingProblem(code, reason) {
       tone: "note",
     };
   }
-  if (code !== UNAVAILABLE && code !== CLOSE_TRY_LATER) return null;
+  if (![UNAVAILABLE, TOO_MANY, CLOSE_TRY_LATER].includes(code)) return null;
   if (/stopping/.test(reason)) {
     return {
       message: "The server is stopping.",

@@ -162,6 +162,7 @@ export class Session {
 
   /** The button is to be held for each turn, or tapped once. @param {boolean} wanted */
   setPushToTalk(wanted) {
+    if (wanted === this.#hold.wanted) return;
     if (this.#hold.held) this.#userSpeaking = this.#hold.held = false;
     this.#hold.wanted = wanted;
   }

@@ -26,7 +26,7 @@ test("a server never reached is given up after a few tries", () => {
 });
 
 test("a server that restarts or is full is tried again however often", () => {
-  for (const code of [1012, 1013]) {
+  for (const code of [1012, 1013, 429, 503]) {
     assert.ok(retryDelayMs({ ...LOST, code, hadSession: false, attempt: 30 }, 0.5));
   }
 });
@@ -34,4 +34,6 @@ test("a server that restarts or is full is tried again however often", () => {
 test("a refusal is final", () => {
   assert.equal(retryDelayMs({ ...LOST, code: 1008 }, 0.5), null);
   assert.equal(retryDelayMs({ ...LOST, code: 1009 }, 0.5), null);
+  assert.equal(retryDelayMs({ ...LOST, code: 401 }, 0.5), null);
+  assert.equal(retryDelayMs({ ...LOST, code: 403 }, 0.5), null);
 });
