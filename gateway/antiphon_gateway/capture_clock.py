@@ -63,9 +63,12 @@ class CaptureClock:
         """
         self._downlinks_ms.append(received_ms - sent_ms)
         uplink_ms = min(
-            frame.arrived_ms - frame.captured_ms - _length_ms(frame)
-            for frame in self._frames
-            if frame.captured_ms is not None
+            (
+                frame.arrived_ms - frame.captured_ms - _length_ms(frame)
+                for frame in self._frames
+                if frame.captured_ms is not None
+            ),
+            default=-min(self._downlinks_ms),
         )
         return (uplink_ms - min(self._downlinks_ms)) / 2
 
