@@ -14,6 +14,7 @@ from antiphon_gateway.prompt_warming import PromptWarming
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime import session_settings
+from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
@@ -117,6 +118,11 @@ class Session:
         for response in self._live_responses():
             jobs += response.open_jobs()
         return tuple(jobs)
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """The format of `input_audio_buffer.append`."""
+        return self._settings.audio.input.format
 
     def in_turn(self, now_ms: float) -> bool:
         """Whether the user speaks, waits for an answer or hears one."""
