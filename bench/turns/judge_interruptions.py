@@ -1,5 +1,6 @@
 """Pure: what barge-ins, backchannels, noises and echoes show about interruptions."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from bench.statistics import word_error_rate
@@ -52,9 +53,15 @@ def silence_ms(record: Record) -> float | None:
 
 def duck_ms(record: Record) -> float | None:
     """Return how long after its onset the reply was made quieter; None: it was not."""
-    assert record.began_s is not None
-    ducks = [at for at, _ in record.named("antiphon.duck") if at >= record.began_s]
-    return (ducks[0] - record.speech_start_s) * 1000 if ducks else None
+    down = [at_s for at_s, ducked in record.ducks if ducked]
+    return (down[0] - record.speech_start_s) * 1000 if down else None
+
+
+def ducked_ms(record: Record) -> float:
+    """Return for how long the reply was quieter, until it was loud again."""
+    ended_s = max((at_s for at_s, _ in record.log), default=0.0)
+    edges = [*record.ducks, (ended_s, False)]
+    return sum((b - a) * 1000 for (a, ducked), (b, _) in itertools.pairwise(edges) if ducked)
 
 
 def words_taken(record: Record) -> int:
@@ -103,6 +110,7 @@ def judge_false(records: Sequence[Record]) -> list[Figure]:
             rate("reply killed", [killed(record) for record in over], FALSE_RATE),
             rate("new turn over a reply", [bool(r.turns) for r in over], FALSE_RATE),
             rate("reply ducked", ducks),
+            *times("ducked for", [ducked_ms(r) for r in over if r.ducks and not killed(r)]),
             rate("reply without gaps", [not _stalls(r) for r in over if not killed(r)]),
         ]
     if alone:

@@ -126,6 +126,7 @@ def test_a_reply_that_goes_on_was_not_killed():
     assert not interruptions.killed(made)
     assert interruptions.silence_ms(made) is None
     assert made.interrupted_items == set()
+    assert interruptions.ducked_ms(made) == pytest.approx(350)
     assert not made.listener.ducked
 
 
