@@ -27,28 +27,33 @@ def interrupted_reply(record: Record) -> ResponseSeen | None:
     return None
 
 
-def is_stopped(record: Record, reply: ResponseSeen) -> bool:
-    """Tell whether a reply was cancelled or cut off in the middle."""
+def stopped_s(record: Record, reply: ResponseSeen) -> float | None:
+    """Return when a reply was cancelled or cut off in the middle; None: it was not."""
     item_id = record.item_of(reply.response_id)
-    return reply.status == "cancelled" or any(f.item_id == item_id for f in record.listener.flushes)
+    cuts = [flush.at_s for flush in record.listener.flushes if flush.item_id == item_id]
+    return min(cuts + record.cancelled_s(reply.response_id), default=None)
 
 
 def killed(record: Record) -> bool:
     """Tell whether a reply was stopped after the sound had begun."""
     assert record.began_s is not None
     return any(
-        is_stopped(record, reply)
+        stopped_s(record, reply) is not None
         for reply in record.responses
         if reply.silent_s is not None and reply.silent_s >= record.began_s
     )
 
 
 def silence_ms(record: Record) -> float | None:
-    """Return how long after its onset the user no longer heard the reply; None: it went on."""
+    """Return how long after its onset the reply was silent for good; None: it went on.
+
+    A reply whose audio had run out is silent from when it was cancelled on.
+    """
     reply = interrupted_reply(record)
-    if reply is None or reply.silent_s is None or not is_stopped(record, reply):
+    at_s = stopped_s(record, reply) if reply else None
+    if reply is None or reply.silent_s is None or at_s is None:
         return None
-    return (reply.silent_s - record.speech_start_s) * 1000
+    return (max(at_s, reply.silent_s) - record.speech_start_s) * 1000
 
 
 def duck_ms(record: Record) -> float | None:

@@ -138,6 +138,16 @@ class Record:
         pieces = self.listener.pieces
         return next((p.item_id for p in pieces if p.response_id == response_id), None)
 
+    def cancelled_s(self, response_id: str) -> list[float]:
+        """Return when a response was cancelled; nothing when it was not."""
+        return [
+            at_s
+            for at_s, event in self.log
+            if isinstance(event, events.ResponseDone)
+            and event.response.id == response_id
+            and event.response.status == "cancelled"
+        ]
+
     def _seen(self, response_id: str, status: str) -> ResponseSeen:
         played = [
             piece

@@ -139,6 +139,14 @@ def test_a_reply_sent_whole_is_killed_when_the_listener_stops_it():
     assert interruptions.silence_ms(made) == pytest.approx(250)
 
 
+def test_a_reply_that_ran_dry_is_silent_from_when_it_was_cancelled():
+    made = record(over_reply=True)
+    reply(made, 1, -2.0, 2.05)
+    done(made, 1, 0.25, "cancelled")
+    assert made.listener.flushes == []
+    assert interruptions.silence_ms(made) == pytest.approx(250)
+
+
 def test_a_reply_that_ended_before_the_onset_was_not_interrupted():
     made = record(over_reply=True)
     reply(made, 1, -2.0, 1.5)
