@@ -203,7 +203,11 @@ class Connection:
             raise InvalidEvent("invalid_audio_frame", str(error)) from error
         if frame.kind is not FrameKind.MICROPHONE:
             raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1")
-        driver.run(lambda _: session.on_audio(frame.pcm, frame.sample_rate_hz))
+        driver.run(
+            lambda now_ms: session.on_audio(
+                frame.pcm, frame.sample_rate_hz, now_ms, frame.timestamp
+            )
+        )
         return len(frame.pcm) / (2 * frame.sample_rate_hz)
 
     def _refuse(self, error: InvalidEvent, session: Session, driver: SessionDriver) -> None:

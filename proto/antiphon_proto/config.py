@@ -157,6 +157,8 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    streaming: bool = True
+    """Hand out a clause's speech while the rest of it is made."""
     first_clause_words: Count = 4
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True
