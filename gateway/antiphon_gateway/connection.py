@@ -119,7 +119,12 @@ class Connection:
     def _open(self, extensions: bool, update: bytes) -> Session:
         session_id = new_id("sess")
         log.bind(session_id=session_id)
-        context = SessionContext(self._config, session_id=session_id, extensions=extensions)
+        context = SessionContext(
+            self._config,
+            session_id=session_id,
+            extensions=extensions,
+            load=self._dispatcher.load,
+        )
         session = Session(context, catalogue.from_config(self._config))
         if update:
             settings = client_events.SessionUpdate(session=msgspec.json.decode(update))

@@ -146,6 +146,9 @@ class Llm(_Section, frozen=True, kw_only=True):
     generation_threads: Count = 1
     """Threads that write the answer. They wait for each other at every layer: more are faster only
     for a large model on a machine with idle cores."""
+    batch_tokens: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 64
+    """Tokens of a prompt that are read at once. Meanwhile no other answer goes on, so on a
+    processor few are better; a graphics card wants 512 or more."""
     processes: Count = 1
     slots: Count = 4
 
@@ -156,6 +159,10 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    first_clause_words: Count = 4
+    """Words after which a reply's first clause may end without a mark, at a natural pause."""
+    hurry: bool = True
+    """Cut later sentences in parts while the listener has little audio left."""
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
@@ -196,6 +203,11 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Longest utterance; it is ended there."""
     speculation: bool = True
     """Start the response before the turn is known to be over, and hold its audio."""
+    speculation_wait_ms: Milliseconds = 150
+    """Start none ahead while a job of any stage has waited for longer: the machine is busy."""
+    warming: bool = True
+    """Have the language model read the conversation while the user still speaks, and tell how
+    probable it is that the words end there."""
 
 
 class Playout(_Section, frozen=True, kw_only=True):
