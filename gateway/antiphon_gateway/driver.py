@@ -10,6 +10,7 @@ from antiphon_gateway.effects import (
     DetectSpeech,
     Effect,
     NoteTurnEnd,
+    NoteUnderrun,
     SendAudio,
     SendEvent,
     Submit,
@@ -101,6 +102,15 @@ class SessionDriver:
                     "turn_id": effect.turn_id,
                     "reason": effect.reason,
                     "silence_ms": effect.silence_ms,
+                },
+            )
+        elif isinstance(effect, NoteUnderrun):
+            _log.warning(
+                "speech came too late",
+                extra={
+                    "session_id": self._session.context.session_id,
+                    "turn_id": effect.turn_id,
+                    "gap_ms": round(effect.gap_ms),
                 },
             )
         else:

@@ -9,7 +9,9 @@ from collections import deque
 from typing import NamedTuple
 
 from antiphon_gateway.clauses import ClauseSplitter
+from antiphon_gateway.effects import NoteUnderrun
 from antiphon_gateway.playout import Playout
+from antiphon_gateway.runway import CHARACTER_MS, Runway
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_text import speakable
 from antiphon_gateway.spoken_text import SpokenText
@@ -44,8 +46,16 @@ class _Clause:
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
     words: deque[SpokenWord] = dataclasses.field(default_factory=deque)
     word_end: int = 0
+    received_ms: float = 0.0
     done: bool = False
     begun: bool = False
+    asked_ms: float = 0.0
+    measured: bool = False
+
+    @property
+    def missing_ms(self) -> float:
+        """About how much of its audio is still to come."""
+        return 0.0 if self.done else max(0.0, len(self.speech) * CHARACTER_MS - self.received_ms)
 
 
 class SpeechPipeline:
@@ -61,7 +71,8 @@ class SpeechPipeline:
         self._context = context
         self._voice = voice
         self._speed = speed
-        self._splitter = ClauseSplitter()
+        self._splitter = ClauseSplitter(phrase_words=context.config.tts.first_clause_words)
+        self._runway = Runway()
         self._waiting: deque[str] = deque()
         self._clauses: deque[_Clause] = deque()
         self._marks: deque[tuple[int, str]] = deque()
@@ -72,6 +83,11 @@ class SpeechPipeline:
     def has_clause(self) -> bool:
         """Whether a first clause was found in the text."""
         return bool(self._waiting) or self._jobs_started > 0
+
+    @property
+    def underruns(self) -> int:
+        """How often the listener had heard all that was sent while more was to come."""
+        return self._runway.underruns
 
     @property
     def finished(self) -> bool:
@@ -101,6 +117,7 @@ class SpeechPipeline:
             clause.source_hz = body.sample_rate_hz
             clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
         clause.audio.append(clause.resampler.feed(pcm))
+        clause.received_ms += len(pcm) / 2 * 1000 / body.sample_rate_hz
         clause.words.extend(body.words)
 
     def on_end(self, job_id: str) -> None:
@@ -125,12 +142,30 @@ class SpeechPipeline:
         due: list[TextShown | AudioOut] = []
         while True:
             self._queue_audio()
+            self._measure(now_ms)
             if released:
                 due += self._due(now_ms)
-            if not self._start_next():
+            self._set_pace(now_ms)
+            if not self._start_next(now_ms):
                 return due
 
-    def _start_next(self) -> bool:
+    def _set_pace(self, now_ms: float) -> None:
+        """Have the text cut early while the listener has little audio left."""
+        if not self._context.config.tts.hurry or self._text_finished or not self._jobs_started:
+            return
+        ahead_ms = self.playout.lead_ms(now_ms) + self.playout.queued_ms
+        ahead_ms += sum(clause.missing_ms for clause in self._clauses)
+        ahead_ms += sum(len(text) * CHARACTER_MS for text in self._waiting)
+        self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
+
+    def _measure(self, now_ms: float) -> None:
+        """Learn how long it takes from asking for a clause to its first audio."""
+        for clause in self._clauses:
+            if clause.received_ms and not clause.measured:
+                clause.measured = True
+                self._runway.note_latency(now_ms - clause.asked_ms)
+
+    def _start_next(self, now_ms: float) -> bool:
         """Begin the next clause, if there is one and room for it."""
         if (
             not self._waiting
@@ -147,6 +182,7 @@ class SpeechPipeline:
                 budget_ms=_BUDGET_MS,
                 urgent=self._jobs_started == 0,
             )
+            clause.asked_ms = now_ms
             self._jobs_started += 1
         self._clauses.append(clause)
         return True
@@ -184,9 +220,13 @@ class SpeechPipeline:
 
     def _due(self, now_ms: float) -> list[TextShown | AudioOut]:
         first_sample = self.playout.sent_samples
+        gap_ms = self._runway.gap_ms(now_ms) if self.playout.queued_ms else 0.0
         pcm = self.playout.take(now_ms)
         due: list[TextShown | AudioOut] = []
         if pcm:
+            if gap_ms:
+                self._context.emit(NoteUnderrun(self._context.turn_id, gap_ms))
+            self._runway.note_sent(now_ms + self.playout.lead_ms(now_ms), gap_ms)
             due.append(AudioOut(first_sample, pcm))
         reached = self.playout.sent_samples
         nothing_queued = not self.playout.queued_ms
