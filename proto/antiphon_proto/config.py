@@ -115,15 +115,19 @@ class Stt(_Section, frozen=True, kw_only=True):
     """A name of the model manifest, a local directory, or a hub name."""
     device: str = "cpu"
     compute_type: str = "int8"
-    threads: Count = 2
+    threads: Count = 1
+    """Of each job; a second one gains nothing on speech of some seconds."""
     encoder_window: str = "spliced"
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
+    silence_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
+    """`spliced`: encoded silence put behind the speech; 0: what the model needs."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
     turn_end_model: str = "smart-turn"
     """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
-    slots: Count = 1
+    slots: Count = 2
+    """Transcripts made side by side; the end-of-turn model has one more of its own."""
 
 
 class Llm(_Section, frozen=True, kw_only=True):
