@@ -41,8 +41,14 @@ class Connection:
         self._vad = vad
         self._outbox = Outbox()
         self._invalid = 0
+        self._driver: SessionDriver | None = None
         self.closed = asyncio.Event()
         """Set when the connection has ended."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the session's user speaks, waits for an answer or hears one."""
+        return self._driver is not None and self._driver.in_turn
 
     def shut_down(self) -> None:
         """Ask the client to come back later: the gateway is about to stop."""
@@ -64,6 +70,7 @@ class Connection:
         context = SessionContext(self._config, session_id=session_id, extensions=extensions)
         session = Session(context, catalogue.from_config(self._config))
         driver = SessionDriver(session, self._dispatcher, self._vad, self._outbox)
+        self._driver = driver
         _log.info("session opened", extra={"extensions": extensions})
         try:
             async with asyncio.TaskGroup() as group:

@@ -44,6 +44,11 @@ class SessionDriver:
         """Return the time of the event loop in milliseconds."""
         return self._loop.time() * 1000
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the session's user speaks, waits for an answer or hears one."""
+        return not self._closed and self._session.in_turn(self.now_ms())
+
     def run(self, step: Callable[[float], None]) -> None:
         """Run one step of the core at the current time and carry out its effects.
 

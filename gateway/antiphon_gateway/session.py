@@ -107,6 +107,11 @@ class Session:
             jobs += response.open_jobs()
         return tuple(jobs)
 
+    def in_turn(self, now_ms: float) -> bool:
+        """Whether the user speaks, waits for an answer or hears one."""
+        listens = self._listener.user_speaking or self._listener.transcribing
+        return listens or self._turn_due is not None or self._busy or self.audible(now_ms)
+
     # --- the user's turns (what the listener calls) ----------------------------------------
 
     def audible(self, now_ms: float) -> bool:

@@ -14,7 +14,7 @@ from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_text import speakable
 from antiphon_gateway.spoken_text import SpokenText
 from antiphon_proto.audio import Resampler
-from antiphon_proto.messages import AudioDelta, Synthesize
+from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 
 _MAX_CLAUSES = 2
 _AHEAD_MS = 4_000
@@ -37,10 +37,13 @@ class AudioOut(NamedTuple):
 @dataclasses.dataclass(slots=True)
 class _Clause:
     text: str
+    speech: str
     job_id: str
     source_hz: int = 0
     resampler: Resampler | None = None
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
+    words: deque[SpokenWord] = dataclasses.field(default_factory=deque)
+    word_end: int = 0
     done: bool = False
     begun: bool = False
 
@@ -53,7 +56,7 @@ class SpeechPipeline:
     ) -> None:
         playout = context.config.playout
         self.playout = Playout(sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms)
-        self.spoken = SpokenText()
+        self.spoken = SpokenText(sample_rate_hz)
         self.sample_rate_hz = sample_rate_hz
         self._context = context
         self._voice = voice
@@ -98,6 +101,7 @@ class SpeechPipeline:
             clause.source_hz = body.sample_rate_hz
             clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
         clause.audio.append(clause.resampler.feed(pcm))
+        clause.words.extend(body.words)
 
     def on_end(self, job_id: str) -> None:
         """A synthesis job has ended."""
@@ -136,7 +140,7 @@ class SpeechPipeline:
             return False
         text = self._waiting.popleft()
         speech = speakable(text)
-        clause = _Clause(text, job_id="", done=not speech)
+        clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
             clause.job_id = self._context.submit(
                 Synthesize(text=speech, voice=self._voice, speed=self._speed),
@@ -154,14 +158,29 @@ class SpeechPipeline:
             if not clause.begun and (clause.audio or clause.done):
                 clause.begun = True
                 self._marks.append((self.spoken.samples, clause.text))
-                self.spoken.begin_clause(clause.text)
+                self.spoken.begin_clause(clause.text, clause.speech)
+            self._place_words(clause)
             while clause.audio:
                 pcm = clause.audio.popleft()
                 self.playout.add(pcm)
                 self.spoken.add_samples(len(pcm) // 2)
             if not clause.done:
                 return
+            self.spoken.end_clause()
             self._clauses.popleft()
+
+    def _place_words(self, clause: _Clause) -> None:
+        """Tell where the words of the clause begun last are; a job made again repeats some."""
+        while clause.words:
+            word = clause.words.popleft()
+            if word.end_sample < clause.word_end:
+                continue
+            start, end = (
+                edge * self.sample_rate_hz // clause.source_hz
+                for edge in (clause.word_end + word.pause_samples, word.end_sample)
+            )
+            clause.word_end = word.end_sample
+            self.spoken.add_word(word.end_character, start, end)
 
     def _due(self, now_ms: float) -> list[TextShown | AudioOut]:
         first_sample = self.playout.sent_samples

@@ -27,6 +27,7 @@ MASK = "***"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -50,6 +51,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     api_keys: tuple[str, ...] = ()
     """Keys that clients must present; none on loopback means that any key is accepted."""
     max_sessions: Count = 64
+    drain_s: Seconds = 10.0
+    """When told to stop: how long a session in a turn may finish it; others are closed at once."""
 
 
 class Bus(_Section, frozen=True, kw_only=True):
@@ -96,6 +99,8 @@ class Stt(_Section, frozen=True, kw_only=True):
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
+    turn_end_model: str = "smart-turn"
+    """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
     slots: Count = 1
 

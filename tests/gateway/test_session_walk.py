@@ -43,6 +43,8 @@ PAIRS = [
     ("response.content_part.added", "response.content_part.done"),
     ("conversation.item.added", "conversation.item.done"),
 ]
+OF_A_TURN = {"input_audio_buffer.speech_started", "response.created"}
+"""While one of these is open, the session is in a turn."""
 DETECTIONS: list[dict[str, Any] | None] = [
     None,
     {"type": "semantic_vad"},
@@ -185,6 +187,8 @@ class Walk:
         self.seen_events = len(self.rig.events)
         due_ms = self.rig.session.next_due_ms(self.rig.now_ms)
         assert due_ms is None or due_ms >= self.rig.now_ms
+        if any(count for (what, _), count in self.open.items() if what in OF_A_TURN):
+            assert self.rig.session.in_turn(self.rig.now_ms)
 
     def check_jobs(self) -> None:
         """The session knows its open jobs, cancels no others, and its turns only go forward."""
@@ -252,6 +256,7 @@ class Walk:
         assert left == {}
         assert self.rig.jobs == {}
         assert self.rig.session.next_due_ms(self.rig.now_ms) is None
+        assert not self.rig.session.in_turn(self.rig.now_ms)
 
 
 def _subject(event: dict[str, Any]) -> str:
