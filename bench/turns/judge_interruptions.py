@@ -28,8 +28,8 @@ def interrupted_reply(record: Record) -> ResponseSeen | None:
 
 def is_stopped(record: Record, reply: ResponseSeen) -> bool:
     """Tell whether a reply was cancelled or cut off in the middle."""
-    items = {p.item_id for p in record.listener.pieces if p.response_id == reply.response_id}
-    return reply.status == "cancelled" or any(f.item_id in items for f in record.listener.flushes)
+    item_id = record.item_of(reply.response_id)
+    return reply.status == "cancelled" or any(f.item_id == item_id for f in record.listener.flushes)
 
 
 def killed(record: Record) -> bool:

@@ -117,6 +117,19 @@ class Record:
                 status[event.response.id] = event.response.status
         return [self._seen(response_id, ended) for response_id, ended in status.items()]
 
+    @property
+    def interrupted_items(self) -> set[str]:
+        """The items of replies that were cancelled or cut off, as far as any of them was heard."""
+        cancelled = {r.response_id for r in self.responses if r.status == "cancelled"}
+        heard = [piece for piece in self.listener.pieces if piece.end_s > piece.start_s]
+        items = {piece.item_id for piece in heard if piece.response_id in cancelled}
+        return items | {flush.item_id for flush in self.listener.flushes}
+
+    def item_of(self, response_id: str) -> str | None:
+        """Return the item of a response's audio."""
+        pieces = self.listener.pieces
+        return next((p.item_id for p in pieces if p.response_id == response_id), None)
+
     def _seen(self, response_id: str, status: str) -> ResponseSeen:
         played = [
             piece
@@ -136,6 +149,18 @@ class Record:
             and event.type == "response.output_audio_transcript.delta"
             and event.response_id == response_id
         )
+
+    @property
+    def transcribed(self) -> bool:
+        """Whether every turn kept has its transcript or will not get one."""
+        failed = {field(e, "item_id") for e in self.errors}
+        waiting = [t for t in self.user_items if not t.deleted and t.transcript is None]
+        return all(turn.item_id in failed for turn in waiting)
+
+    @property
+    def errors(self) -> list[events.Event]:
+        """Events that say that something failed."""
+        return [e for _, e in self.log if e.type == "error" or e.type.endswith(".failed")]
 
     def named(self, *types: str) -> list[tuple[float, events.Event]]:
         """Return the events of some types with their times."""

@@ -115,6 +115,11 @@ class Listener:
         return self._turn is not None
 
     @property
+    def stable_words(self) -> str:
+        """The words of the open utterance that will not change."""
+        return self._partials.stable
+
+    @property
     def open_item_ids(self) -> tuple[str, ...]:
         """Return the id that the open utterance will have as an item, if there is one."""
         return () if self._turn is None else (self._turn.item_id,)

@@ -6,9 +6,10 @@ import logging
 
 from aiohttp import web
 
-from antiphon_gateway.app import CONNECTIONS, DRAINING, create_app
+from antiphon_gateway.app import CONNECTIONS, DOOR, QUIET_CONNECTIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.drain import StopSignals, drain
+from antiphon_gateway.exposure import tls_context
 from antiphon_gateway.vad import Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
@@ -49,8 +50,10 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
             group.create_task(vad.run(), name="vad")
             signals = StopSignals()
             await _listen(runner, config)
+            assert runner.server is not None
+            group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             await signals.first.wait()
-            app[DRAINING].set()
+            app[DOOR].draining = True
             connections = app[CONNECTIONS]
             _log.info("gateway draining", extra={"sessions": len(connections)})
             await drain(connections, config.gateway.drain_s, signals.second)
@@ -64,7 +67,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 async def _listen(runner: web.AppRunner, config: Config) -> None:
     host, port = config.gateway.host, config.gateway.port
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls_context(config.gateway)).start()
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise StartupError(
