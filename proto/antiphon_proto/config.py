@@ -169,6 +169,8 @@ class Tts(_Section, frozen=True, kw_only=True):
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True
     """Cut later sentences in parts while the listener has little audio left."""
+    sentence_context: bool = True
+    """Speak a part of a sentence with the intonation it has within the sentence."""
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
