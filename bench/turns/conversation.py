@@ -91,6 +91,7 @@ async def _play_out(talk: Connection, microphone: Microphone, record: Record) ->
         await _until(lambda: is_answered(record), length_s + ANSWER_LIMIT_S)
     else:
         await asyncio.sleep(length_s + trial.watch_ms / 1000)
+        await _until(lambda: record.transcribed, ANSWER_LIMIT_S)
     await _retrieve(talk, record)
 
 
@@ -98,7 +99,7 @@ def is_answered(record: Record) -> bool:
     """Whether a reply became audible after the end of the speech and its turn has a transcript."""
     end_s = record.speech_end_s
     audible = any(r.audible_s is not None and r.audible_s >= end_s for r in record.responses)
-    return audible and all(t.transcript is not None for t in record.user_items if not t.deleted)
+    return audible and record.transcribed
 
 
 async def _begin_story(talk: Connection, record: Record) -> float | None:
@@ -124,7 +125,7 @@ async def _update(talk: Connection, **session: object) -> None:
 
 async def _retrieve(talk: Connection, record: Record) -> None:
     """Ask what the history keeps of the replies that were cut off."""
-    wanted = {flush.item_id for flush in record.listener.flushes}
+    wanted = record.interrupted_items
     try:
         for item_id in wanted:
             await talk.send({"type": "conversation.item.retrieve", "item_id": item_id})

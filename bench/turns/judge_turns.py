@@ -30,6 +30,14 @@ def cut_in(record: Record) -> CutIn:
     return CutIn.FULL
 
 
+def ended_early(record: Record) -> bool:
+    """Tell whether a turn was committed before the end of the speech.
+
+    A slow machine hides cut-ins behind the time that an answer takes; not these.
+    """
+    return any(item.committed_s < record.speech_end_s for item in record.user_items)
+
+
 def early_replies(record: Record) -> list[ResponseSeen]:
     """Return the replies that were audible before the end of the speech."""
     end_s = record.speech_end_s
@@ -73,6 +81,7 @@ def judge(records: Sequence[Record], *, natural: bool = False) -> list[Figure]:
             len(waits),
             Goal(at_most=450) if natural else None,
         ),
+        rate("turn ended early, heard or not", [ended_early(record) for record in records]),
         rate("kept as one turn", [len(record.turns) == 1 for record in records]),
         rate("answered", [gap_ms(record) is not None for record in records]),
         Figure("word error rate", None if wer is None else 100 * wer, "%", len(records)),

@@ -1,15 +1,18 @@
 """Pure: how early and how steadily the words of partial transcripts appear."""
 
 from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
+import jiwer
+
 from antiphon import events
-from bench.statistics import normalised, percentile
+from bench.statistics import normalised, percentile, word_error_rate
 from bench.turns.figures import Figure, Goal, times
 from bench.turns.record import Record, field
 
 PARTIAL = "antiphon.transcript.partial"
+_LONGEST_WORD_S = 1.0
+"""A word is not looked for in a text from longer before its end."""
 
 
 class Partial(NamedTuple):
@@ -83,21 +86,32 @@ def delays_ms(
     `words` are the words said, with the time of their end in seconds. A word counts as shown from
     the first text on in which it stands at its place; words never understood are left out.
     """
-    said = [normalised(word) for _, word in words]
     shown_s: dict[int, float] = {}
     for text in texts:
-        shown = [normalised(word) for word in (text.stable if stable else text.shown)]
-        for block in SequenceMatcher(None, said, shown, autojunk=False).get_matching_blocks():
-            for index in range(block.a, block.a + block.size):
-                shown_s.setdefault(index, text.at_s)
+        said = [word for end_s, word in words if end_s - _LONGEST_WORD_S <= text.at_s]
+        for index in _found(said, text.stable if stable else text.shown):
+            shown_s.setdefault(index, text.at_s)
     return [(at_s - words[index][0]) * 1000 for index, at_s in sorted(shown_s.items())]
 
 
 def _lost(before: Sequence[str], now: Sequence[str]) -> int:
     """Return how many words of a text are not at their place in the next one."""
-    old, new = [normalised(word) for word in before], [normalised(word) for word in now]
-    matched = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-    return len(old) - sum(block.size for block in matched)
+    return len(before) - len(_found(before, now))
+
+
+def _found(words: Sequence[str], text: Sequence[str]) -> list[int]:
+    """Return the places of the words that a text holds, by the alignment of least edits."""
+    if not words or not text:
+        return []
+    reference, hypothesis = ([normalised(word) or "-" for word in side] for side in (words, text))
+    joined = [[word.replace(" ", "-") for word in side] for side in (reference, hypothesis)]
+    output = jiwer.process_words(" ".join(joined[0]), " ".join(joined[1]))
+    return [
+        place
+        for chunk in output.alignments[0]
+        if chunk.type == "equal"
+        for place in range(chunk.ref_start_idx, chunk.ref_end_idx)
+    ]
 
 
 def first_partial_ms(record: Record) -> float | None:
@@ -110,6 +124,7 @@ def first_partial_ms(record: Record) -> float | None:
 
 def judge(records: Sequence[Record]) -> list[Figure]:
     """Return the figures of the scenarios partials and long."""
+    said = 0
     shown_ms: list[float] = []
     stable_ms: list[float] = []
     for record in records:
@@ -118,21 +133,36 @@ def judge(records: Sequence[Record]) -> list[Figure]:
         began_s = record.began_s
         words = [(began_s + word.end_ms / 1000, word.text) for word in record.trial.sound.words]
         texts = shown_texts(record.log)
+        said += len(words)
         shown_ms += delays_ms(texts, words, stable=False)
         stable_ms += delays_ms(texts, words, stable=True)
     steady = [steadiness(record.log) for record in records]
     count = sum(part.words for part in steady)
     rewritten = sum(part.rewritten for part in steady)
     changed = sum(part.stable_changed for part in steady)
+    wer = word_error_rate(
+        (r.trial.sound.transcript, r.understood) for r in records if r.trial.sound is not None
+    )
     return [
         *times("first partial", [f for r in records if (f := first_partial_ms(r)) is not None]),
         *times("end of a word to shown", shown_ms),
         *times("end of a word to stable", stable_ms),
+        Figure("words shown", 100 * len(shown_ms) / said if said else None, "%", said),
         Figure("rewritten words a word", rewritten / count if count else None, "", count),
         Figure(
             "stable words changed", float(changed) if count else None, "words", count, Goal(0.0)
         ),
+        Figure("word error rate", None if wer is None else 100 * wer, "%", len(records)),
     ]
+
+
+def outcome(record: Record) -> dict[str, object]:
+    """Return one trial for programs and for its line of progress."""
+    return {
+        "first_partial_ms": first_partial_ms(record),
+        **steadiness(record.log)._asdict(),
+        "understood": record.understood,
+    }
 
 
 def judge_memory(records: Sequence[Record]) -> list[Figure]:

@@ -13,7 +13,7 @@ from bench.turns import judge_interruptions, judge_turns, partials
 from bench.turns.conversation import hold
 from bench.turns.figures import Figure
 from bench.turns.heard import HistoryError, history_error
-from bench.turns.listener import pcm_of
+from bench.turns.listener import pcm_of, played_ms
 from bench.turns.plans import Trial
 from bench.turns.record import Record
 from bench.turns.report import Outcome, ScenarioOutcome
@@ -32,7 +32,7 @@ class Script(NamedTuple):
 
 
 async def run(url: str, script: Script, limit_s: float, timer: WordTimer | None) -> Outcome:
-    """Hold every trial; none begins after `limit_s`. Raises ConnectionFailed without a server.
+    """Hold every trial; none begins after `limit_s`. A scenario ends when the server is gone.
 
     `timer` finds the words of interrupted replies; without one, history is not judged.
     """
@@ -65,10 +65,10 @@ async def _hold_all(
             break
         try:
             record = await _held(url, trial)
-        except ConnectionFailed:
-            raise
         except AntiphonError as exc:
             failures.append(f"{trial.name}: {exc}")
+            if isinstance(exc, ConnectionFailed):
+                break
             continue
         if problem := _unusable(record):
             failures.append(f"{trial.name}: {problem}")
@@ -131,21 +131,25 @@ def _histories(records: Sequence[Record], timer: WordTimer | None) -> dict[int, 
     found: dict[int, HistoryError] = {}
     for record in records:
         reply = judge_interruptions.interrupted_reply(record)
-        flush = next(iter(record.listener.flushes), None)
-        if timer is None or reply is None or flush is None or flush.item_id not in record.kept:
+        item_id = record.item_of(reply.response_id) if reply else None
+        if timer is None or reply is None or item_id is None or item_id not in record.kept:
             continue
-        pcm, rate_hz = pcm_of(record.listener.pieces, flush.item_id)
-        words = timer.words(record.said(reply.response_id), pcm, rate_hz)
-        found[id(record)] = history_error(record.kept[flush.item_id], words, flush.played_ms)
+        pieces = record.listener.pieces
+        words = timer.words(record.said(reply.response_id), *pcm_of(pieces, item_id))
+        heard_ms = played_ms(pieces, item_id)
+        found[id(record)] = history_error(record.kept[item_id], words, heard_ms)
     return found
 
 
 def _outcome(record: Record, history: HistoryError | None = None) -> dict[str, object]:
     """Return one trial for programs."""
-    if not record.trial.over_reply and record.trial.asks:
-        return judge_turns.outcome(record)
-    outcome = judge_interruptions.outcome(record)
-    return outcome | {"history": history and history._asdict()}
+    errors = {"errors": [error.type for error in record.errors]} if record.errors else {}
+    if record.trial.scenario in ("long", "partials"):
+        return partials.outcome(record) | errors
+    if record.trial.over_reply or not record.trial.asks:
+        compared = {"history": history._asdict()} if history else {}
+        return judge_interruptions.outcome(record) | compared | errors
+    return judge_turns.outcome(record) | errors
 
 
 def _line(record: Record) -> str:

@@ -12,6 +12,7 @@ SILENCE_DBFS = -120.0
 
 _WINDOW = RATE_HZ // 100
 _BELOW_LOUD_DB = 30.0
+_PAUSE_BELOW_LOUD_DB = 25.0
 _FADE = RATE_HZ // 100
 _SEARCH = RATE_HZ * 80 // 1000
 _FLOOR_PERCENT = 10
@@ -74,12 +75,12 @@ def at_snr(noise: Samples, speech_dbfs: float, snr_db: float) -> Samples:
 
 
 def longest_pause_ms(sound: Sound) -> float:
-    """Return the longest stretch inside the speech that is 30 dB below its loud parts."""
+    """Return the longest stretch inside the speech that is 25 dB below its loud parts."""
     speech = sound.samples[sample_at(sound.start_ms) : sample_at(sound.end_ms)]
     levels = _levels(speech)
     if not len(levels):
         return 0.0
-    loud = np.flatnonzero(levels > np.percentile(levels, 95) - _BELOW_LOUD_DB)
+    loud = np.flatnonzero(levels > np.percentile(levels, 95) - _PAUSE_BELOW_LOUD_DB)
     gaps = np.diff(loud) - 1
     return float(gaps.max(initial=0)) * milliseconds(_WINDOW)
 

@@ -1,7 +1,8 @@
 """When each word of a reply is spoken, found without asking the server.
 
 The text is spoken again by Piper, which tells how long each phoneme is; this reading is then
-matched to the audio received (`warping.py`). The two readings differ in their rhythm, not in their voice.
+matched to the audio received (`warping.py`). The two readings differ in their rhythm, not in their
+voice.
 """
 
 import itertools

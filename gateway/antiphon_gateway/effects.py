@@ -61,4 +61,20 @@ class NoteTurnEnd(NamedTuple):
     silence_ms: int
 
 
-Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn | NoteTurnEnd
+class NoteUnderrun(NamedTuple):
+    """Log that a reply's audio came too late: the listener had nothing to hear."""
+
+    turn_id: int
+    gap_ms: float
+
+
+Effect = (
+    SendEvent
+    | SendAudio
+    | Submit
+    | CancelJobs
+    | DetectSpeech
+    | NoteTurn
+    | NoteTurnEnd
+    | NoteUnderrun
+)

@@ -114,6 +114,11 @@ class Listener:
         return self._turn is not None
 
     @property
+    def stable_words(self) -> str:
+        """The words of the open utterance that will not change."""
+        return self._partials.stable
+
+    @property
     def open_item_ids(self) -> tuple[str, ...]:
         """Return the id that the open utterance will have as an item, if there is one."""
         return () if self._turn is None else (self._turn.item_id,)
@@ -312,7 +317,8 @@ class Listener:
 
     def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         silence_ms = self._samples_to_ms(self._windows_position - speech_end)
-        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        heard = self._context.capture.at(speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
         self._partials.end()
@@ -362,8 +368,6 @@ class Listener:
         self._owner.on_turn_committed(turn)
         if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
-
-    # --- inside ----------------------------------------------------------------------------
 
     def _drop_open_turn(self) -> None:
         if self._turn is not None:

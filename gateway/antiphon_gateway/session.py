@@ -10,17 +10,20 @@ from typing import Any
 from antiphon_gateway.effects import Effect
 from antiphon_gateway.history import History, ItemEvent
 from antiphon_gateway.listening import Listener
+from antiphon_gateway.prompt_warming import PromptWarming
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime import session_settings
+from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.speculation import has_room
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import Result
+from antiphon_proto.messages import STAGES, ChatMessage, Result
 
 
 class Session:
@@ -32,6 +35,7 @@ class Session:
         self._catalogue = catalogue
         self._settings = session_settings.default_session(context.config, catalogue)
         self._listener = Listener(context, self, self._settings.audio.input.turn_detection)
+        self._warming = PromptWarming(context)
         self._response: Response | None = None
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
@@ -54,8 +58,11 @@ class Session:
             error.event_id = error.event_id or event.event_id
             self.refuse(error)
 
-    def on_audio(self, pcm: bytes, sample_rate_hz: int) -> None:
-        """Take microphone audio from a binary frame."""
+    def on_audio(
+        self, pcm: bytes, sample_rate_hz: int, now_ms: float = 0.0, captured_us: int | None = None
+    ) -> None:
+        """Take microphone audio from a binary frame, captured at that time of the client's."""
+        self.context.capture.note(len(pcm) / 2 / sample_rate_hz, captured_us, now_ms)
         try:
             self._listener.append(pcm, sample_rate_hz)
         except InvalidEvent as error:
@@ -69,6 +76,11 @@ class Session:
         """Take one result of a job."""
         if self._listener.owns(result.job_id):
             self._listener.on_result(result.job_id, result.body, now_ms)
+            self._read_ahead(now_ms)
+            return
+        if self._warming.owns(result.job_id):
+            self._warming.on_result(result.body)
+            self._read_ahead(now_ms)
             return
         for response in self._live_responses():
             if response.owns(result.job_id):
@@ -102,10 +114,15 @@ class Session:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
-        jobs = list(self._listener.open_jobs())
+        jobs = [*self._listener.open_jobs(), *self._warming.open_jobs()]
         for response in self._live_responses():
             jobs += response.open_jobs()
         return tuple(jobs)
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """The format of `input_audio_buffer.append`."""
+        return self._settings.audio.input.format
 
     def in_turn(self, now_ms: float) -> bool:
         """Whether the user speaks, waits for an answer or hears one."""
@@ -123,21 +140,23 @@ class Session:
         self._drop_speculation()
         if self._interrupts_response:
             self._interrupt(now_ms)
+        self._warming.begin()
+        self._read_ahead(now_ms)
 
     def on_speech_resumed(self) -> None:
         """The user went on after a pause: what was made of the first part is void."""
+        self._warming.begin()
         self._drop_speculation()
 
     def on_transcript_ahead(self, turn: UserTurn) -> None:
         """Prepare the response before the turn is known to be over."""
         self._drop_speculation()
-        if (
-            turn.transcript
-            and self.context.config.turn_taking.speculation
-            and self._creates_response
-            and not self._busy
-            and not self._listener.transcribing
-        ):
+        if not turn.transcript or not self._answers_next:
+            return
+        self._warming.settle(self._messages(turn.transcript))
+        taking = self.context.config.turn_taking
+        loads = (self.context.load(stage) for stage in STAGES)
+        if taking.speculation and has_room(loads, taking.speculation_wait_ms):
             response = self._new_response(self._default_response(), turn.timings)
             response.start(self.history.messages(response.settings, heard=turn.transcript))
             self._speculation = (turn, response)
@@ -168,6 +187,22 @@ class Session:
     @property
     def _busy(self) -> bool:
         return self._response is not None and self._response.in_progress
+
+    @property
+    def _answers_next(self) -> bool:
+        """Whether what the user says now would be answered at once."""
+        return self._creates_response and not self._busy and not self._listener.transcribing
+
+    def _messages(self, heard: str) -> tuple[ChatMessage, ...]:
+        """Return what the model will read when the user has said this."""
+        return self.history.messages(self._default_response(), heard=heard)
+
+    def _read_ahead(self, now_ms: float) -> None:
+        """Have the model read what was said so far; pass on what it knows of its end."""
+        if self._listener.user_speaking and self._answers_next:
+            self._warming.read(self._messages(self._listener.stable_words))
+        if end := self._warming.take_end():
+            self.on_message_end(end.text, end.probability, now_ms)
 
     def _respond_when_free(self, now_ms: float) -> None:
         """Answer the turn that is due, unless a response runs or more of the user is to come."""
@@ -278,9 +313,9 @@ class Session:
     def _handle(self, event: client.ClientEvent, now_ms: float) -> None:
         match event:
             case client.InputAudioAppend(audio=audio):
-                self._append(audio)
-            case client.Playout(item_id=item_id, played_ms=played_ms):
-                self._take_playout(item_id, played_ms, now_ms)
+                self._append(audio, now_ms)
+            case client.Playout() | client.TurnPlayed():
+                self._take_playout(event, now_ms)
             case client.SessionUpdate(session=update):
                 self._update(update)
                 self._respond_when_free(now_ms)
@@ -318,9 +353,11 @@ class Session:
                 "item_already_exists", f"item.id {event.item.id!r} is taken", param="item.id"
             )
 
-    def _append(self, audio: bytes) -> None:
+    def _append(self, audio: bytes, now_ms: float) -> None:
         form = self._settings.audio.input.format
-        self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
+        pcm = form.to_pcm16(audio)
+        self.context.capture.note(len(pcm) / 2 / form.sample_rate_hz, None, now_ms)
+        self._listener.append(pcm, form.sample_rate_hz)
 
     def _update(self, update: dict[str, Any]) -> None:
         settings = session_settings.merge(self._settings, update, self._catalogue)
@@ -333,10 +370,14 @@ class Session:
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))
 
-    def _take_playout(self, item_id: str, played_ms: float, now_ms: float) -> None:
-        response = self.history.response_of(item_id)
-        if response is not None:
-            response.report_playout(played_ms, now_ms)
+    def _take_playout(self, event: client.Playout | client.TurnPlayed, now_ms: float) -> None:
+        response = self.history.response_of(event.item_id)
+        if response is None:
+            return
+        if isinstance(event, client.TurnPlayed):
+            response.report_played(event)
+        else:
+            response.report_playout(event.played_ms, now_ms)
             self.advance(now_ms)
 
     def _default_response(self) -> ResponseSettings:

@@ -8,8 +8,10 @@ import dataclasses
 from collections import deque
 from typing import NamedTuple
 
-from antiphon_gateway.clauses import ClauseSplitter
+from antiphon_gateway.clauses import ClauseSplitter, is_open
+from antiphon_gateway.effects import NoteUnderrun
 from antiphon_gateway.playout import Playout
+from antiphon_gateway.runway import CHARACTER_MS, Runway
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_text import speakable
 from antiphon_gateway.spoken_text import SpokenText
@@ -19,6 +21,9 @@ from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 _MAX_CLAUSES = 2
 _AHEAD_MS = 4_000
 _BUDGET_MS = 30_000
+_CONTEXT_CHARACTERS = 100
+_SOMETHING_FOLLOWS = " and so"
+"""Stands for words that are not known yet: with anything behind it, a clause does not fall."""
 
 
 class TextShown(NamedTuple):
@@ -44,8 +49,16 @@ class _Clause:
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
     words: deque[SpokenWord] = dataclasses.field(default_factory=deque)
     word_end: int = 0
+    received_ms: float = 0.0
     done: bool = False
     begun: bool = False
+    asked_ms: float = 0.0
+    measured: bool = False
+
+    @property
+    def missing_ms(self) -> float:
+        """About how much of its audio is still to come."""
+        return 0.0 if self.done else max(0.0, len(self.speech) * CHARACTER_MS - self.received_ms)
 
 
 class SpeechPipeline:
@@ -61,7 +74,9 @@ class SpeechPipeline:
         self._context = context
         self._voice = voice
         self._speed = speed
-        self._splitter = ClauseSplitter()
+        self._splitter = ClauseSplitter(phrase_words=context.config.tts.first_clause_words)
+        self._runway = Runway()
+        self._sentence = ""
         self._waiting: deque[str] = deque()
         self._clauses: deque[_Clause] = deque()
         self._marks: deque[tuple[int, str]] = deque()
@@ -72,6 +87,11 @@ class SpeechPipeline:
     def has_clause(self) -> bool:
         """Whether a first clause was found in the text."""
         return bool(self._waiting) or self._jobs_started > 0
+
+    @property
+    def underruns(self) -> int:
+        """How often the listener had heard all that was sent while more was to come."""
+        return self._runway.underruns
 
     @property
     def finished(self) -> bool:
@@ -101,6 +121,7 @@ class SpeechPipeline:
             clause.source_hz = body.sample_rate_hz
             clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
         clause.audio.append(clause.resampler.feed(pcm))
+        clause.received_ms += len(pcm) / 2 * 1000 / body.sample_rate_hz
         clause.words.extend(body.words)
 
     def on_end(self, job_id: str) -> None:
@@ -125,12 +146,30 @@ class SpeechPipeline:
         due: list[TextShown | AudioOut] = []
         while True:
             self._queue_audio()
+            self._measure(now_ms)
             if released:
                 due += self._due(now_ms)
-            if not self._start_next():
+            self._set_pace(now_ms)
+            if not self._start_next(now_ms):
                 return due
 
-    def _start_next(self) -> bool:
+    def _set_pace(self, now_ms: float) -> None:
+        """Have the text cut early while the listener has little audio left."""
+        if not self._context.config.tts.hurry or self._text_finished or not self._jobs_started:
+            return
+        ahead_ms = self.playout.lead_ms(now_ms) + self.playout.queued_ms
+        ahead_ms += sum(clause.missing_ms for clause in self._clauses)
+        ahead_ms += sum(len(text) * CHARACTER_MS for text in self._waiting)
+        self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
+
+    def _measure(self, now_ms: float) -> None:
+        """Learn how long it takes from asking for a clause to its first audio."""
+        for clause in self._clauses:
+            if clause.received_ms and not clause.measured:
+                clause.measured = True
+                self._runway.note_latency(now_ms - clause.asked_ms)
+
+    def _start_next(self, now_ms: float) -> bool:
         """Begin the next clause, if there is one and room for it."""
         if (
             not self._waiting
@@ -143,13 +182,37 @@ class SpeechPipeline:
         clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
             clause.job_id = self._context.submit(
-                Synthesize(text=speech, voice=self._voice, speed=self._speed),
+                self._command(text, speech),
                 budget_ms=_BUDGET_MS,
                 urgent=self._jobs_started == 0,
             )
+            clause.asked_ms = now_ms
             self._jobs_started += 1
         self._clauses.append(clause)
         return True
+
+    def _command(self, text: str, speech: str) -> Synthesize:
+        """Return the synthesis of a clause within its sentence."""
+        preceding, following = self._sentence, ""
+        if is_open(text) and not (self._text_finished and not self._upcoming.strip()):
+            # The last of them may be half a word.
+            known = self._upcoming.split(" ")[:-1] if not self._waiting else self._upcoming.split()
+            following = f" {speakable(' '.join(known[:2]))}".rstrip() or _SOMETHING_FOLLOWS
+        self._sentence = f"{preceding}{speech} "[-_CONTEXT_CHARACTERS:] if following else ""
+        if not self._context.config.tts.sentence_context:
+            preceding = following = ""
+        return Synthesize(
+            text=speech,
+            voice=self._voice,
+            speed=self._speed,
+            preceding=preceding,
+            following=following,
+        )
+
+    @property
+    def _upcoming(self) -> str:
+        """What comes behind the clause that is begun next, as far as it is known."""
+        return self._waiting[0] if self._waiting else self._splitter.rest
 
     def _queue_audio(self) -> None:
         """Move the audio of the clauses that are next in order into the playout queue."""
@@ -184,9 +247,13 @@ class SpeechPipeline:
 
     def _due(self, now_ms: float) -> list[TextShown | AudioOut]:
         first_sample = self.playout.sent_samples
+        gap_ms = self._runway.gap_ms(now_ms) if self.playout.queued_ms else 0.0
         pcm = self.playout.take(now_ms)
         due: list[TextShown | AudioOut] = []
         if pcm:
+            if gap_ms:
+                self._context.emit(NoteUnderrun(self._context.turn_id, gap_ms))
+            self._runway.note_sent(now_ms + self.playout.lead_ms(now_ms), gap_ms)
             due.append(AudioOut(first_sample, pcm))
         reached = self.playout.sent_samples
         nothing_queued = not self.playout.queued_ms

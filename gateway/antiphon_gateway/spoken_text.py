@@ -3,11 +3,10 @@
 import dataclasses
 import re
 
+from antiphon_gateway.runway import CHARACTER_MS
 from antiphon_gateway.word_map import Timed, placed_words
 
 _WORD = re.compile(r"\S+\s*")
-_CHARACTER_MS = 65
-"""About the pace of English speech; for a clause of which neither words nor length are known."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -76,6 +75,7 @@ class SpokenText:
         return "".join(heard).rstrip()
 
     def _heard_words(self, clause: _Clause, played_samples: int) -> str:
+        # A clause of which neither words nor length are known is taken to last as long as usual.
         end = 0
         if clause.times:
             for placed in placed_words(clause.text, clause.speech, clause.times):
@@ -85,7 +85,7 @@ class SpokenText:
             return clause.text[:end]
         total = clause.samples
         if not clause.ended:
-            total = max(total, len(clause.text) * _CHARACTER_MS * self._rate // 1000)
+            total = max(total, len(clause.text) * CHARACTER_MS * self._rate // 1000)
         played_characters = len(clause.text) * min(played_samples, clause.samples) / max(total, 1)
         for word in _WORD.finditer(clause.text):
             if played_characters < (word.start() + word.end()) / 2:

@@ -2,11 +2,12 @@
 
 Text for speech differs from its original in markup, symbols and numbers. Words that are the same in
 both are each other's; between two such words, as many originals as spoken words pair up in order,
-and otherwise the originals share the time of the spoken words by their lengths.
+and otherwise the originals share the time of the spoken words by their lengths. What is spoken
+beside an original word belongs to it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -66,17 +67,23 @@ def _spans(speech: str, times: Sequence[Timed]) -> list[Timed]:
     return spans
 
 
-def _blocks(words: list[str], spoken: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield stretches of `words` with the stretch of `spoken` that says them."""
+def _blocks(words: list[str], spoken: list[str]) -> list[tuple[int, int, int, int]]:
+    """Return stretches of `words`, each with the stretch of `spoken` that says it."""
     matcher = SequenceMatcher(
         None, [_bare(word) for word in words], [_bare(word) for word in spoken], autojunk=False
     )
+    blocks: list[tuple[int, int, int, int]] = []
     for _, first, stop, begin, end in matcher.get_opcodes():
         if stop - first == end - begin:
-            for step in range(stop - first):
-                yield first + step, first + step + 1, begin + step, begin + step + 1
+            blocks += [
+                (first + step, first + step + 1, begin + step, begin + step + 1)
+                for step in range(stop - first)
+            ]
         elif first < stop:
-            yield first, stop, begin, end
+            blocks.append((first, stop, begin, end))
+        elif blocks:
+            blocks[-1] = (*blocks[-1][:3], end)
+    return blocks
 
 
 def _bare(word: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from session_rig import WINDOW_MS, Rig
 
+from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
@@ -16,6 +17,7 @@ from antiphon_proto.messages import (
     Failed,
     Generate,
     PredictTurnEnd,
+    ReadPrompt,
     ResultBody,
     Synthesize,
     TextDelta,
@@ -111,7 +113,7 @@ class Walk:
             return Done(engine_ms=1, finish_reason=self.random.choice(["stop", "length"])), b""
         if isinstance(job.command, Transcribe):
             return Transcript(text=self.random.choice(WORDS)), b""
-        if isinstance(job.command, PredictTurnEnd):
+        if isinstance(job.command, PredictTurnEnd | ReadPrompt):
             return TurnEnd(probability=self.random.random()), b""
         if isinstance(job.command, Generate):
             return TextDelta(text=self.random.choice(TEXTS)), b""
@@ -124,7 +126,9 @@ class Walk:
         self.rig.message_end(text, self.random.random())
 
     def wait(self) -> None:
-        """Let time pass."""
+        """Let time pass; other sessions come and go."""
+        waits_ms = self.random.choice([0, 0, 5_000])
+        self.rig.load = StageLoad(int(waits_ms > 0), waits_ms, self.random.randint(0, 4), 4)
         self.rig.pass_time(self.random.choice([0, 10, 300, 3_000]))
 
     def say(self) -> None:
@@ -138,9 +142,11 @@ class Walk:
     def client_events(self) -> list[dict[str, Any]]:
         """Return one event of each kind, with random fields."""
         item_id = self.random.choice(self.ids[-6:])
+        # Two open items of one name could not be told apart here.
+        new_id = "mine" if self.open["conversation.item.added", item_id] else item_id
         text = {"type": "input_text", "text": "Hi"}
-        message = {"type": "message", "role": "user", "content": [text], "id": item_id}
-        output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": item_id}
+        message = {"type": "message", "role": "user", "content": [text], "id": new_id}
+        output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": new_id}
         audio = {"turn_detection": self.random.choice(DETECTIONS)}
         form = {"type": self.random.choice(["audio/pcm", "audio/pcmu"])}
         modalities = [self.random.choice(["audio", "audio", "audio", "text"])]
@@ -171,6 +177,13 @@ class Walk:
                 "audio_end_ms": ms,
             },
             {"type": "antiphon.playout", "item_id": item_id, "played_ms": ms, "buffered_ms": 0},
+            {
+                "type": "antiphon.turn.played",
+                "item_id": item_id,
+                "received_us": ms,
+                "started_us": ms,
+                "heard_us": 2 * ms,
+            },
             {"type": "response.create"},
             {"type": "response.create", "response": response},
             {"type": "response.cancel"},
@@ -205,6 +218,8 @@ class Walk:
         self.live = set(self.rig.jobs)
         sounds = [job for job in self.rig.jobs.values() if isinstance(job.command, PredictTurnEnd)]
         assert len(sounds) <= 1
+        readings = [job for job in self.rig.jobs.values() if isinstance(job.command, ReadPrompt)]
+        assert len(readings) <= 1
         speech = [job for job in self.rig.jobs.values() if isinstance(job.command, Synthesize)]
         assert len(speech) <= 4
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import msgspec
 
+from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.effects import CancelJobs, DetectSpeech, SendAudio, SendEvent, Submit
 from antiphon_gateway.realtime import catalogue, client_events, server_events
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import WINDOW_SAMPLES
-from antiphon_proto.config import Config
+from antiphon_proto.config import Config, TurnTaking
 from antiphon_proto.messages import (
     AudioDelta,
     ChatMessage,
@@ -40,6 +41,10 @@ class Rig:
     """One session, its clock, what it sent and the jobs it has open."""
 
     def __init__(self, *, extensions: bool = False, config: Config | None = None) -> None:
+        """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
+        config = config or Config(turn_taking=TurnTaking(warming=False))
+        self.load = StageLoad(slots=4)
+        """How busy every stage is."""
         numbers: dict[str, int] = {}
 
         def new_id(prefix: str) -> str:
@@ -47,10 +52,17 @@ class Rig:
             return f"{prefix}_{numbers[prefix]}"
 
         context = SessionContext(
-            config or Config(), session_id="sess_1", extensions=extensions, new_id=new_id
+            config,
+            session_id="sess_1",
+            extensions=extensions,
+            new_id=new_id,
+            load=lambda _: self.load,
         )
-        self.session = Session(context, catalogue.from_config(config or Config()))
+        self.session = Session(context, catalogue.from_config(config))
         self.now_ms = 0.0
+        self.client_ahead_ms = 50_000.0
+        """How far the client's clock is ahead of the server's."""
+        self.uplink_ms = 0.0
         self.events: list[dict[str, Any]] = []
         self.audio: list[SendAudio] = []
         self.jobs: dict[str, Request] = {}
@@ -73,7 +85,9 @@ class Rig:
         """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character."""
         for mark in script:
             self.now_ms += WINDOW_MS
-            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000)
+            captured_us = round((self.now_ms - WINDOW_MS + self.client_ahead_ms) * 1000)
+            arrived_ms = self.now_ms + self.uplink_ms
+            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000, arrived_ms, captured_us)
             probability = 0.9 if mark == "x" else 0.01
             self.session.on_speech_probabilities([probability], self.now_ms)
             self._settle()
