@@ -105,7 +105,7 @@ def weigh(
         "words": bool(evidence.transcript),
         "model": evidence.message_end is not None,
     }
-    if not any(known.values()):
+    if not (known["sound"] or known["model"] or _may_be_complete(evidence)):
         return Verdict(hard_end_ms, "silence")
     needed_ms = _silence_ms(score(evidence, weights) + bias, _SILENCE_MS[eagerness])
     if evidence.message_end is None:
