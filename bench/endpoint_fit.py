@@ -23,7 +23,7 @@ def fit(examples: Sequence[Example]) -> dict[str, float]:
             if pause.length_ms < _LEAST_PAUSE_MS:
                 continue
             heard = tuple(one for one in known.soundings if one.silence_ms <= _HEARD_MS)
-            evidence = Evidence(heard, known.transcript, known.message_end)
+            evidence = Evidence(heard, known.transcript, known.confidence, known.message_end)
             rows.append(list(features(evidence).values()))
             ends.append(pause.is_end)
     weights = _logistic(np.array(rows), np.array(ends, dtype=np.float64))

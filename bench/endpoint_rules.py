@@ -76,7 +76,8 @@ def policy(
     least_ms = TurnTaking().least_silence_ms
 
     def needed(evidence: Evidence) -> int:
-        return weigh(evidence, eagerness, least_ms, weights=weights, bias=bias).silence_ms
+        verdict = weigh(evidence, eagerness, least_ms, weights=weights, bias=bias)
+        return verdict.silence_ms
 
     return needed
 
@@ -98,7 +99,7 @@ def ends_after(rule: Rule, known: Known) -> int:
     """Return the silence at which a rule ends the turn, in a silence that lasts."""
     arrivals = _arrivals(known)
     # Answers are looked at when they arrive, and all of them at the end of each window.
-    moments = sorted({*arrivals, *range(WINDOW_MS, _LAST_MS, WINDOW_MS)})
+    moments: list[int] = sorted({*arrivals, *range(WINDOW_MS, _LAST_MS, WINDOW_MS)})
     evidence = Evidence()
     for now_ms in moments:
         evidence = evidence._replace(**arrivals.get(now_ms, {}))
@@ -111,7 +112,7 @@ def _arrivals(known: Known) -> dict[int, dict[str, Any]]:
     """Return which fields of the evidence become known at which silence."""
     words_ms = TRANSCRIBED_AT_MS + WORDS_TAKE_MS
     arrivals: dict[int, dict[str, Any]] = {
-        words_ms: {"transcript": known.transcript},
+        words_ms: {"transcript": known.transcript, "confidence": known.confidence},
         words_ms + MODEL_TAKES_MS: {"message_end": known.message_end},
     }
     for number, sounding in enumerate(known.soundings, 1):

@@ -28,14 +28,15 @@ from antiphon_workers import registry
 from antiphon_workers.engine import Engine, Usage
 from bench.turn_recordings import Pause, Pcm, Turn
 
-SOUNDED_AT_MS = (96, 192, 384, 768)
+SOUNDED_AT_MS = (96, 192)
 TRANSCRIBED_AT_MS = 96
 _PREFIX_SAMPLES = STT_SAMPLE_RATE_HZ * 3 // 10
 """What the gateway sends before the first speech."""
 _HEARD_SAMPLES = STT_SAMPLE_RATE_HZ * 8
 _KEPT_AFTER = 50
 
-Answer = str | float | None
+Answer = tuple[str, float] | float | None
+"""A transcript and its confidence, or a probability."""
 
 
 class Known(NamedTuple):
@@ -43,6 +44,7 @@ class Known(NamedTuple):
 
     soundings: tuple[Sounding, ...]
     transcript: str
+    confidence: float
     message_end: float | None
 
 
@@ -54,7 +56,10 @@ class EvidenceSource:
         self._file = kept_in
         self._answers: dict[str, Answer] = {}
         if kept_in.exists():
-            self._answers = json.loads(kept_in.read_text(encoding="utf-8"))
+            kept = json.loads(kept_in.read_text(encoding="utf-8"))
+            self._answers = {
+                key: tuple(one) if isinstance(one, list) else one for key, one in kept.items()
+            }
         self._engines: dict[Stage, Engine] = {}
         self.asked = 0
         """Answers that were not in the file."""
@@ -62,16 +67,12 @@ class EvidenceSource:
     def of(self, turn: Turn, pause: Pause) -> Known:
         """Return what is known of a pause once all have answered."""
         start = max(0, turn.speech_start - _PREFIX_SAMPLES)
-        transcript = str(self._transcript(_until(turn, start, pause, TRANSCRIBED_AT_MS)))
-        soundings = []
-        for silence_ms in SOUNDED_AT_MS:
-            if silence_ms > pause.length_ms:
-                break
-            probability = self._sounding(_until(turn, start, pause, silence_ms))
-            if probability is not None:
-                soundings.append(Sounding(silence_ms, float(probability)))
+        transcript, confidence = self._transcript(_until(turn, start, pause, TRANSCRIBED_AT_MS))
+        asked = [at_ms for at_ms in SOUNDED_AT_MS if at_ms <= pause.length_ms]
+        heard = [(at_ms, self._sounding(_until(turn, start, pause, at_ms))) for at_ms in asked]
+        soundings = tuple(Sounding(at_ms, one) for at_ms, one in heard if one is not None)
         end = self._message_end(transcript) if transcript else None
-        return Known(tuple(soundings), transcript, None if end is None else float(end))
+        return Known(soundings, transcript, confidence, end)
 
     def close(self) -> None:
         """Write the file and free the engines."""
@@ -79,25 +80,24 @@ class EvidenceSource:
         for engine in self._engines.values():
             engine.close()
 
-    def _transcript(self, pcm: Pcm) -> Answer:
-        return self._answer(
-            f"words {self._config.stt.model}",
-            pcm.tobytes(),
-            lambda: self._ask("stt", Transcribe(final=True), pcm.tobytes()) or "",
+    def _transcript(self, pcm: Pcm) -> tuple[str, float]:
+        question = f"words {self._config.stt.model}"
+        job = Transcribe(final=True), pcm.tobytes()
+        answer = self._answer(question, pcm.tobytes(), lambda: self._ask("stt", *job))
+        return answer if isinstance(answer, tuple) else ("", 0.0)
+
+    def _sounding(self, pcm: Pcm) -> float | None:
+        heard = pcm[-_HEARD_SAMPLES:].tobytes()
+        return _probability(
+            self._answer("sound", heard, lambda: self._ask("stt", PredictTurnEnd(), heard))
         )
 
-    def _sounding(self, pcm: Pcm) -> Answer:
-        heard = pcm[-_HEARD_SAMPLES:].tobytes()
-        return self._answer("sound", heard, lambda: self._ask("stt", PredictTurnEnd(), heard))
-
-    def _message_end(self, text: str) -> Answer:
+    def _message_end(self, text: str) -> float | None:
         settings = self._config.llm
         messages = (ChatMessage("system", settings.instructions), ChatMessage("user", text))
-        return self._answer(
-            f"model {settings.model}",
-            text.encode(),
-            lambda: self._ask("llm", ReadPrompt(messages=messages), b""),
-        )
+        job = ReadPrompt(messages=messages), b""
+        question = f"model {settings.model}"
+        return _probability(self._answer(question, text.encode(), lambda: self._ask("llm", *job)))
 
     def _answer(self, question: str, about: bytes, ask: Callable[[], Answer]) -> Answer:
         key = f"{question} {hashlib.sha256(about).hexdigest()[:24]}"
@@ -142,10 +142,14 @@ async def _run(engine: Engine, job: Job, payload: bytes) -> Answer:
             continue
         body = step[0]
         if isinstance(body, Transcript):
-            answer = body.text.strip()
+            answer = body.text.strip(), body.average_log_probability
         elif isinstance(body, TurnEnd):
             answer = body.probability
     return answer
+
+
+def _probability(answer: Answer) -> float | None:
+    return float(answer) if isinstance(answer, (int, float)) else None
 
 
 def _until(turn: Turn, start: int, pause: Pause, silence_ms: int) -> Pcm:

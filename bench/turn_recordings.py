@@ -1,7 +1,7 @@
-"""Recordings with pauses put between their words, and what the voice activity detector sees of them.
+"""Recordings with pauses put between their words, and what voice activity detection makes of them.
 
-A turn is a recording followed by silence. Its pauses are the stretches that the endpointer takes for
-silence; the last one is the end of the turn, all others are inside it.
+A turn is a recording followed by silence. Its pauses are the stretches that the endpointer takes
+for silence; the last one is the end of the turn, all others are inside it.
 """
 
 import csv

@@ -17,19 +17,28 @@ HARD_END_MS: dict[Eagerness, int] = {"high": 1_200, "medium": 2_000, "auto": 2_0
 """Silence that ends a turn whatever else is known."""
 
 WEIGHTS: dict[str, float] = {
-    "prior": 0.6,
+    "prior": 0.48,
     "sound": 0.15,
-    "model": 0.58,
-    "few_words": -0.75,
+    "model": 0.63,
+    "confidence": 1.28,
+    "few_words": -0.61,
     "hangs": -0.3,
-    "trails_off": -0.45,
+    "trails_off": -0.99,
 }
 """What each feature adds to the score."""
 
-_EAGERNESS_BIAS: dict[Eagerness, float] = {"high": 0.6, "medium": 0.0, "auto": 0.0, "low": -1.0}
-"""Added to the score."""
-_SILENCE_MS = ((-3.0, 2_000), (0.0, 1_100), (1.0, 750), (1.3, 200))
-"""Silence that is needed at a score, straight lines between."""
+_Table = tuple[tuple[float, int], ...]
+
+_BALANCED: _Table = ((-3.0, 2_000), (-0.3, 950), (1.2, 900), (1.4, 200))
+"""Silence that is needed at a score, straight lines between. Pauses of up to 900 ms are common in
+the middle of a request, so that little is won between the surely over and those 900 ms."""
+_QUICK: _Table = ((-4.0, 1_000), (-0.4, 950), (0.6, 550), (0.9, 200))
+_SILENCE_MS: dict[Eagerness, _Table] = {
+    "high": _QUICK,
+    "medium": _BALANCED,
+    "auto": _BALANCED,
+    "low": tuple((least + 1.0, silence_ms) for least, silence_ms in _BALANCED),
+}
 _COMPLETE_WORDS_MS: dict[Eagerness, int] = {"high": 400, "medium": 480, "auto": 480, "low": 900}
 """Needed when the words read complete and the language model has not spoken; else at least."""
 _DOUBTFUL_SOUND = 0.5
@@ -41,7 +50,8 @@ _SURE_MS = 320
 _TELLING_SILENCE_MS = 256
 _SOUND_MIDDLE = 2.0
 _MODEL_MIDDLE = -2.0
-"""Log odds between those of ends and of pauses: as good as not knowing."""
+_CONFIDENCE_MIDDLE = -0.35
+"""Between the values of ends and of pauses: as good as not knowing."""
 _MOST_SOUND = 4.0
 _MOST_MODEL = 7.0
 _FEW = 2
@@ -60,6 +70,8 @@ class Evidence(NamedTuple):
 
     soundings: Sequence[Sounding] = ()
     transcript: str | None = None
+    confidence: float = 0.0
+    """Mean logarithm of the probabilities of the transcript's tokens; 0: not known."""
     message_end: float | None = None
     """The language model's probability that the message ends with the transcript."""
     pauses_ms: Sequence[int] = ()
@@ -93,10 +105,9 @@ def weigh(
         "words": bool(evidence.transcript),
         "model": evidence.message_end is not None,
     }
-    if not any(known.values()):
+    if not (known["sound"] or known["model"] or _may_be_complete(evidence)):
         return Verdict(hard_end_ms, "silence")
-    total = score(evidence, weights) + _EAGERNESS_BIAS[eagerness] + bias
-    needed_ms = _silence_ms(total)
+    needed_ms = _silence_ms(score(evidence, weights) + bias, _SILENCE_MS[eagerness])
     if evidence.message_end is None:
         complete_ms = _COMPLETE_WORDS_MS[eagerness]
         needed_ms = complete_ms if _may_be_complete(evidence) else max(needed_ms, complete_ms)
@@ -123,6 +134,8 @@ def features(evidence: Evidence) -> dict[str, float]:
         values["model"] = _log_odds(evidence.message_end, _MOST_MODEL) - _MODEL_MIDDLE
     if evidence.transcript:
         english = evidence.language in ("", "en")
+        if evidence.confidence:
+            values["confidence"] = max(evidence.confidence, -1.0) - _CONFIDENCE_MIDDLE
         values["few_words"] = float(len(words(evidence.transcript)) <= _FEW)
         values["hangs"] = float(english and hangs(evidence.transcript))
         values["trails_off"] = float(trails_off(evidence.transcript))
@@ -144,9 +157,9 @@ def _for_speaker(needed_ms: int, pauses_ms: Sequence[int], least_silence_ms: int
     return max(needed_ms, longest_ms + _PAUSE_MARGIN_MS)
 
 
-def _silence_ms(total: float) -> int:
+def _silence_ms(total: float, table: _Table) -> int:
     """Return the silence needed at a score."""
-    (low, most_ms), *rest = _SILENCE_MS
+    (low, most_ms), *rest = table
     if total <= low:
         return most_ms
     for high, least_ms in rest:

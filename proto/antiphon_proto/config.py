@@ -198,7 +198,7 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Shorter speech is noise."""
     barge_in_speech_ms: Milliseconds = 250
     """Speech needed to interrupt while a response is audible."""
-    eager_silence_ms: Milliseconds = 128
+    eager_silence_ms: Milliseconds = 96
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
