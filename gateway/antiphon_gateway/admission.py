@@ -27,27 +27,26 @@ class Admission:
         self._waits: dict[Stage, deque[tuple[int, int]]] = {
             stage: deque(maxlen=_MAX_SAMPLES) for stage in STAGES
         }
-        self.refusing: set[Stage] = set()
-        """The stages that refused when `judge` was last called."""
+        self._refusing: set[Stage] = set()
 
     def note(self, stage: Stage, waited_ms: int, now_ms: int) -> None:
         """An urgent job got a worker after so long."""
         self._waits[stage].append((now_ms, waited_ms))
 
-    def judge(self, waiting_ms: Mapping[Stage, Sequence[int]], now_ms: int) -> Stage | None:
-        """Return a stage that is too busy for another session, None when there is none.
+    def judge(self, waiting_ms: Mapping[Stage, Sequence[int]], now_ms: int) -> frozenset[Stage]:
+        """Return the stages that are too busy for another session.
 
         `waiting_ms`: how long urgent jobs of each stage have waited that still have no worker.
         """
         for stage in STAGES if self._limit_ms else ():
             samples = [*self._recent(stage, now_ms), *waiting_ms.get(stage, ())]
             p95_ms = _p95(samples)
-            if stage in self.refusing:
+            if stage in self._refusing:
                 if p95_ms <= self._limit_ms / 2:
-                    self.refusing.discard(stage)
+                    self._refusing.discard(stage)
             elif len(samples) >= MIN_SAMPLES and p95_ms > self._limit_ms:
-                self.refusing.add(stage)
-        return next((stage for stage in STAGES if stage in self.refusing), None)
+                self._refusing.add(stage)
+        return frozenset(self._refusing)
 
     def _recent(self, stage: Stage, now_ms: int) -> list[int]:
         waits = self._waits[stage]

@@ -12,7 +12,6 @@ from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
-from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
@@ -21,7 +20,6 @@ from antiphon_gateway.security import handshake_of
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
-from antiphon_proto.messages import Stage
 
 CONFIG = web.AppKey("config", Config)
 DOOR = web.AppKey("door", Door)
@@ -29,7 +27,6 @@ DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
 METRICS = web.AppKey("metrics", Metrics)
-JOB_TIMES = web.AppKey("job_times", JobTimes)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
@@ -42,7 +39,7 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics, times: JobTimes
+    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
@@ -50,7 +47,6 @@ def create_app(
     app[CONFIG] = config
     app[DOOR] = door
     app[METRICS] = metrics
-    app[JOB_TIMES] = times
     app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
@@ -117,7 +113,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
     caller = caller_of(request, behind_proxy=app[CONFIG].gateway.behind_proxy)
-    entry = app[DOOR].enter(handshake_of(request), caller, time.time(), lambda: _busy_stage(app))
+    entry = app[DOOR].enter(handshake_of(request), caller, time.time())
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
@@ -128,11 +124,6 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     finally:
         app[CONNECTIONS].discard(connection)
         app[DOOR].seats.leave(seat)
-
-
-def _busy_stage(app: web.Application) -> Stage | None:
-    now_ms = time.monotonic_ns() // 1_000_000
-    return app[DOOR].admission.judge(app[JOB_TIMES].urgent_waiting_ms(now_ms), now_ms)
 
 
 def _refusal(refusal: Refusal) -> web.Response:

@@ -92,7 +92,7 @@ class Connection:
 
     async def serve(
         self, request: web.Request, subprotocol: str | None, update: bytes = b""
-    ) -> web.WebSocketResponse:
+    ) -> web.StreamResponse:
         """Upgrade, hold the session, and return when the client or the server is done.
 
         `update` is a `session.update` as JSON that the session begins with.
@@ -104,7 +104,10 @@ class Connection:
             heartbeat=_PING_INTERVAL_S,
         )
         try:
-            await socket.prepare(request)
+            try:
+                await socket.prepare(request)
+            except ConnectionError:
+                return web.Response()  # nobody is left to read it
             if request.transport is not None:
                 protocol = MeteredProtocol(request.protocol, self._account)
                 request.transport.set_protocol(protocol)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-from antiphon_gateway.admission import WINDOW_MS, Admission
+from antiphon_gateway.admission import WINDOW_MS
 from antiphon_gateway.callers import Caller
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal, Seat, Seats
 from antiphon_gateway.security import Gatekeeper, Handshake, Verdict
@@ -11,53 +11,50 @@ from antiphon_gateway.tickets import Tickets
 from antiphon_proto.config import Gateway
 from antiphon_proto.messages import Stage
 
+BusyStages = Callable[[], frozenset[Stage]]
 BUSY_RETRY_AFTER_S = WINDOW_MS // 1000
 
 
 class Door:
     """Lets clients in while there is room, and counts whom it does not."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Raise ConfigurationError when the configuration would let strangers in."""
+    def __init__(self, gateway: Gateway, busy: BusyStages = frozenset) -> None:
+        """Raise ConfigurationError when the configuration would let strangers in.
+
+        `busy` returns the stages that are too busy for another session.
+        """
+        self.busy = busy
         self.gatekeeper = Gatekeeper(gateway)
         self.seats = Seats(gateway)
         self.tickets = Tickets()
-        self.admission = Admission(gateway.admission_queue_wait_ms)
         self.draining = False
         """Nobody is let in any more."""
         self.refused: Counter[str] = Counter()
         """Handshakes refused, by cause."""
 
     def enter(
-        self,
-        handshake: Handshake,
-        caller: Caller,
-        now_s: float,
-        busy: Callable[[], Stage | None] = lambda: None,
+        self, handshake: Handshake, caller: Caller, now_s: float
     ) -> tuple[Verdict, Seat] | Refusal:
         """Return what was found out about the client and its place, or why it gets none.
 
-        `now_s` is Unix time; `busy` names a stage that is too busy for another session. A
-        short-lived key is used up only when there is a place.
+        `now_s` is Unix time. A short-lived key is used up only when there is a place.
         """
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))
-        place = self._judge(verdict, caller, busy)
+        place = self._judge(verdict, caller)
         if isinstance(place, Refusal):
             self.refused[place.cause] += 1
             return place
         self.tickets.spend(verdict.spent)
         return verdict, place
 
-    def _judge(
-        self, verdict: Verdict, caller: Caller, busy: Callable[[], Stage | None]
-    ) -> Seat | Refusal:
+    def _judge(self, verdict: Verdict, caller: Caller) -> Seat | Refusal:
         if not verdict.allowed:
             return Refusal(
                 verdict.status, "key" if verdict.status == 401 else "foreign", verdict.reason
             )
         if self.draining:
             return Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
-        if stage := busy():
-            text = f"{stage} is too busy for another session"
+        if stages := self.busy():
+            text = f"{' and '.join(sorted(stages))} too busy for another session"
             return Refusal(503, "overloaded", text, BUSY_RETRY_AFTER_S)
         return self.seats.take(caller.address, verdict.key)

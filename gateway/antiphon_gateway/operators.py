@@ -56,7 +56,7 @@ class Operators(Collector):
                 draining=self._door.draining,
                 pending_input_bytes=self._budget.pending_bytes,
                 refused=self._door.refused,
-                overloaded=frozenset(self._door.admission.refusing),
+                overloaded=self._door.busy(),
                 stages=self._dispatcher.stages(),
                 counters=self._dispatcher.counters,
             )
@@ -91,7 +91,7 @@ class Operators(Collector):
             "gateway": self._config.gateway.name,
             "uptime_s": round(time.monotonic() - self._started_s),
             "draining": self._door.draining,
-            "overloaded": sorted(self._door.admission.refusing),
+            "overloaded": sorted(self._door.busy()),
             "pending_input_bytes": self._budget.pending_bytes,
             "stages": msgspec.to_builtins(self._dispatcher.stages()),
             "sessions": [connection.describe(now_s) for connection in self._connections],

@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import logging
+import time
 
 from aiohttp import web
 
+from antiphon_gateway.admission import Admission
 from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
@@ -44,16 +46,21 @@ def run(config: Config) -> None:
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
-    metrics, door = Metrics(), Door(config.gateway)
+    metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
         metrics.job_waited(stage, urgent, waited_ms)
         if urgent:
-            door.admission.note(stage, waited_ms, now_ms)
+            admission.note(stage, waited_ms, now_ms)
+
+    def busy() -> frozenset[Stage]:
+        now_ms = time.monotonic_ns() // 1_000_000
+        return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
 
     times = JobTimes(waited, metrics.job_ended)
+    door = Door(config.gateway, busy)
     dispatcher = Dispatcher(bus, config, times)
-    app = create_app(config, dispatcher, vad, door, metrics, times)
+    app = create_app(config, dispatcher, vad, door, metrics)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
