@@ -66,7 +66,6 @@ class Listener:
         self._buffer_start = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
-        self._spoken_language = ""
         self._paused_at_sample = 0
         self._verdict = Verdict(0, "silence")
         self._turn: UserTurn | None = None
@@ -199,7 +198,7 @@ class Listener:
             self._reconsider(now_ms)
         else:
             if isinstance(body, Transcript):
-                self._spoken_language = body.language
+                self._watch.take_manner(body.language, body.average_log_probability)
             turn = self._transcripts.on_result(job_id, body)
             if isinstance(body, Failed):
                 assert turn is not None
@@ -244,7 +243,7 @@ class Listener:
         """The utterance's words are known before it is over, or are not what they seemed."""
         turn.transcript = turn.heard_ahead = text
         if not turn.committed:
-            self._watch.take_transcript(text, self._spoken_language)
+            self._watch.take_transcript(text)
         if is_news:
             self._owner.on_transcript_ahead(turn)
 
@@ -318,7 +317,8 @@ class Listener:
 
     def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         silence_ms = self._samples_to_ms(self._windows_position - speech_end)
-        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        heard = self._context.capture.at(speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
         self._partials.end()
@@ -368,8 +368,6 @@ class Listener:
         self._owner.on_turn_committed(turn)
         if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
-
-    # --- inside ----------------------------------------------------------------------------
 
     def _drop_open_turn(self) -> None:
         if self._turn is not None:

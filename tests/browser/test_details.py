@@ -52,7 +52,7 @@ async def test_the_steps_of_a_turn_are_a_chart_and_a_table_with_unknown_steps_to
     await page.get_by_role("button", name="Details").click()
     table = page.get_by_role("table", name="Turn 1")
     row = table.get_by_role("row", name="your words known")
-    await expect(row.get_by_role("cell").nth(1)).to_have_text("+110")
+    await expect(row.get_by_role("cell").nth(1)).to_have_text("110")
     await expect(row.get_by_role("cell").nth(2)).to_have_text("310")
     await expect(table.get_by_role("row", name="left the speaker")).to_contain_text("640")
     await expect(page.locator("#latency-p50")).to_have_text("640 ms")

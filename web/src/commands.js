@@ -18,3 +18,10 @@
 export function send(type, fields = {}) {
   return { do: "send", event: { type, ...fields } };
 }
+
+/** @param {string} id of the item @param {string} text @returns {Command[]} */
+export function askInWriting(id, text) {
+  const content = [{ type: "input_text", text }];
+  const item = { id, type: "message", role: "user", content };
+  return [send("conversation.item.create", { item }), send("response.create")];
+}

@@ -70,11 +70,9 @@ export class LatencyView {
 }
 
 /** @param {Turn} turn */
-function note({ voiceToVoiceMs, playedAfterMs, stepsMs }) {
-  const heard = playedAfterMs === null ? "" : `${Math.round(playedAfterMs)} ms`;
-  if (!Object.keys(stepsMs).length) return heard && `Sound on this page after ${heard}.`;
-  const sent = `The server sent the first audio ${Math.round(voiceToVoiceMs ?? 0)} ms after your words.`;
-  return heard ? `${sent} This page played it ${heard} after it knew that your turn was over.` : sent;
+function note({ playedAfterMs }) {
+  if (playedAfterMs === null) return "";
+  return `This page played the first sound ${Math.round(playedAfterMs)} ms after it knew that your turn was over.`;
 }
 
 /** @param {HTMLTableElement} table @param {Turn} turn */
@@ -83,10 +81,10 @@ function drawWaterfall(table, turn) {
   const scaleMs = roundUp(totalMs(turn));
   table.hidden = rows.length === 0;
   const caption = /** @type {HTMLElement} */ (table.caption);
-  caption.textContent = `Turn ${turn.number}, milliseconds from the end of your words`;
+  caption.textContent = `Turn ${turn.number}: what the answer waited for, in milliseconds from the end of your words`;
   const body = /** @type {HTMLElement} */ (table.tBodies[0]);
   body.replaceChildren(
-    ...rows.map(({ label, fromMs, atMs }) => {
+    ...rows.map(({ label, fromMs, toMs }) => {
       const row = document.createElement("tr");
       const head = element("th", label);
       head.setAttribute("scope", "row");
@@ -95,10 +93,10 @@ function drawWaterfall(table, turn) {
       bar.className = "span";
       bar.setAttribute("aria-hidden", "true");
       bar.style.setProperty("--from", String(fromMs / scaleMs));
-      bar.style.setProperty("--part", String((atMs - fromMs) / scaleMs));
+      bar.style.setProperty("--part", String((toMs - fromMs) / scaleMs));
       chart.append(bar);
       row.append(
-        head, chart, element("td", `+${Math.round(atMs - fromMs)}`), element("td", `${Math.round(atMs)}`),
+        head, chart, element("td", `${Math.round(toMs - fromMs)}`), element("td", `${Math.round(toMs)}`),
       );
       return row;
     }),

@@ -6,12 +6,22 @@
 /**
  * @typedef {object} Row
  * @property {string} label
- * @property {number} fromMs the step before, both from the end of the user's speech
- * @property {number} atMs
+ * @property {number} fromMs when it began, from the end of the user's speech
+ * @property {number} toMs
  */
 
-/** Steps in words; one that is not here shows under its own name. @type {Record<string, string>} */
+/** Parts and steps in words; one that is not here shows under its own name. @type {Record<string, string>} */
 const LABELS = {
+  capture_uplink: "your voice on its way",
+  endpoint_wait: "waiting for a pause",
+  stt: "speech to text",
+  llm_first_text: "model's first word",
+  llm_first_clause: "model's first clause",
+  tts_first_audio: "text to speech",
+  hold: "waiting: your turn over?",
+  downlink: "answer on its way",
+  jitter_buffer: "jitter buffer",
+  playout: "sound output",
   pause_seen: "pause noticed",
   transcript: "your words known",
   endpoint: "turn decided over",
@@ -21,22 +31,33 @@ const LABELS = {
   audio_sent: "audio sent",
 };
 
-/** Each step in the order it happened. @param {Turn} turn @returns {Row[]} */
-export function waterfall({ stepsMs }) {
-  const steps = Object.entries(stepsMs).filter(([, ms]) => Number.isFinite(ms));
+/**
+ * What the answer waited for, one thing after the other: the parts of the wait where the server
+ * tells them, else the steps, each from the one before.
+ * @param {Pick<Turn, "stepsMs" | "partsMs">} turn @returns {Row[]}
+ */
+export function waterfall({ stepsMs, partsMs }) {
+  const parts = Object.entries(partsMs).filter(isTime);
+  const steps = Object.entries(stepsMs).filter(isTime);
   steps.sort(([, a], [, b]) => a - b);
   let fromMs = 0;
-  return steps.map(([name, atMs]) => {
-    const row = { label: LABELS[name] ?? name.replaceAll("_", " "), fromMs, atMs };
-    fromMs = atMs;
+  return (parts.length ? parts : steps).map(([name, ms]) => {
+    const toMs = parts.length ? fromMs + ms : ms;
+    const row = { label: LABELS[name] ?? name.replaceAll("_", " "), fromMs, toMs };
+    fromMs = toMs;
     return row;
   });
 }
 
 /** What the person waited, as far as it is known. @param {Turn} turn */
-export function totalMs({ stepsMs, voiceToVoiceMs, playedAfterMs }) {
-  if (voiceToVoiceMs === null) return playedAfterMs ?? 0;
-  return Math.max(voiceToVoiceMs, ...Object.values(stepsMs).filter(Number.isFinite));
+export function totalMs(turn) {
+  if (turn.voiceToVoiceMs === null) return turn.playedAfterMs ?? 0;
+  return Math.max(turn.voiceToVoiceMs, ...waterfall(turn).map(({ toMs }) => toMs));
+}
+
+/** @param {[string, number]} entry */
+function isTime([, ms]) {
+  return Number.isFinite(ms);
 }
 
 /** The smallest value that `part` of all do not exceed. @param {number[]} values @param {number} part */

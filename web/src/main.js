@@ -65,6 +65,7 @@ class Page {
     onAudio: ({ stream, timestamp, pcm }) => {
       if (!this.#session.accepts(stream)) return;
       this.#recorder.audio(stream, pcm);
+      if (this.#audio) this.#session.onAudioArrived(stream, this.#audio.clockMs);
       this.#audio?.play({ type: "audio", stream, firstSample: timestamp, pcm }, [pcm.buffer]);
     },
   });

@@ -12,6 +12,7 @@ import { send } from "./commands.js";
  * @property {string} itemId
  * @property {number} contentIndex
  * @property {number} sampleRateHz
+ * @property {number | null} receivedMs when its first audio arrived, by the microphone's clock
  * @property {boolean} sounding its first sample was played
  * @property {boolean} complete all its audio has arrived
  * @property {boolean} interrupted
@@ -46,6 +47,12 @@ export class Playout {
     return voice !== undefined && !voice.interrupted;
   }
 
+  /** Audio of this stream has arrived. @param {number} stream @param {number} clockMs */
+  arrived(stream, clockMs) {
+    const voice = this.#voices.get(stream);
+    if (voice) voice.receivedMs ??= clockMs;
+  }
+
   /** @param {string} itemId */
   speaks(itemId) {
     return this.#some((voice) => voice.itemId === itemId);
@@ -64,6 +71,7 @@ export class Playout {
       itemId: event.item_id,
       contentIndex: event.content_index ?? 0,
       sampleRateHz: event.sample_rate_hz,
+      receivedMs: null,
       sounding: false,
       complete: false,
       interrupted: false,
@@ -127,17 +135,32 @@ export class Playout {
 }
 
 /**
- * What the server must know about a report: where the item was cut, or how far it has come.
+ * What the server must know about a report: where the item was cut, how far it has come, and once
+ * when it began.
  * @param {Voice} voice @param {Report} report @param {number} latencyMs of the output
+ * @returns {import("./commands.js").Command[]}
  */
-export function heardEvent(voice, { event, playedSamples, bufferedSamples }, latencyMs) {
+export function heardEvents(voice, { event, playedSamples, bufferedSamples, clockMs }, latencyMs) {
   const { itemId: item_id, contentIndex: content_index, sampleRateHz } = voice;
   const played_ms = heardMs(playedSamples, sampleRateHz, event === "ended" ? 0 : latencyMs);
   if (event === "flushed") {
-    return send("conversation.item.truncate", { item_id, content_index, audio_end_ms: played_ms });
+    return [send("conversation.item.truncate", { item_id, content_index, audio_end_ms: played_ms })];
   }
   const buffered_ms = Math.floor((bufferedSamples * 1000) / sampleRateHz);
-  return send("antiphon.playout", { item_id, played_ms, buffered_ms });
+  const played = event === "started" ? firstPlayed(voice, clockMs, latencyMs) : [];
+  return [send("antiphon.playout", { item_id, played_ms, buffered_ms }), ...played];
+}
+
+/**
+ * Tell when the first sample of a stream was played, so that the server knows the whole wait.
+ * @param {Voice} voice @param {number | undefined} startedMs @param {number} latencyMs
+ */
+function firstPlayed({ itemId: item_id, receivedMs }, startedMs, latencyMs) {
+  if (startedMs === undefined || receivedMs === null) return [];
+  const started_us = Math.round(startedMs * 1000);
+  const received_us = Math.min(Math.round(receivedMs * 1000), started_us);
+  const heard_us = started_us + Math.round(latencyMs * 1000);
+  return [send("antiphon.turn.played", { item_id, received_us, started_us, heard_us })];
 }
 
 /**

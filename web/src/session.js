@@ -5,13 +5,13 @@
  */
 
 import { caption } from "./caption.js";
-import { send } from "./commands.js";
+import { askInWriting, send } from "./commands.js";
 import { Hold } from "./hold.js";
 import {
   HELD_TOO_SHORT, SLOW_UPLINK, connectionProblem, eventProblem, responseProblem,
   waitingProblem,
 } from "./problems.js";
-import { Playout, heardEvent } from "./playout.js";
+import { Playout, heardEvents } from "./playout.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
@@ -95,6 +95,11 @@ export class Session {
     return this.#playout.accepts(stream);
   }
 
+  /** Audio of a stream has arrived. @param {number} stream @param {number} clockMs */
+  onAudioArrived(stream, clockMs) {
+    this.#playout.arrived(stream, clockMs);
+  }
+
   /** The button was pressed. @returns {Command[]} */
   talk() {
     if (this.voice) return this.stop();
@@ -129,12 +134,7 @@ export class Session {
     this.#awaitingAnswer = true;
     this.#typed = true;
     this.turns.asked(nowMs);
-    const content = [{ type: "input_text", text: trimmed }];
-    return [
-      ...this.#silence(),
-      send("conversation.item.create", { item: { id, type: "message", role: "user", content } }),
-      send("response.create"),
-    ];
+    return [...this.#silence(), ...askInWriting(id, trimmed)];
   }
 
   /** The button is held down: what is said from now on is a turn. @param {number} nowMs @returns {Command[]} */
@@ -224,7 +224,7 @@ export class Session {
     if (report.event === "ended" && !this.#playout.speaks(voice.itemId)) {
       this.transcript.finish(voice.itemId);
     }
-    return [heardEvent(voice, report, latencyMs)];
+    return heardEvents(voice, report, latencyMs);
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -309,15 +309,8 @@ export class Session {
     if (response.status !== "cancelled" || this.#playout.isInterrupted(response.id)) return ended;
     this.#playout.ignore(response.id);
     if (this.#playout.busy) return [...ended, ...this.#interrupt()];
-    for (const item of response.output ?? []) this.#retract(item);
+    for (const item of response.output ?? []) this.transcript.retract(item);
     return ended;
-  }
-
-  /** An item of a cancelled response: what was never heard goes. @param {any} item */
-  #retract(item) {
-    const read = item.content?.[0]?.type === "output_text";
-    if (read || this.transcript.get(item.id)?.final) this.transcript.interrupt(item.id);
-    else this.transcript.remove(item.id);
   }
 
   /** @param {any} event @returns {Command[]} */

@@ -96,6 +96,13 @@ export class Transcript {
     this.finish(id);
   }
 
+  /** An item of a cancelled response: what was never heard goes. @param {any} item */
+  retract(item) {
+    const read = item.content?.[0]?.type === "output_text";
+    if (read || this.get(item.id)?.final) this.interrupt(item.id);
+    else this.remove(item.id);
+  }
+
   /** @param {string} id */
   remove(id) {
     this.entries = this.entries.filter((entry) => entry.id !== id);

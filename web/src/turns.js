@@ -7,9 +7,10 @@
  * @property {string} responseId
  * @property {number | null} playedAfterMs from the event that ended the question to the first
  *   sample played here
- * @property {number | null} voiceToVoiceMs from the end of the user's speech to the first audio, by
- *   the server's clock
- * @property {Record<string, number>} stepsMs what `voiceToVoiceMs` is made of, in order
+ * @property {number | null} voiceToVoiceMs from the end of the user's speech to the first audio: sent,
+ *   and once the server knows it, played
+ * @property {Record<string, number>} stepsMs when each step happened, from the end of the speech
+ * @property {Record<string, number>} partsMs what `voiceToVoiceMs` is made of, in order
  */
 
 const MAX_TURNS = 200;
@@ -36,8 +37,12 @@ export class Turns {
 
   /** The server's figures, `antiphon.turn.metrics`. @param {any} event */
   metrics(event) {
-    const { response_id, voice_to_voice_ms, steps_ms } = event;
-    this.#put(response_id, { voiceToVoiceMs: voice_to_voice_ms, stepsMs: steps_ms });
+    const { response_id, voice_to_voice_ms, mouth_to_ear_ms, steps_ms, parts_ms } = event;
+    this.#put(response_id, {
+      voiceToVoiceMs: mouth_to_ear_ms ?? voice_to_voice_ms,
+      stepsMs: steps_ms ?? {},
+      partsMs: parts_ms ?? {},
+    });
   }
 
   /** @param {string} responseId @param {Partial<Turn>} figures */
@@ -49,7 +54,7 @@ export class Turns {
       return;
     }
     const number = ++this.#count;
-    const empty = { playedAfterMs: null, voiceToVoiceMs: null, stepsMs: {} };
+    const empty = { playedAfterMs: null, voiceToVoiceMs: null, stepsMs: {}, partsMs: {} };
     this.turns = [...this.turns, { number, responseId, ...empty, ...figures }].slice(-MAX_TURNS);
   }
 }
