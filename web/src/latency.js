@@ -12,14 +12,14 @@
 
 /** Parts and steps in words; one that is not here shows under its own name. @type {Record<string, string>} */
 const LABELS = {
-  capture_uplink: "your voice on its way",
+  capture_uplink: "to the server",
   endpoint_wait: "waiting for a pause",
   stt: "speech to text",
   llm_first_text: "model's first word",
   llm_first_clause: "model's first clause",
   tts_first_audio: "text to speech",
-  hold: "waiting: your turn over?",
-  downlink: "answer on its way",
+  hold: "turn decided over",
+  downlink: "back to the page",
   jitter_buffer: "jitter buffer",
   playout: "sound output",
   pause_seen: "pause noticed",

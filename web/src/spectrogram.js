@@ -72,8 +72,9 @@ export class Spectrogram {
     const style = getComputedStyle(this.#canvas);
     const sides = /** @type {const} */ ([["you", 0], ["them", lane + GAP_PX]]);
     if (!this.#calm.matches) {
+      this.#context.globalCompositeOperation = "copy"; // drawn over itself it would grow darker
       this.#context.drawImage(this.#canvas, -COLUMN_PX, 0);
-      this.#context.clearRect(width - COLUMN_PX, 0, COLUMN_PX, height);
+      this.#context.globalCompositeOperation = "source-over";
     } else {
       this.#context.clearRect(0, 0, width, height);
     }
