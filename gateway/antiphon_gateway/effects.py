@@ -53,4 +53,14 @@ class NoteTurn(NamedTuple):
     steps_ms: dict[str, float]
 
 
-Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn
+class NoteRetraction(NamedTuple):
+    """Log that an answer was taken back, because the user went on. No words."""
+
+    turn_id: int
+    heard_ms: float
+    """How much of the answer was heard."""
+    retractions: int
+    """How often that has happened to this turn."""
+
+
+Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn | NoteRetraction

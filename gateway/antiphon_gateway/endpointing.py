@@ -46,6 +46,8 @@ class EndpointingRule:
     eager_silence_ms: int
     end_silence_ms: int
     max_utterance_ms: int
+    resume_speech_ms: int = 0
+    """Speech that resumes a paused utterance, if that is more than `min_speech_ms`."""
 
 
 class Endpointer:
@@ -71,6 +73,10 @@ class Endpointer:
     def silence_ms(self) -> int:
         """Silence since the last speech of the open utterance."""
         return _to_ms(self._position - self._last_speech_end)
+
+    def extend_back(self, sample: int) -> None:
+        """Count the length of the open utterance from an earlier sample."""
+        self._utterance_start = min(self._utterance_start, sample)
 
     def reset(self) -> None:
         """Forget the open utterance."""
@@ -102,7 +108,7 @@ class Endpointer:
             self._last_speech_end = self._position
             return [Edge(SpeechEdge.STARTED, self._run_start)]
         if self._paused:
-            if not long_enough:
+            if not long_enough or _to_ms(self._run_samples) < self.rule.resume_speech_ms:
                 return []
             self._paused = False
             self._last_speech_end = self._position

@@ -1,7 +1,6 @@
 """The user's side of a session: microphone audio to utterances, utterances to transcripts. Pure."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from antiphon_gateway.effects import DetectSpeech
 from antiphon_gateway.endpointing import (
@@ -10,12 +9,15 @@ from antiphon_gateway.endpointing import (
     EndpointingRule,
     SpeechEdge,
 )
+from antiphon_gateway.held_speech import HeldSpeech
 from antiphon_gateway.input_audio import InputAudio
+from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.partials import PartialTranscripts
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.session_settings import SemanticVad, ServerVad, TurnDetection
 from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.turn_owner import TurnOwner
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn, reads_complete
 from antiphon_gateway.vad import WINDOW_SAMPLES
@@ -35,28 +37,6 @@ _TRANSCRIBE_BUDGET_MS = 30_000
 _HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
 
 
-class TurnOwner(Protocol):
-    """What the session does about the user's turns."""
-
-    def audible(self, now_ms: float) -> bool:
-        """Whether the user hears a response now."""
-
-    def on_speech_started(self, now_ms: float) -> None:
-        """The user began to speak."""
-
-    def on_speech_resumed(self) -> None:
-        """The user went on after a pause: what was made of the first part is void."""
-
-    def on_transcript_ahead(self, turn: UserTurn) -> None:
-        """The transcript is there before the turn is known to be over."""
-
-    def on_turn_committed(self, turn: UserTurn) -> None:
-        """The turn is over and must become a conversation item."""
-
-    def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
-        """A committed turn has its transcript, or None when it failed."""
-
-
 class Listener:
     """Follows one session's microphone."""
 
@@ -73,11 +53,12 @@ class Listener:
         """Language that the client says is spoken; empty: the server's."""
         self._turn: UserTurn | None = None
         self._transcribing: dict[str, UserTurn] = {}
+        self._held = HeldSpeech(owner)
         self._detection: TurnDetection | None = None
         self._endpointer: Endpointer | None = None
         self.configure(detection)
 
-    def configure(self, detection: TurnDetection | None) -> None:
+    def configure(self, detection: TurnDetection | None, now_ms: float = 0.0) -> None:
         """Take the session's turn detection; None is push-to-talk.
 
         An open utterance goes on under the new rule; push-to-talk keeps its audio in the buffer.
@@ -87,7 +68,7 @@ class Listener:
         self._detection = detection
         if detection is None:
             start = self._turn.start_sample if self._turn else self._audio.position_samples
-            self._drop_open_turn()
+            self._drop_open_turn(now_ms)
             self._endpointer = None
             self._buffer_start = start
         elif self._endpointer is None:
@@ -114,6 +95,10 @@ class Listener:
         """Return the id that the open utterance will have as an item, if there is one."""
         return () if self._turn is None else (self._turn.item_id,)
 
+    def audio(self, start_sample: int, end_sample: int) -> bytes:
+        """Return the microphone's PCM16 between two samples, as far as it is held."""
+        return self._audio.slice(start_sample, end_sample)
+
     # --- audio -----------------------------------------------------------------------------
 
     def append(self, pcm: bytes, sample_rate_hz: int) -> None:
@@ -139,7 +124,9 @@ class Listener:
             self._endpointer.rule.min_speech_ms = self._min_speech_ms(now_ms)
             given_away = self._windows_position <= self._buffer_start
             for edge in self._endpointer.feed(0.0 if given_away else probability):
-                self._on_edge(edge, now_ms)
+                if not self._held.take(edge, now_ms):
+                    self._on_edge(edge, now_ms)
+            self._judge_held(now_ms)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
@@ -162,13 +149,14 @@ class Listener:
         turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
         self._void_transcript(turn)
+        self._held.drop(now_ms)
         if self._endpointer is not None:
             self._endpointer.reset()
         self._end(turn, end, now_ms)
 
-    def clear(self) -> None:
+    def clear(self, now_ms: float) -> None:
         """Drop the uncommitted audio."""
-        self._drop_open_turn()
+        self._drop_open_turn(now_ms)
         self._audio.clear()
         self._buffer_start = self._audio.position_samples
 
@@ -229,20 +217,57 @@ class Listener:
             return
         if self._partials.is_due(self._windows_position):
             pcm = self._audio.slice(turn.start_sample, self._windows_position)
-            self._partials.ask(pcm, self._windows_position, self._language)
+            self._partials.ask(pcm, self._windows_position, self.spoken_language)
 
     @property
-    def _language(self) -> str | None:
+    def spoken_language(self) -> str | None:
+        """What is transcribed: the session's language, else the server's; None: any."""
         return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
         turn.job_id = self._context.submit(
-            Transcribe(final=True, language=self._language),
+            Transcribe(final=True, language=self.spoken_language),
             payload=self._audio.slice(turn.start_sample, until_sample),
             budget_ms=_TRANSCRIBE_BUDGET_MS,
             urgent=True,
         )
         self._transcribing[turn.job_id] = turn
+
+    # --- speech over a response ------------------------------------------------------------
+
+    def _judge_held(self, now_ms: float) -> None:
+        assert self._endpointer is not None
+        verdict = self._held.judge(self._windows_position, self._endpointer.silence_ms, now_ms)
+        if verdict is Verdict.GO_ON:
+            self._held.drop(now_ms)
+            self._endpointer.reset()
+            self._buffer_start = self._windows_position
+        elif verdict is Verdict.STOP:
+            started, *later = self._held.release()
+            turn = self._owner.turn_to_reopen(started.sample)
+            if turn is not None and self._can_reopen(turn):
+                self.reopen(turn, now_ms)
+            else:
+                self._on_edge(started, now_ms)
+            for edge in later:
+                self._on_edge(edge, now_ms)
+
+    def _can_reopen(self, turn: UserTurn) -> bool:
+        length_ms = self._samples_to_ms(self._windows_position - turn.start_sample)
+        limit_ms = self._context.config.turn_taking.max_utterance_ms
+        return length_ms < limit_ms and turn.start_sample >= self._audio.start_samples
+
+    def reopen(self, turn: UserTurn, now_ms: float) -> None:
+        """The user goes on with a committed turn: one utterance holds both parts."""
+        self._context.revision += 1
+        self._void_transcript(turn)
+        self._turn = UserTurn(
+            self._context.new_id("item"), turn.start_sample, retractions=turn.retractions + 1
+        )
+        if self._endpointer is not None:
+            self._endpointer.extend_back(turn.start_sample)
+        self._announce(self._turn)
+        self._owner.on_turn_reopened(turn, now_ms)
 
     # --- edges -----------------------------------------------------------------------------
 
@@ -273,14 +298,17 @@ class Listener:
         self._context.turn_id += 1
         self._context.revision = 0
         self._turn = UserTurn(self._context.new_id("item"), start)
+        self._announce(self._turn)
+        self._owner.on_speech_started(now_ms)
+
+    def _announce(self, turn: UserTurn) -> None:
         self._restore_patience()
-        self._partials.begin(self._turn.item_id, start)
+        self._partials.begin(turn.item_id, turn.start_sample)
         self._context.send(
             events.SpeechStarted(
-                audio_start_ms=self._samples_to_ms(start), item_id=self._turn.item_id
+                audio_start_ms=self._samples_to_ms(turn.start_sample), item_id=turn.item_id
             )
         )
-        self._owner.on_speech_started(now_ms)
 
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         self._tell_stopped(turn, speech_end)
@@ -309,7 +337,8 @@ class Listener:
 
     # --- inside ----------------------------------------------------------------------------
 
-    def _drop_open_turn(self) -> None:
+    def _drop_open_turn(self, now_ms: float) -> None:
+        self._held.drop(now_ms)
         if self._turn is not None:
             self._tell_stopped(self._turn, self._audio.position_samples)
             self._void_transcript(self._turn)
@@ -339,6 +368,7 @@ class Listener:
             eager_silence_ms=taking.eager_silence_ms,
             end_silence_ms=_HARD_END_MS["auto"],
             max_utterance_ms=taking.max_utterance_ms,
+            resume_speech_ms=taking.resume_speech_ms,
         )
         if isinstance(detection, ServerVad):
             rule.threshold = detection.threshold
@@ -349,7 +379,10 @@ class Listener:
 
     def _min_speech_ms(self, now_ms: float) -> int:
         taking = self._context.config.turn_taking
-        return taking.barge_in_speech_ms if self._owner.audible(now_ms) else taking.min_speech_ms
+        judged = self._detection is not None and self._detection.interrupt_response
+        if judged or not self._owner.audible(now_ms):
+            return taking.min_speech_ms
+        return taking.barge_in_speech_ms
 
     @property
     def _prefix_padding_ms(self) -> int:

@@ -28,6 +28,8 @@ from antiphon_proto.messages import (
 )
 
 _MODEL_BUDGET_MS = 120_000
+_QUESTION_AHEAD_MS = 600
+"""A question is answered when so much of it is still to be heard."""
 
 CancelReason = Literal["turn_detected", "client_cancelled"]
 
@@ -70,6 +72,7 @@ class Response:
         self._text = ""
         self._shown = ""
         self._silenced = False
+        self._start_held = False
         self._metrics_sent = False
         self._item: MessageItem | None = None
 
@@ -113,7 +116,7 @@ class Response:
         """Send what is due."""
         if self._state is _State.ENDED:
             return
-        released = self._state is _State.IN_PROGRESS
+        released = self._state is _State.IN_PROGRESS and not self._start_held
         if self._speech is not None:
             for out in self._speech.advance(now_ms, released=released):
                 if isinstance(out, TextShown):
@@ -148,6 +151,15 @@ class Response:
             self._state = _State.ENDED
         else:
             self._end("failed", response_object.failed(code, message), self._sent_text())
+
+    def hold_start(self) -> None:
+        """Do not begin to speak, or to write, until `release_start`; what has begun goes on."""
+        self._start_held = not self._has_begun and self._state is not _State.ENDED
+
+    def release_start(self, now_ms: float) -> None:
+        """Begin after all."""
+        self._start_held = False
+        self.advance(now_ms)
 
     def report_playout(self, played_ms: float, now_ms: float) -> None:
         """Take the client's word for how much of the audio it has played."""
@@ -212,9 +224,23 @@ class Response:
             and self._speech.playout.lead_ms(now_ms) > 0
         )
 
+    def heard_ms(self, now_ms: float) -> float:
+        """Return how much of its audio was heard; 0 for a text response."""
+        if self._speech is None:
+            return 0.0
+        samples = self._speech.playout.heard_samples(now_ms)
+        return samples * 1000 / self._speech.sample_rate_hz
+
+    def asks(self, now_ms: float) -> bool:
+        """Whether it ends with a question that the listener has heard, or nearly so."""
+        if self._speech is None or self._model_done is None or not self._speech.finished:
+            return False
+        nearly_heard = self._speech.playout.lead_ms(now_ms) <= _QUESTION_AHEAD_MS
+        return nearly_heard and self._text.rstrip().endswith("?")
+
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` will have audio to send."""
-        if self._speech is None or self._state is not _State.IN_PROGRESS:
+        if self._speech is None or self._state is not _State.IN_PROGRESS or self._start_held:
             return None
         return self._speech.playout.next_due_ms(now_ms)
 
@@ -232,6 +258,12 @@ class Response:
         return self._speech.spoken.heard(min(played_samples, self._speech.playout.sent_samples))
 
     # --- inside ----------------------------------------------------------------------------
+
+    @property
+    def _has_begun(self) -> bool:
+        if self._speech is None:
+            return bool(self._shown)
+        return self._speech.playout.sent_samples > 0
 
     def _sent_text(self) -> str:
         if self._speech is None:

@@ -7,8 +7,10 @@ of `take_effects`. Whatever arrives for a job that no part of the session owns i
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon_gateway.effects import Effect
+from antiphon_gateway.barge_in import BargeIn
+from antiphon_gateway.effects import Effect, NoteRetraction
 from antiphon_gateway.history import History, ItemEvent
+from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
@@ -20,7 +22,10 @@ from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import Result
+from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Result
+
+_RETRACTION_GAP_MS = 1_500
+"""Silence after a turn beyond which more speech is another turn, though no answer was heard."""
 
 
 class Session:
@@ -36,6 +41,9 @@ class Session:
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
         self._unanswered: TurnTimings | None = None
+        self._newest_turn: UserTurn | None = None
+        """The last turn, while its answer is the session's own and may be taken back."""
+        self._barge_in: BargeIn | None = None
         self._streams = 0
 
     # --- inputs ----------------------------------------------------------------------------
@@ -70,6 +78,9 @@ class Session:
         if self._listener.owns(result.job_id):
             self._listener.on_result(result.job_id, result.body, now_ms)
             return
+        if self._barge_in is not None and self._barge_in.owns(result.job_id):
+            self._barge_in.on_result(result.body)
+            return
         for response in self._live_responses():
             if response.owns(result.job_id):
                 response.on_result(result.job_id, result.body, payload, now_ms)
@@ -99,6 +110,8 @@ class Session:
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
         jobs = list(self._listener.open_jobs())
+        if self._barge_in is not None:
+            jobs += self._barge_in.open_jobs()
         for response in self._live_responses():
             jobs += response.open_jobs()
         return tuple(jobs)
@@ -109,8 +122,55 @@ class Session:
         """Whether the user hears a response now."""
         return self._response is not None and self._response.audible(now_ms)
 
+    def holds_speech(self, start_sample: int, now_ms: float) -> bool:
+        """Whether speech must be judged first, because it would stop or void a response."""
+        if not self._interrupts_response or not self._would_disturb(now_ms):
+            return False
+        self._barge_in = BargeIn(
+            self.context,
+            self._listener.audio,
+            start_sample,
+            self._response,
+            now_ms,
+            language=self._listener.spoken_language,
+        )
+        return True
+
+    def judge_held(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+        """Whether the held speech stops the response."""
+        assert self._barge_in is not None
+        return self._barge_in.judge(position, silence_ms, now_ms)
+
+    def on_held_dropped(self, now_ms: float) -> None:
+        """The held speech does not count: the response goes on."""
+        self._end_barge_in(now_ms, stopped=False)
+        self._after_response_step(now_ms)
+
+    def turn_to_reopen(self, start_sample: int) -> UserTurn | None:
+        """The turn that the held speech goes on with, when its answer has hardly begun."""
+        turn, barge_in = self._newest_turn, self._barge_in
+        if turn is None or barge_in is None or not self.history.holds_turn(turn):
+            return None
+        limit_ms = self.context.config.turn_taking.retraction_ms
+        if not limit_ms or (barge_in.heard_ms or 0.0) > limit_ms:
+            return None
+        gap_ms = (start_sample - turn.end_sample) * 1000 // STT_SAMPLE_RATE_HZ
+        return turn if barge_in.heard_ms or gap_ms <= _RETRACTION_GAP_MS else None
+
+    def on_turn_reopened(self, turn: UserTurn, now_ms: float) -> None:
+        """The turn was not over: what was made of it is taken back."""
+        heard_ms = self._barge_in.heard_ms if self._barge_in is not None else None
+        response = self._response
+        self.on_speech_started(now_ms)
+        self._turn_due = self._unanswered = self._newest_turn = None
+        self.history.retract(turn, response)
+        self.context.emit(
+            NoteRetraction(self.context.turn_id, heard_ms or 0.0, turn.retractions + 1)
+        )
+
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
+        self._end_barge_in(now_ms, stopped=True)
         self._drop_speculation()
         if self._interrupts_response:
             self._interrupt(now_ms)
@@ -138,6 +198,7 @@ class Session:
         if turn.manual:
             self._drop_speculation()
         self._unanswered = turn.timings
+        self._newest_turn = None if turn.manual else turn
         self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
@@ -193,7 +254,7 @@ class Session:
         timings: TurnTimings | None = None
         if settings.conversation == "auto":
             self._drop_speculation()
-            self._turn_due = None
+            self._turn_due = self._newest_turn = None
             timings = self._unanswered
         self._run(self._new_response(settings, timings), now_ms)
         self._start_waiting_response(now_ms)
@@ -211,6 +272,8 @@ class Session:
         self._response = response
         if response.in_conversation:
             self._unanswered = None
+        if self._barge_in is not None:
+            self._barge_in.hold(response)
         response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 
@@ -244,6 +307,20 @@ class Session:
             self.history.cut(response, response.heard_text(now_ms))
         response.silence()
 
+    def _would_disturb(self, now_ms: float) -> bool:
+        """Whether a response is heard, made, or due."""
+        return (
+            self._busy
+            or self.audible(now_ms)
+            or self._turn_due is not None
+            or (self._creates_response and self._listener.transcribing)
+        )
+
+    def _end_barge_in(self, now_ms: float, *, stopped: bool) -> None:
+        if self._barge_in is not None:
+            barge_in, self._barge_in = self._barge_in, None
+            barge_in.close(now_ms, stopped=stopped)
+
     def _cancel_response(self, response_id: str | None, now_ms: float) -> None:
         response = self._response
         if (
@@ -273,12 +350,12 @@ class Session:
             case client.Playout(item_id=item_id, played_ms=played_ms):
                 self._take_playout(item_id, played_ms, now_ms)
             case client.SessionUpdate(session=update):
-                self._update(update)
+                self._update(update, now_ms)
                 self._respond_when_free(now_ms)
             case client.InputAudioCommit():
                 self._listener.commit(now_ms)
             case client.InputAudioClear():
-                self._listener.clear()
+                self._listener.clear(now_ms)
                 self.context.send(events.InputAudioCleared())
                 self._respond_when_free(now_ms)
             case (
@@ -313,12 +390,12 @@ class Session:
         form = self._settings.audio.input.format
         self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
 
-    def _update(self, update: dict[str, Any]) -> None:
+    def _update(self, update: dict[str, Any], now_ms: float) -> None:
         settings = session_settings.merge(self._settings, update, self._catalogue)
         if settings != self._settings:
             self._drop_speculation()
         self._settings = settings
-        self._listener.configure(settings.audio.input.turn_detection)
+        self._listener.configure(settings.audio.input.turn_detection, now_ms)
         transcription = settings.audio.input.transcription
         self._listener.language = (transcription and transcription.language) or ""
         session = self._settings.to_json(self.context.session_id)

@@ -156,7 +156,21 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     min_speech_ms: Milliseconds = 96
     """Shorter speech is noise."""
     barge_in_speech_ms: Milliseconds = 250
-    """Speech needed to interrupt while a response is audible."""
+    """Speech needed to interrupt a response; shorter speech over it is noise."""
+    interruption_words: bool = True
+    """Let words decide whether speech over a response interrupts it: `uh-huh` does not. Off: speech
+    interrupts after `barge_in_speech_ms`."""
+    interruption_patience_ms: Milliseconds = 400
+    """Speech over a response that interrupts it when its words are not known by then."""
+    duck: bool = True
+    """Lower an audible response until it is decided whether it is interrupted."""
+    echo_check: bool = True
+    """Do not let a response be interrupted by itself, heard through the microphone."""
+    retraction_ms: Milliseconds = 700
+    """An answer that was heard no longer than this when the user goes on was too early: it is taken
+    back, and what was said before and after is one turn. 0: never."""
+    resume_speech_ms: Milliseconds = 160
+    """Speech after a pause that voids what was prepared for the end of the turn."""
     eager_silence_ms: Milliseconds = 128
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     complete_silence_ms: Milliseconds = 480

@@ -1,0 +1,164 @@
+"""Follows speech over a response until it is known whether it interrupts it. Pure.
+
+    speech    ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+              │  │     │      └ verdict: stop (words, or long enough) or go on
+              │  │     └ words asked for
+              │  └ held: the response is ducked
+              └ begins
+
+The client is told of the duck and of nothing else. The speech becomes a turn only when it stops the
+response.
+"""
+
+from collections.abc import Callable
+
+from antiphon_gateway.interruption import InterruptionRule, OverlappingSpeech, Verdict, judge
+from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.response import Response
+from antiphon_gateway.session_context import SessionContext
+from antiphon_proto.messages import (
+    STT_SAMPLE_RATE_HZ,
+    Done,
+    Failed,
+    ResultBody,
+    Transcribe,
+    Transcript,
+)
+
+_WORDS_AT_MS = 250
+"""Speech before the words are asked for, and between two questions."""
+_WORDS_BUDGET_MS = 1_000
+_PADDING_MS = 200
+"""Audio before the speech that is transcribed with it."""
+_DUCKED_MS = 1_000
+"""A response that is not interrupted by then is loud again, whatever the noise."""
+
+
+class BargeIn:
+    """One stretch of speech over a response, from its first detection to the verdict."""
+
+    def __init__(
+        self,
+        context: SessionContext,
+        audio: Callable[[int, int], bytes],
+        start_sample: int,
+        response: Response | None,
+        now_ms: float,
+        *,
+        language: str | None,
+    ) -> None:
+        """Begin. `audio` gives the microphone's PCM16 between two samples.
+
+        `response` is what is heard or about to be.
+        """
+        taking = context.config.turn_taking
+        self.start_sample = start_sample
+        self.heard_ms: float | None = None
+        """How much of the response was heard when the speech began."""
+        self._context = context
+        self._audio = audio
+        self._response = response
+        self._language = language
+        self._judges_words = taking.interruption_words
+        self._rule = InterruptionRule(
+            enough_speech_ms=taking.barge_in_speech_ms,
+            patience_ms=taking.interruption_patience_ms
+            if taking.interruption_words
+            else taking.barge_in_speech_ms,
+        )
+        self._ducked_item_id = ""
+        self._job_id = ""
+        self._asked_ms = 0
+        self._words: str | None = None
+        self._words_until_ms = 0
+        if response is not None:
+            response.hold_start()
+            self._duck(response.audible(now_ms))
+
+    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+        """Decide from what is known when the microphone is at `position`."""
+        speech_ms = max(0, _to_ms(position - self.start_sample) - silence_ms)
+        response = self._response
+        if self.heard_ms is None:
+            since_ms = _to_ms(position - self.start_sample)
+            self.heard_ms = response.heard_ms(now_ms - since_ms) if response is not None else 0.0
+        echo = False
+        if self._judges_words:
+            self._ask(position, speech_ms, silence_ms)
+        verdict = judge(
+            OverlappingSpeech(
+                speech_ms=speech_ms,
+                silence_ms=silence_ms,
+                words=self._words,
+                words_until_ms=self._words_until_ms,
+                words_asked=bool(self._job_id),
+                answers=response is not None and response.asks(now_ms),
+                echo=echo,
+            ),
+            self._rule,
+        )
+        if echo or speech_ms + silence_ms >= _DUCKED_MS:
+            self._duck(False)
+        return verdict
+
+    def close(self, now_ms: float, *, stopped: bool = False) -> None:
+        """End: the response stops or goes on as it was before."""
+        if self._job_id:
+            self._context.cancel(self._job_id)
+            self._job_id = ""
+        if not stopped:
+            self._duck(False)
+        if self._response is not None and not stopped:
+            self._response.release_start(now_ms)
+
+    def hold(self, response: Response) -> None:
+        """A response that was made meanwhile waits for the verdict."""
+        self._response = response
+        response.hold_start()
+
+    # --- words -----------------------------------------------------------------------------
+
+    def owns(self, job_id: str) -> bool:
+        """Tell whether a job is the one asked for last."""
+        return job_id == self._job_id and bool(job_id)
+
+    def open_jobs(self) -> tuple[str, ...]:
+        """Return the id of the job that has not ended, if any."""
+        return (self._job_id,) if self._job_id else ()
+
+    def on_result(self, body: ResultBody) -> None:
+        """Take one result of the job. A failure leaves the decision to the length."""
+        if isinstance(body, Transcript):
+            self._words = body.text
+            self._words_until_ms = self._asked_ms
+        elif isinstance(body, Done | Failed):
+            self._job_id = ""
+
+    def _ask(self, position: int, speech_ms: int, silence_ms: int) -> None:
+        """Ask for the words so far, when there is enough that is new."""
+        ended = silence_ms > 0 and speech_ms >= self._rule.enough_speech_ms
+        new_ms = speech_ms - self._asked_ms
+        if self._job_id or not (new_ms >= _WORDS_AT_MS or (ended and new_ms > 0)):
+            return
+        self._asked_ms = speech_ms
+        start = self.start_sample - _PADDING_MS * STT_SAMPLE_RATE_HZ // 1000
+        self._job_id = self._context.submit(
+            Transcribe(final=False, language=self._language),
+            payload=self._audio(start, position),
+            budget_ms=_WORDS_BUDGET_MS,
+            urgent=True,
+        )
+
+    # --- duck ------------------------------------------------------------------------------
+
+    def _duck(self, ducked: bool) -> None:
+        if ducked == bool(self._ducked_item_id) or self._response is None:
+            return
+        item_id = self._ducked_item_id or self._response.item_id
+        self._ducked_item_id = item_id if ducked else ""
+        if self._context.extensions and self._context.config.turn_taking.duck:
+            self._context.send(events.Duck(item_id=item_id, ducked=ducked))
+
+
+def _to_ms(samples: int) -> int:
+    return samples * 1000 // STT_SAMPLE_RATE_HZ
