@@ -1,5 +1,7 @@
 """The edges of speech that does not count yet, because it may be no turn. Pure."""
 
+import dataclasses
+
 from antiphon_gateway.endpointing import Edge, SpeechEdge
 from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.turn_owner import TurnOwner
@@ -35,8 +37,8 @@ class HeldSpeech:
 
     def release(self) -> list[Edge]:
         """Return what was held, the start first: it counts."""
-        edges, self._edges = self._edges, []
-        return edges
+        (started, *later), self._edges = self._edges, []
+        return [dataclasses.replace(started, sample=self._owner.held_from), *later]
 
     def drop(self, now_ms: float) -> None:
         """Forget what was held: it does not count."""

@@ -7,6 +7,8 @@ released it is held: its jobs run, but nothing of it is sent, and it can vanish 
 import enum
 from typing import Literal
 
+from antiphon_gateway import echo
+from antiphon_gateway.echo import PlayedAudio
 from antiphon_gateway.effects import NoteTurn
 from antiphon_gateway.realtime import response_object, server_events
 from antiphon_gateway.realtime.items import MessageItem
@@ -28,6 +30,7 @@ from antiphon_proto.messages import (
 )
 
 _MODEL_BUDGET_MS = 120_000
+_LATELY_MS, _SOON_MS = 4_000, 300
 _QUESTION_AHEAD_MS = 600
 """A question is answered when so much of it is still to be heard."""
 
@@ -64,6 +67,7 @@ class Response:
                 speed=settings.speed,
                 sample_rate_hz=settings.format.sample_rate_hz,
             )
+        self._played = PlayedAudio(settings.format.sample_rate_hz)
         self._thinking = ThinkingFilter()
         self._state = _State.HELD
         self._model_job = ""
@@ -123,6 +127,7 @@ class Response:
                     self._show(out.text)
                 else:
                     self._mark("audio_sent", now_ms)
+                    self._played.add(out.pcm)
                     self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
                     self._send_metrics()
         elif released and len(self._text) > len(self._shown):
@@ -230,6 +235,31 @@ class Response:
             return 0.0
         samples = self._speech.playout.heard_samples(now_ms)
         return samples * 1000 / self._speech.sample_rate_hz
+
+    def may_echo(self, now_ms: float) -> bool:
+        """Whether it is being heard, or was until just now."""
+        if self._speech is None or self._silenced or not self._has_begun:
+            return False
+        return self._speech.playout.since_end_ms(now_ms) < echo.MAX_LAG_MS
+
+    def echo_likeness(self, microphone: bytes, now_ms: float) -> float:
+        """Return how much the newest microphone audio is its echo (`echo.likeness`)."""
+        if self._speech is None or not self.may_echo(now_ms):
+            return -1.0
+        playout = self._speech.playout
+        past_end = max(0.0, playout.since_end_ms(now_ms)) * self._speech.sample_rate_hz / 1000
+        return echo.likeness(
+            microphone, self._played, playout.heard_samples(now_ms) + int(past_end)
+        )
+
+    def spoken_lately(self, now_ms: float) -> str:
+        """Return the words heard in the last seconds and the next moment."""
+        if self._speech is None or not self.may_echo(now_ms):
+            return ""
+        spoken, rate = self._speech.spoken, self._speech.sample_rate_hz
+        heard = self._speech.playout.heard_samples(now_ms)
+        before = spoken.heard(heard - _LATELY_MS * rate // 1000)
+        return spoken.heard(heard + _SOON_MS * rate // 1000)[len(before) :]
 
     def asks(self, now_ms: float) -> bool:
         """Whether it ends with a question that the listener has heard, or nearly so."""

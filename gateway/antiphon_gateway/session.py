@@ -79,7 +79,7 @@ class Session:
             self._listener.on_result(result.job_id, result.body, now_ms)
             return
         if self._barge_in is not None and self._barge_in.owns(result.job_id):
-            self._barge_in.on_result(result.body)
+            self._barge_in.on_result(result.body, now_ms)
             return
         for response in self._live_responses():
             if response.owns(result.job_id):
@@ -124,17 +124,25 @@ class Session:
 
     def holds_speech(self, start_sample: int, now_ms: float) -> bool:
         """Whether speech must be judged first, because it would stop or void a response."""
-        if not self._interrupts_response or not self._would_disturb(now_ms):
+        disturbs, response = self._would_disturb(now_ms), self._response
+        may_echo = response is not None and response.may_echo(now_ms)
+        if not self._interrupts_response or not (disturbs or may_echo):
             return False
         self._barge_in = BargeIn(
             self.context,
             self._listener.audio,
             start_sample,
-            self._response,
-            now_ms,
+            response,
             language=self._listener.spoken_language,
+            only_echo=not disturbs,
         )
         return True
+
+    @property
+    def held_from(self) -> int:
+        """Where the held speech begins to count."""
+        assert self._barge_in is not None
+        return self._barge_in.start_sample
 
     def judge_held(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
         """Whether the held speech stops the response."""
@@ -151,11 +159,13 @@ class Session:
         turn, barge_in = self._newest_turn, self._barge_in
         if turn is None or barge_in is None or not self.history.holds_turn(turn):
             return None
-        limit_ms = self.context.config.turn_taking.retraction_ms
-        if not limit_ms or (barge_in.heard_ms or 0.0) > limit_ms:
+        limit_ms, heard_ms = self.context.config.turn_taking.retraction_ms, barge_in.heard_ms or 0.0
+        if not limit_ms or heard_ms > limit_ms:
             return None
+        if heard_ms:
+            return turn if barge_in.was_audible else None
         gap_ms = (start_sample - turn.end_sample) * 1000 // STT_SAMPLE_RATE_HZ
-        return turn if barge_in.heard_ms or gap_ms <= _RETRACTION_GAP_MS else None
+        return turn if gap_ms <= _RETRACTION_GAP_MS else None
 
     def on_turn_reopened(self, turn: UserTurn, now_ms: float) -> None:
         """The turn was not over: what was made of it is taken back."""

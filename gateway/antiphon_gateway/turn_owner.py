@@ -18,6 +18,10 @@ class TurnOwner(Protocol):
     def judge_held(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
         """Whether the held speech, heard up to a sample, stops the response."""
 
+    @property
+    def held_from(self) -> int:
+        """The sample from which the held speech counts; before it was only echo."""
+
     def on_held_dropped(self, now_ms: float) -> None:
         """The held speech is forgotten."""
 
