@@ -35,7 +35,7 @@ from antiphon_proto.messages import (
 _WORDS_AT_MS = 250
 """Speech before the words are asked for, and between two questions."""
 _ECHO_EVERY_MS = 96
-_ECHO_LIKENESS = 0.75
+_ECHO_LIKENESS = 0.78
 """In 95 of 100 cases echo at -10 and -20 dB reaches 0.83, other speech 0.73 at most, with echo or
 without."""
 _WORDS_BUDGET_MS = 1_000

@@ -26,7 +26,9 @@ _BANDS = 10
 _LOWEST_HZ, _HIGHEST_HZ = 200, 3_800
 _FLOOR_DB = -75.0
 _PLAYED_FLOOR_DB = -60.0
-_SILENT_DB = 6.0
+_NOISE_PERCENT = 10
+"""The quietest part of the microphone's levels is its noise, which hides what was played softly."""
+_SILENT_DB = 4.0
 """A played piece whose levels vary by less says nothing about an echo."""
 
 _Levels = npt.NDArray[np.float32]
@@ -56,7 +58,7 @@ class PlayedAudio:
 
 
 def likeness(microphone: bytes, played: PlayedAudio, heard_samples: int) -> float:
-    """Return how much the newest audio of the microphone is an echo: -1 to 1, above 0.75 it is.
+    """Return how much the newest audio of the microphone is an echo: -1 to 1.
 
     `microphone` is PCM16 at 16 kHz, `COMPARED_MS` of it or a little more; `heard_samples` is how
     much of the response is taken to be played when it ends.
@@ -81,15 +83,19 @@ def echoed_words(words: Iterable[str], spoken: Iterable[str]) -> bool:
 
 
 def _best_correlation(heard: _Levels, source: _Levels) -> float:
-    """Return the highest normalised correlation of `[frames, bands]` over the places in `source`."""
+    """Return the highest correlation of `[frames, bands]` with any part of `source`."""
     windows = np.lib.stride_tricks.sliding_window_view(source, len(heard), axis=0)
+    says_something = windows.std(axis=2).mean(axis=1) >= _SILENT_DB
+    if not says_something.any():
+        return -1.0
+    windows = windows[says_something]
+    depth = np.ptp(np.percentile(heard, (_NOISE_PERCENT, 100), axis=0), axis=0)
+    windows = np.maximum(windows, windows.max(axis=2, keepdims=True) - depth[:, np.newaxis])
     windows = windows - windows.mean(axis=2, keepdims=True)
     centred = heard - heard.mean(axis=0)
     products = np.einsum("lbf,fb->l", windows, centred)
-    energies = np.einsum("lbf,lbf->l", windows, windows)
-    energies[energies < _SILENT_DB**2 * heard.size] = np.inf
-    energy = float(np.sum(centred * centred)) + 1e-9
-    return float(np.max(products / np.sqrt(energies * energy)))
+    energies = np.einsum("lbf,lbf->l", windows, windows) * float(np.sum(centred * centred))
+    return float(np.max(products / np.sqrt(energies + 1e-9)))
 
 
 def _levels(pcm: bytes, sample_rate_hz: int, floor_db: float) -> _Levels:

@@ -21,6 +21,8 @@ _BACKCHANNELS = """
     exactly indeed really totally true
 """
 """Said by listeners to keep the speaker going, and the sounds of thinking."""
+_NOT_YET = frozenset(["a", "and", "but", "i", "it", "like", "so", "the", "well", "you"])
+"""Words that a noise is easily taken for. If somebody speaks, others follow."""
 _BACKCHANNEL_WORDS = frozenset(_BACKCHANNELS.split())
 _BACKCHANNEL_PHRASES = ("uh huh", "mm hmm", "mm hm", "i see", "got it", "of course", "all right")
 _SOUND = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
@@ -98,7 +100,8 @@ def carries_meaning(words: str, *, answers: bool = False) -> bool:
     text = " ".join(said)
     for phrase in _BACKCHANNEL_PHRASES:
         text = re.sub(rf"\b{phrase}\b", " ", text)
-    return any(word not in _BACKCHANNEL_WORDS for word in text.split())
+    left = [word for word in text.split() if word not in _BACKCHANNEL_WORDS]
+    return len(left) > 1 or any(word not in _NOT_YET for word in left)
 
 
 def plain_words(text: str) -> list[str]:

@@ -187,10 +187,11 @@ export class Session {
       return [send("conversation.item.truncate", { item_id, content_index, audio_end_ms })];
     }
     const ended = report.event === "ended";
+    const loud = ended && this.ducked ? this.#loud() : [];
     if (ended && !this.#playout.speaks(item_id)) this.transcript.finish(item_id);
     const played_ms = heardMs(report.playedSamples, sampleRateHz, ended ? 0 : latencyMs);
     const buffered_ms = Math.floor((report.bufferedSamples * 1000) / sampleRateHz);
-    return [send("antiphon.playout", { item_id, played_ms, buffered_ms })];
+    return [...loud, send("antiphon.playout", { item_id, played_ms, buffered_ms })];
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -213,8 +214,7 @@ export class Session {
       case "antiphon.audio.started":
         return this.#openStream(event);
       case "antiphon.duck":
-      case "antiphon.unduck":
-        this.ducked = event.type === "antiphon.duck";
+        this.ducked = event.ducked && this.#playout.speaks(event.item_id);
         return [{ do: "duck", on: this.ducked }];
       case "antiphon.turn.metrics":
         this.turns.metrics(event);
@@ -306,8 +306,13 @@ export class Session {
   /** Fall silent; each stream's flush report brings its truncation. @returns {Command[]} */
   #interrupt() {
     for (const voice of this.#playout.interrupt()) this.transcript.interrupt(voice.itemId);
+    return [{ do: "flush" }, ...this.#loud()];
+  }
+
+  /** @returns {Command[]} */
+  #loud() {
     this.ducked = false;
-    return [{ do: "flush" }, { do: "duck", on: false }];
+    return [{ do: "duck", on: false }];
   }
 
   /** Make room for a typed question. @returns {Command[]} */
