@@ -32,8 +32,9 @@ from antiphon_proto.messages import (
     Transcript,
 )
 
-_WORDS_AT_MS = 250
-"""Speech before the words are asked for, and between two questions."""
+_WORDS_AT_MS = 224
+"""Speech before the words are asked for: less has none for the engine to find."""
+_WORDS_EVERY_MS = 192
 _ECHO_EVERY_MS = 96
 _ECHO_LIKENESS = 0.78
 """In 95 of 100 cases echo at -10 and -20 dB reaches 0.83, other speech 0.73 at most, with echo or
@@ -88,6 +89,7 @@ class BargeIn:
         self._job_id = ""
         self._asked_ms = 0
         self._words: str | None = None
+        self._words_log_probability = 0.0
         self._words_until_ms = 0
         if response is not None:
             response.hold_start()
@@ -115,6 +117,7 @@ class BargeIn:
             speech_ms=speech_ms,
             silence_ms=silence_ms,
             words=self._words,
+            words_log_probability=self._words_log_probability,
             words_until_ms=self._words_until_ms,
             words_asked=bool(self._job_id),
             answers=response is not None and response.asks(now_ms),
@@ -174,17 +177,18 @@ class BargeIn:
     def on_result(self, body: ResultBody, now_ms: float) -> None:
         """Take one result of the job. A failure leaves the decision to the length."""
         if isinstance(body, Transcript):
-            self._take_words(body.text, now_ms)
+            self._take_words(body, now_ms)
         elif isinstance(body, Done | Failed):
             self._job_id = ""
 
-    def _take_words(self, text: str, now_ms: float) -> None:
+    def _take_words(self, heard: Transcript, now_ms: float) -> None:
         spoken = self._response.spoken_lately(now_ms) if self._response is not None else ""
         self._words_until_ms = self._asked_ms
         echoed = self._context.config.turn_taking.echo_check and echo.echoed_words(
-            plain_words(text), plain_words(spoken)
+            plain_words(heard.text), plain_words(spoken)
         )
-        self._words = "" if echoed else text
+        self._words = "" if echoed else heard.text
+        self._words_log_probability = heard.average_log_probability
 
     def _cancel_job(self) -> None:
         if self._job_id:
@@ -195,7 +199,8 @@ class BargeIn:
         """Ask for the words so far, when there is enough that is new."""
         ended = silence_ms > 0 and speech_ms >= self._rule.enough_speech_ms
         new_ms = speech_ms - self._asked_ms
-        if self._job_id or not (new_ms >= _WORDS_AT_MS or (ended and new_ms > 0)):
+        due = new_ms >= (_WORDS_EVERY_MS if self._asked_ms else _WORDS_AT_MS)
+        if self._job_id or not (due or (ended and new_ms > 0)):
             return
         self._asked_ms = speech_ms
         start = self.start_sample - _to_samples(_PADDING_MS)

@@ -23,6 +23,10 @@ _BACKCHANNELS = """
 """Said by listeners to keep the speaker going, and the sounds of thinking."""
 _NOT_YET = frozenset(["a", "and", "but", "i", "it", "like", "so", "the", "well", "you"])
 """Words that a noise is easily taken for. If somebody speaks, others follow."""
+_HUM = frozenset("hmu")
+"""Letters of mm-hmm, uh-huh and hum, however they are written."""
+_SURE_LOG_PROBABILITY = -0.85
+"""Measured with tiny.en: hums and breaths taken for a word are at -0.9 and below."""
 _BACKCHANNEL_WORDS = frozenset(_BACKCHANNELS.split())
 _BACKCHANNEL_PHRASES = ("uh huh", "mm hmm", "mm hm", "i see", "got it", "of course", "all right")
 _SOUND = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
@@ -58,6 +62,8 @@ class OverlappingSpeech:
     """Silence since then."""
     words: str | None = None
     """What was said, as far as it was transcribed; None before the first answer."""
+    words_log_probability: float = 0.0
+    """How sure the transcript is: the average logarithm of its tokens' probabilities."""
     words_until_ms: int = 0
     """The speech that the words cover, from its start."""
     words_asked: bool = False
@@ -73,7 +79,8 @@ def judge(speech: OverlappingSpeech, rule: InterruptionRule) -> Verdict:
     over = speech.silence_ms >= _ENDED_MS
     if speech.echo:
         return Verdict.GO_ON if over else Verdict.UNDECIDED
-    if speech.words is not None and carries_meaning(speech.words, answers=speech.answers):
+    sure = speech.words_log_probability >= _SURE_LOG_PROBABILITY
+    if speech.words and carries_meaning(speech.words, answers=speech.answers, sure=sure):
         return Verdict.STOP
     if not over:
         late = speech.speech_ms - speech.words_until_ms >= rule.patience_ms
@@ -89,19 +96,22 @@ def judge(speech: OverlappingSpeech, rule: InterruptionRule) -> Verdict:
     return Verdict.UNDECIDED
 
 
-def carries_meaning(words: str, *, answers: bool = False) -> bool:
+def carries_meaning(words: str, *, answers: bool = False, sure: bool = True) -> bool:
     """Tell whether a transcript is more than noises, fillers and backchannels.
 
-    With `answers`, backchannels count, because something was asked.
+    With `answers`, backchannels count, because something was asked. A single word must be `sure`:
+    a hum or a cough is easily taken for one.
     """
-    said = plain_words(words)
+    said = [word for word in plain_words(words) if not set(word) <= _HUM]
     if answers:
         return bool(said)
     text = " ".join(said)
     for phrase in _BACKCHANNEL_PHRASES:
         text = re.sub(rf"\b{phrase}\b", " ", text)
     left = [word for word in text.split() if word not in _BACKCHANNEL_WORDS]
-    return len(left) > 1 or any(word not in _NOT_YET for word in left)
+    if len(said) > 1 and len(left) > 1:
+        return True
+    return sure and any(word not in _NOT_YET for word in left)
 
 
 def plain_words(text: str) -> list[str]:

@@ -7,10 +7,10 @@ of `take_effects`. Whatever arrives for a job that no part of the session owns i
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon_gateway.barge_in import BargeIn
 from antiphon_gateway.effects import Effect, NoteRetraction
 from antiphon_gateway.history import History, ItemEvent
 from antiphon_gateway.interruption import Verdict
+from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
@@ -22,10 +22,7 @@ from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Result
-
-_RETRACTION_GAP_MS = 1_500
-"""Silence after a turn beyond which more speech is another turn, though no answer was heard."""
+from antiphon_proto.messages import Result
 
 
 class Session:
@@ -41,9 +38,7 @@ class Session:
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
         self._unanswered: TurnTimings | None = None
-        self._newest_turn: UserTurn | None = None
-        """The last turn, while its answer is the session's own and may be taken back."""
-        self._barge_in: BargeIn | None = None
+        self._interruptions = Interruptions(context, self._listener)
         self._streams = 0
 
     # --- inputs ----------------------------------------------------------------------------
@@ -78,8 +73,8 @@ class Session:
         if self._listener.owns(result.job_id):
             self._listener.on_result(result.job_id, result.body, now_ms)
             return
-        if self._barge_in is not None and self._barge_in.owns(result.job_id):
-            self._barge_in.on_result(result.body, now_ms)
+        if self._interruptions.owns(result.job_id):
+            self._interruptions.on_result(result.body, now_ms)
             return
         for response in self._live_responses():
             if response.owns(result.job_id):
@@ -109,9 +104,7 @@ class Session:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
-        jobs = list(self._listener.open_jobs())
-        if self._barge_in is not None:
-            jobs += self._barge_in.open_jobs()
+        jobs = [*self._listener.open_jobs(), *self._interruptions.open_jobs()]
         for response in self._live_responses():
             jobs += response.open_jobs()
         return tuple(jobs)
@@ -124,63 +117,42 @@ class Session:
 
     def holds_speech(self, start_sample: int, now_ms: float) -> bool:
         """Whether speech must be judged first, because it would stop or void a response."""
-        disturbs, response = self._would_disturb(now_ms), self._response
-        may_echo = response is not None and response.may_echo(now_ms)
-        if not self._interrupts_response or not (disturbs or may_echo):
-            return False
-        self._barge_in = BargeIn(
-            self.context,
-            self._listener.audio,
-            start_sample,
-            response,
-            language=self._listener.spoken_language,
-            only_echo=not disturbs,
+        return self._interrupts_response and self._interruptions.begin(
+            start_sample, self._response, now_ms, disturbs=self._would_disturb(now_ms)
         )
-        return True
 
     @property
     def held_from(self) -> int:
         """Where the held speech begins to count."""
-        assert self._barge_in is not None
-        return self._barge_in.start_sample
+        return self._interruptions.held_from
 
     def judge_held(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
         """Whether the held speech stops the response."""
-        assert self._barge_in is not None
-        return self._barge_in.judge(position, silence_ms, now_ms)
+        return self._interruptions.judge(position, silence_ms, now_ms)
 
     def on_held_dropped(self, now_ms: float) -> None:
         """The held speech does not count: the response goes on."""
-        self._end_barge_in(now_ms, stopped=False)
+        self._interruptions.end(now_ms, stopped=False)
         self._after_response_step(now_ms)
 
     def turn_to_reopen(self, start_sample: int) -> UserTurn | None:
         """The turn that the held speech goes on with, when its answer has hardly begun."""
-        turn, barge_in = self._newest_turn, self._barge_in
-        if turn is None or barge_in is None or not self.history.holds_turn(turn):
-            return None
-        limit_ms, heard_ms = self.context.config.turn_taking.retraction_ms, barge_in.heard_ms or 0.0
-        if not limit_ms or heard_ms > limit_ms:
-            return None
-        if heard_ms:
-            return turn if barge_in.was_audible else None
-        gap_ms = (start_sample - turn.end_sample) * 1000 // STT_SAMPLE_RATE_HZ
-        return turn if gap_ms <= _RETRACTION_GAP_MS else None
+        turn = self._interruptions.turn_to_reopen(start_sample)
+        return turn if turn is not None and self.history.holds_turn(turn) else None
 
     def on_turn_reopened(self, turn: UserTurn, now_ms: float) -> None:
         """The turn was not over: what was made of it is taken back."""
-        heard_ms = self._barge_in.heard_ms if self._barge_in is not None else None
-        response = self._response
+        heard_ms, response = self._interruptions.heard_ms, self._response
         self.on_speech_started(now_ms)
-        self._turn_due = self._unanswered = self._newest_turn = None
+        self._turn_due = self._unanswered = self._interruptions.newest_turn = None
         self.history.retract(turn, response)
         self.context.emit(
-            NoteRetraction(self.context.turn_id, heard_ms or 0.0, turn.retractions + 1)
+            NoteRetraction(self.context.turn_id, round(heard_ms), turn.retractions + 1)
         )
 
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
-        self._end_barge_in(now_ms, stopped=True)
+        self._interruptions.end(now_ms, stopped=True)
         self._drop_speculation()
         if self._interrupts_response:
             self._interrupt(now_ms)
@@ -208,7 +180,7 @@ class Session:
         if turn.manual:
             self._drop_speculation()
         self._unanswered = turn.timings
-        self._newest_turn = None if turn.manual else turn
+        self._interruptions.newest_turn = None if turn.manual else turn
         self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
@@ -264,7 +236,7 @@ class Session:
         timings: TurnTimings | None = None
         if settings.conversation == "auto":
             self._drop_speculation()
-            self._turn_due = self._newest_turn = None
+            self._turn_due = self._interruptions.newest_turn = None
             timings = self._unanswered
         self._run(self._new_response(settings, timings), now_ms)
         self._start_waiting_response(now_ms)
@@ -282,8 +254,7 @@ class Session:
         self._response = response
         if response.in_conversation:
             self._unanswered = None
-        if self._barge_in is not None:
-            self._barge_in.hold(response)
+        self._interruptions.hold(response)
         response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 
@@ -325,11 +296,6 @@ class Session:
             or self._turn_due is not None
             or (self._creates_response and self._listener.transcribing)
         )
-
-    def _end_barge_in(self, now_ms: float, *, stopped: bool) -> None:
-        if self._barge_in is not None:
-            barge_in, self._barge_in = self._barge_in, None
-            barge_in.close(now_ms, stopped=stopped)
 
     def _cancel_response(self, response_id: str | None, now_ms: float) -> None:
         response = self._response

@@ -160,7 +160,7 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     interruption_words: bool = True
     """Let words decide whether speech over a response interrupts it: `uh-huh` does not. Off: speech
     interrupts after `barge_in_speech_ms`."""
-    interruption_patience_ms: Milliseconds = 400
+    interruption_patience_ms: Milliseconds = 450
     """Speech over a response that interrupts it when its words are not known by then."""
     duck: bool = True
     """Lower an audible response until it is decided whether it is interrupted."""

@@ -91,10 +91,10 @@ def test_a_backchannel_is_no_part_of_the_turn_that_follows() -> None:
     rig = speaking()
     rig.speak("x" * 10)
     rig.transcribe("Uh-huh.")
-    rig.speak("." * 5 + "x" * 13)
+    rig.speak("." * 5 + "x" * 15)
     rig.speak(PAUSE)
     rig.jobs = {key: job for key, job in rig.jobs.items() if job.command == Transcribe(final=True)}
-    assert len(rig.job(Transcribe).payload) <= 2 * 512 * (5 + 13 + 4)
+    assert len(rig.job(Transcribe).payload) <= 2 * 512 * (5 + 15 + 4)
 
 
 def test_words_after_a_backchannel_in_one_breath_stop_the_response() -> None:
@@ -125,7 +125,7 @@ def test_words_that_do_not_come_leave_the_decision_to_the_length(answered: bool)
             rig.job(Transcribe), Failed(code="deadline_exceeded", message="", retryable=True)
         )
     assert STARTED not in rig.types()
-    rig.speak("x" * 3)
+    rig.speak("x" * 5)
     assert STARTED in rig.types()
 
 
@@ -267,7 +267,7 @@ def test_going_on_before_the_transcript_is_there_transcribes_both_parts_once() -
     turn_detection(rig, {"type": "server_vad", "silence_duration_ms": 320})
     rig.speak(SPEECH + "." * 12)
     first = rig.job(Transcribe)
-    rig.speak("x" * 14)
+    rig.speak("x" * 15)
     assert first.job_id in rig.cancelled
     rig.jobs = {key: job for key, job in rig.jobs.items() if job.command != Transcribe(final=False)}
     rig.speak("." * 12)
@@ -279,7 +279,7 @@ def test_going_on_before_the_transcript_is_there_transcribes_both_parts_once() -
 
 def test_an_answer_that_was_heard_for_longer_is_interrupted_not_taken_back() -> None:
     rig = speaking(heard_ms=1_000)
-    rig.speak("x" * 14)
+    rig.speak("x" * 15)
     assert "conversation.item.deleted" not in rig.types()
     assert history(rig) == [("user", "What time is it?"), ("assistant", "One two three four")]
 
@@ -288,7 +288,7 @@ def test_what_is_said_long_after_a_turn_that_is_not_answered_yet_is_another_turn
     rig = Rig()
     spoken_turn(rig)
     rig.types()
-    rig.speak(LATE + "x" * 14)
+    rig.speak(LATE + "x" * 15)
     types = rig.types()
     assert STARTED in types
     assert "conversation.item.deleted" not in types
@@ -298,7 +298,7 @@ def test_retraction_can_be_turned_off() -> None:
     rig = Rig(config=Config(turn_taking=TurnTaking(retraction_ms=0)))
     spoken_turn(rig)
     rig.types()
-    rig.speak("x" * 14)
+    rig.speak("x" * 15)
     types = rig.types()
     assert "response.done" in types
     assert "conversation.item.deleted" not in types
@@ -310,7 +310,7 @@ def test_a_response_that_the_client_asked_for_is_not_taken_back() -> None:
     rig.send(type="response.cancel")
     rig.send(type="response.create")
     rig.types()
-    rig.speak("x" * 14)
+    rig.speak("x" * 15)
     assert "conversation.item.deleted" not in rig.types()
 
 
@@ -319,7 +319,7 @@ def test_a_cut_of_an_answer_that_was_taken_back_is_no_error() -> None:
     spoken_turn(rig)
     answer(rig, "It is three minutes past twelve.", clause_ms=3_000)
     reply = rig.last("response.output_item.added")["item"]["id"]
-    rig.speak("x" * 14)
+    rig.speak("x" * 15)
     assert rig.last("response.done")["response"]["status"] == "cancelled"
     rig.types()
     rig.send(type="conversation.item.truncate", item_id=reply, content_index=0, audio_end_ms=100)
@@ -330,5 +330,5 @@ def test_a_turn_too_long_to_grow_is_not_reopened() -> None:
     rig = Rig(config=Config(turn_taking=TurnTaking(max_utterance_ms=1_000)))
     spoken_turn(rig)
     rig.types()
-    rig.speak("x" * 14)
+    rig.speak("x" * 15)
     assert "conversation.item.deleted" not in rig.types()
