@@ -77,12 +77,6 @@ class BargeIn:
         self._language = language
         self._only_echo = only_echo
         self._judges_words = taking.interruption_words
-        self._rule = InterruptionRule(
-            enough_speech_ms=taking.barge_in_speech_ms,
-            patience_ms=taking.interruption_patience_ms
-            if taking.interruption_words
-            else taking.barge_in_speech_ms,
-        )
         self._echo = False
         self._echo_checked_at = 0
         self._ducked_item_id = ""
@@ -103,13 +97,21 @@ class BargeIn:
         speech_ms = max(0, _to_ms(position - self.start_sample) - silence_ms)
         if self._judges_words and not self._echo and not self._only_echo:
             self._ask(position, speech_ms, silence_ms)
-        verdict = judge(self._evidence(speech_ms, silence_ms, now_ms), self._rule)
+        verdict = judge(self._evidence(speech_ms, silence_ms, now_ms), self._rule())
         if self._only_echo and not self._echo:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self.was_audible:
             self._duck(not self._echo and not late)
         return verdict
+
+    def _rule(self) -> InterruptionRule:
+        taking = self._context.config.turn_taking
+        patience_ms = taking.barge_in_speech_ms
+        if self._judges_words:
+            told = self._ducked_item_id and self._tells_ducks
+            patience_ms = taking.ducked_patience_ms if told else taking.interruption_patience_ms
+        return InterruptionRule(taking.barge_in_speech_ms, patience_ms)
 
     def _evidence(self, speech_ms: int, silence_ms: int, now_ms: float) -> OverlappingSpeech:
         response = self._response
@@ -197,7 +199,8 @@ class BargeIn:
 
     def _ask(self, position: int, speech_ms: int, silence_ms: int) -> None:
         """Ask for the words so far, when there is enough that is new."""
-        ended = silence_ms > 0 and speech_ms >= self._rule.enough_speech_ms
+        enough_ms = self._context.config.turn_taking.barge_in_speech_ms
+        ended = silence_ms > 0 and speech_ms >= enough_ms
         new_ms = speech_ms - self._asked_ms
         due = new_ms >= (_WORDS_EVERY_MS if self._asked_ms else _WORDS_AT_MS)
         if self._job_id or not (due or (ended and new_ms > 0)):
@@ -213,12 +216,16 @@ class BargeIn:
 
     # --- duck ------------------------------------------------------------------------------
 
+    @property
+    def _tells_ducks(self) -> bool:
+        return self._context.extensions and self._context.config.turn_taking.duck
+
     def _duck(self, ducked: bool) -> None:
         if ducked == bool(self._ducked_item_id) or self._response is None:
             return
         item_id = self._ducked_item_id or self._response.item_id
         self._ducked_item_id = item_id if ducked else ""
-        if self._context.extensions and self._context.config.turn_taking.duck:
+        if self._tells_ducks:
             self._context.send(events.Duck(item_id=item_id, ducked=ducked))
 
 

@@ -162,6 +162,8 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     interrupts after `barge_in_speech_ms`."""
     interruption_patience_ms: Milliseconds = 450
     """Speech over a response that interrupts it when its words are not known by then."""
+    ducked_patience_ms: Milliseconds = 700
+    """The same while the client plays the response quietly, where a wait hurts less."""
     duck: bool = True
     """Lower an audible response until it is decided whether it is interrupted."""
     echo_check: bool = True

@@ -25,9 +25,9 @@ LATE = "." * 50
 """1.6 s: long enough that what is said then is no part of the turn before."""
 
 
-def speaking(*, heard_ms: int = 1_500, **options: Any) -> Rig:
+def speaking(*, heard_ms: int = 1_500, extensions: bool = True, **options: Any) -> Rig:
     """Return a session whose response has been audible for so long."""
-    rig = Rig(extensions=True, **options)
+    rig = Rig(extensions=extensions, **options)
     spoken_turn(rig)
     answer(rig, "One two three four five six.", " Seven eight nine ten.", clause_ms=2_000)
     rig.pass_time(heard_ms)
@@ -91,10 +91,10 @@ def test_a_backchannel_is_no_part_of_the_turn_that_follows() -> None:
     rig = speaking()
     rig.speak("x" * 10)
     rig.transcribe("Uh-huh.")
-    rig.speak("." * 5 + "x" * 15)
+    rig.speak("." * 5 + "x" * 22)
     rig.speak(PAUSE)
     rig.jobs = {key: job for key, job in rig.jobs.items() if job.command == Transcribe(final=True)}
-    assert len(rig.job(Transcribe).payload) <= 2 * 512 * (5 + 15 + 4)
+    assert len(rig.job(Transcribe).payload) <= 2 * 512 * (5 + 22 + 4)
 
 
 def test_words_after_a_backchannel_in_one_breath_stop_the_response() -> None:
@@ -116,16 +116,20 @@ def test_a_short_noise_undoes_the_duck_and_asks_for_no_words() -> None:
     assert STARTED not in rig.types()
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["no answer", "failed"])
-def test_words_that_do_not_come_leave_the_decision_to_the_length(answered: bool) -> None:
-    rig = speaking()
+@pytest.mark.parametrize("failed", [False, True], ids=["no answer", "failed"])
+@pytest.mark.parametrize(("extensions", "patience_ms"), [(False, 450), (True, 700)])
+def test_words_that_do_not_come_leave_the_decision_to_the_length(
+    extensions: bool, patience_ms: int, failed: bool
+) -> None:
+    rig = speaking(extensions=extensions)
     rig.speak("x" * 10)
-    if answered:
-        rig.answer(
-            rig.job(Transcribe), Failed(code="deadline_exceeded", message="", retryable=True)
-        )
+    if failed:
+        code = Failed(code="deadline_exceeded", message="", retryable=True)
+        rig.answer(rig.job(Transcribe), code)
+    windows = patience_ms // 32
+    rig.speak("x" * (windows - 10))
     assert STARTED not in rig.types()
-    rig.speak("x" * 5)
+    rig.speak("x")
     assert STARTED in rig.types()
 
 
@@ -278,7 +282,7 @@ def test_going_on_before_the_transcript_is_there_transcribes_both_parts_once() -
 
 
 def test_an_answer_that_was_heard_for_longer_is_interrupted_not_taken_back() -> None:
-    rig = speaking(heard_ms=1_000)
+    rig = speaking(heard_ms=1_000, extensions=False)
     rig.speak("x" * 15)
     assert "conversation.item.deleted" not in rig.types()
     assert history(rig) == [("user", "What time is it?"), ("assistant", "One two three four")]
