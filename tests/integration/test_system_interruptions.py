@@ -55,7 +55,9 @@ async def test_a_person_who_speaks_over_an_answer_stops_it_and_is_answered(serve
         assert ducks(client) == [True]
 
 
-@pytest.mark.parametrize("clip", ["speech/okay_sure", "nonspeech/um", "nonspeech/friction"])
+@pytest.mark.parametrize(
+    "clip", ["backchannels/okay_sure", "backchannels/um", "nonspeech/friction"]
+)
 async def test_who_only_listens_or_makes_a_noise_does_not_stop_the_answer(
     server: System, clip: str
 ) -> None:
