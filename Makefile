@@ -9,7 +9,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: setup-test chromium test-web ## set up and run every test
 
 bench-latency: setup-test ## measure the wait between a question and its answer
 	@$(BIN)/python -m bench.latency $(ARGS)
+
+bench-turns: setup-test ## measure how it waits, answers and yields
+	@$(BIN)/python -m bench.turns $(ARGS)
 
 check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/ruff format --check .

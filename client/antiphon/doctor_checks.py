@@ -104,6 +104,8 @@ def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
         for stage in STAGES
         if config.stage(stage).engine in MANIFEST_ENGINES
     ]
+    if config.stt.turn_end_model and config.stt.engine != "simulated":
+        names.append(config.stt.turn_end_model)
     hub = config.stt.model if config.stt.engine == HUB_ENGINE else None
     for name in names:
         yield _model(name, config.models.directory, deep=deep, may_be_on_hub=name == hub)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 
 import msgspec
@@ -30,7 +31,7 @@ class Readiness(msgspec.Struct, frozen=True):
 def ask(gateway: Gateway) -> Readiness | None:
     """Return what `/readyz` says; None when nothing of ours answers on the port."""
     host = _ANY_ADDRESS.get(gateway.host, gateway.host)
-    connection = http.client.HTTPConnection(host, gateway.port, timeout=TIMEOUT_S)
+    connection = _connection(gateway, host)
     try:
         connection.request("GET", "/readyz")
         body = connection.getresponse().read(65_536)
@@ -39,6 +40,16 @@ def ask(gateway: Gateway) -> Readiness | None:
         return None
     finally:
         connection.close()
+
+
+def _connection(gateway: Gateway, host: str) -> http.client.HTTPConnection:
+    if not gateway.tls_certificate:
+        return http.client.HTTPConnection(host, gateway.port, timeout=TIMEOUT_S)
+    # The certificate names the public host, not the address that we ask on this machine.
+    unverified = ssl.create_default_context()
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, gateway.port, timeout=TIMEOUT_S, context=unverified)
 
 
 def is_loopback(host: str) -> bool:
@@ -52,4 +63,5 @@ def page_address(gateway: Gateway) -> str:
     if is_loopback(host) or host in _ANY_ADDRESS:
         # Browsers give the microphone to http://localhost, not to other plain http addresses.
         host = "localhost"
-    return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
+    scheme = "https" if gateway.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.port}"

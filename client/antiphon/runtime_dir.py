@@ -12,14 +12,14 @@ from typing import IO
 
 from antiphon import topology
 from antiphon_proto.channel import Bus
-from antiphon_proto.config import Gateway
+from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
 
 UP_LOCK_NAME = "up.lock"
 """Held by `antiphon up` alone; it also holds its process id."""
 SERVER_LOCK_NAME = "server.lock"
 """Held by `antiphon up` and by supervisord, so until the last program has ended."""
-TAKE_OVER_WAIT_S = topology.STOP_WAIT_S + 10
+TAKE_OVER_WAIT_S = topology.stop_wait_s(Config()) + 10
 """How long a server whose `antiphon up` was killed may take to end."""
 _POLL_S = 0.2
 

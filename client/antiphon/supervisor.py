@@ -88,9 +88,15 @@ class Supervisor:
         return {state.name: state for state in states}
 
     def terminate(self) -> None:
-        """Ask every program to finish and end; see `topology.STOP_WAIT_S`."""
+        """Ask every program to finish and end; see `topology.stop_wait_s`."""
         if self.alive:
             self._process.terminate()
+
+    def hurry(self, state: ProcessState) -> None:
+        """Ask a program that is stopping to stop at once; what has ended is left alone."""
+        if state.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(state.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End everything at once."""

@@ -1,5 +1,6 @@
 """Pure: which programs make up a server, and how supervisors are told about them."""
 
+import math
 import shlex
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import msgspec
 from antiphon_proto.config import Config
 from antiphon_proto.messages import STAGES
 
-STOP_WAIT_S = 20
-"""Longer than a worker (15 s) and the gateway need to finish what they hold."""
+WORKER_STOP_WAIT_S = 20
+"""Longer than a worker needs to finish what it holds (15 s)."""
+GATEWAY_CLOSE_S = 5
+"""Longer than the gateway needs to end once it drains no more."""
 LOG_BYTES = 4_000_000
 """Size at which a program's log is rotated; one older file is kept."""
 SOCKET_NAME = "supervisor.sock"
@@ -40,6 +43,16 @@ def programs(config: Config) -> tuple[Program, ...]:
         for stage in STAGES
     )
     return (Program(GATEWAY, ("antiphon-gateway",)), *workers)
+
+
+def gateway_stop_wait_s(config: Config) -> int:
+    """Return how long the gateway may take to let turns finish and end."""
+    return math.ceil(config.gateway.drain_s) + GATEWAY_CLOSE_S
+
+
+def stop_wait_s(config: Config) -> int:
+    """Return how long the whole server may take to stop: the gateway first, then the workers."""
+    return gateway_stop_wait_s(config) + WORKER_STOP_WAIT_S
 
 
 def log_file(directory: Path, copy: str) -> Path:
@@ -79,13 +92,20 @@ def supervisord(config: Config, directory: Path, bin_dir: Path, settings_file: P
         _section("supervisorctl", serverurl=f"unix://{directory / SOCKET_NAME}"),
     ]
     wanted = programs(config)
-    sections += [_program(program, directory, bin_dir, settings_file) for program in wanted]
-    # Programs of one group are stopped side by side, groups one after the other.
-    sections.append(_section("group:antiphon", programs=",".join(item.name for item in wanted)))
+    for program in wanted:
+        wait_s = gateway_stop_wait_s(config) if program.name == GATEWAY else WORKER_STOP_WAIT_S
+        sections.append(_program(program, directory, bin_dir, settings_file, wait_s))
+    # Programs of one group are stopped side by side, groups one after the other, the highest
+    # priority first: the turns that the gateway lets finish need the workers.
+    stages = ",".join(program.name for program in wanted if program.name != GATEWAY)
+    sections.append(_section("group:workers", programs=stages, priority=1))
+    sections.append(_section("group:front", programs=GATEWAY, priority=2))
     return "\n".join(sections)
 
 
-def _program(program: Program, directory: Path, bin_dir: Path, settings_file: Path) -> str:
+def _program(
+    program: Program, directory: Path, bin_dir: Path, settings_file: Path, stop_wait_s: int
+) -> str:
     executable, *rest = program.command
     command = shlex.join([str(bin_dir / executable), *rest, "--config", str(settings_file)])
     command = _escaped(command)
@@ -104,7 +124,7 @@ def _program(program: Program, directory: Path, bin_dir: Path, settings_file: Pa
         "startsecs": 0,
         "startretries": 1_000_000,
         "stopsignal": "TERM",
-        "stopwaitsecs": STOP_WAIT_S,
+        "stopwaitsecs": stop_wait_s,
         "stopasgroup": "true",
         "killasgroup": "true",
         "redirect_stderr": "true",

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import re
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -32,7 +33,10 @@ EXIT_CANNOT_START = 2
 """Exit code of our programs when something they need is missing."""
 MAX_ENDS_WHILE_STARTING = 3
 """A program that ended this often before the server was ready will not get better by itself."""
-STOP_LIMIT_S = topology.STOP_WAIT_S + 5
+STOP_MARGIN_S = 5
+"""How much longer than its programs supervisord may take to stop."""
+PATIENCE_S = 1.0
+"""How long a person at the terminal waits for turns in progress to finish."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -130,11 +134,17 @@ class _Server:
     def stop(self) -> None:
         """End every process: in good order, at once on the next signal or when it takes long."""
         asked = self._requests.count
-        deadline = time.monotonic() + STOP_LIMIT_S
+        began = time.monotonic()
+        deadline = began + topology.stop_wait_s(self._settings) + STOP_MARGIN_S
         if self._supervisor.alive and asked:
             _say("\nStopping; Ctrl-C again stops at once")
+        gateway = self._supervisor.processes().get(topology.GATEWAY)
+        impatient = gateway is not None and self._requests.last_signal != signal.SIGTERM
         self._supervisor.terminate()
         while self._supervisor.alive:
+            if impatient and gateway and time.monotonic() - began > PATIENCE_S:
+                self._supervisor.hurry(gateway)
+                impatient = False
             if self._requests.count > asked or time.monotonic() > deadline:
                 self._supervisor.kill()
             self._show_logs()

@@ -1,26 +1,32 @@
 """The aiohttp application: routes, and what they share."""
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
+from antiphon_gateway.callers import caller_of
+from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
-from antiphon_gateway.security import Gatekeeper, handshake_of
+from antiphon_gateway.door import Door
+from antiphon_gateway.input_budget import InputBudget
+from antiphon_gateway.quiet_connections import QuietConnections
+from antiphon_gateway.seats import Refusal
+from antiphon_gateway.security import handshake_of
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
 
 CONFIG = web.AppKey("config", Config)
-GATEKEEPER = web.AppKey("gatekeeper", Gatekeeper)
+DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
-DRAINING = web.AppKey("draining", asyncio.Event)
+INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
+QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
-_RETRY_AFTER_S = "5"
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -31,18 +37,22 @@ _PAGE_HEADERS = {
 
 def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Application:
     """Return the application; its dispatcher and detector are run by `server`."""
-    app = web.Application(middlewares=[_refuse_foreign_hosts])
+    quiet = QuietConnections(config.gateway.handshake_timeout_s)
+    app = web.Application(middlewares=[quiet.middleware(), _refuse_foreign_hosts])
     app[CONFIG] = config
-    app[GATEKEEPER] = Gatekeeper(config.gateway)
+    app[DOOR] = door = Door(config.gateway)
+    app[INPUT_BUDGET] = InputBudget()
+    app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
     app[VAD] = vad
     app[CONNECTIONS] = set()
-    app[DRAINING] = asyncio.Event()
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
+    secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
+    app.router.add_post("/v1/realtime/client_secrets", secrets.create)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
     app.router.add_static("/src", page / "src")
     return app
@@ -62,7 +72,7 @@ async def _refuse_foreign_hosts(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse names that are not ours: a page elsewhere may have pointed its own at this address."""
-    if not request.app[GATEKEEPER].is_own_host(request.headers.get("Host", "")):
+    if not request.app[DOOR].gatekeeper.is_own_host(request.headers.get("Host", "")):
         return web.json_response({"error": {"message": "unknown host name"}}, status=403)
     return await handler(request)
 
@@ -75,7 +85,7 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Answer 200 when every stage is warm and 503 with the reasons when not."""
     stages = request.app[DISPATCHER].stages()
-    draining = request.app[DRAINING].is_set()
+    draining = request.app[DOOR].draining
     ready = not draining and all(stage.ready for stage in stages.values())
     body = {
         "ready": ready,
@@ -90,29 +100,35 @@ async def readyz(request: web.Request) -> web.Response:
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Hold one Realtime session."""
     app = request.app
-    verdict = app[GATEKEEPER].judge(handshake_of(request))
-    if not verdict.allowed:
-        return web.json_response({"error": {"message": verdict.reason}}, status=verdict.status)
-    connections = app[CONNECTIONS]
-    limit = app[CONFIG].gateway.max_sessions
-    if app[DRAINING].is_set() or len(connections) >= limit:
-        reason = (
-            "the server is stopping" if app[DRAINING].is_set() else f"{limit} sessions are open"
-        )
-        return web.json_response(
-            {"error": {"message": reason}}, status=503, headers={"Retry-After": _RETRY_AFTER_S}
-        )
-    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD])
-    connections.add(connection)
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
+        return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
+    caller = caller_of(request, behind_proxy=app[CONFIG].gateway.behind_proxy)
+    entry = app[DOOR].enter(handshake_of(request), caller, time.time())
+    if isinstance(entry, Refusal):
+        return _refusal(entry)
+    verdict, seat = entry
+    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET])
+    app[CONNECTIONS].add(connection)
     try:
-        return await connection.serve(request, verdict.subprotocol)
+        return await connection.serve(request, verdict.subprotocol, verdict.session)
     finally:
-        connections.discard(connection)
+        app[CONNECTIONS].discard(connection)
+        app[DOOR].seats.leave(seat)
+
+
+def _refusal(refusal: Refusal) -> web.Response:
+    after = refusal.retry_after_s
+    headers = {} if after is None else {"Retry-After": str(after)}
+    body = {"error": {"message": refusal.message}}
+    return web.json_response(body, status=refusal.status, headers=headers)
 
 
 async def _file(path: Path) -> web.FileResponse:
     return web.FileResponse(path)
 
 
-async def _add_page_headers(_: web.Request, response: web.StreamResponse) -> None:
+async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_PAGE_HEADERS)
+    if request.secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -1,7 +1,8 @@
 """Streamed model text to speakable clauses: the first one early, later ones whole sentences.
 
-A cut is decided by the text up to it and the little that must follow it, never by how the text was
-cut into deltas. Nothing is lost or moved: the clauses joined are the text.
+A cut is decided by the text up to it, the little that must follow it and whether there is hurry,
+never by how the text was cut into deltas. Nothing is lost or moved: the clauses joined are the
+text.
 """
 
 import re
@@ -15,8 +16,11 @@ MAX_CLAUSE_CHARACTERS = 200
 _COMMA_WORDS = 2
 """Words before the comma at which the first clause may end."""
 
-_PHRASE_WORDS = 7
+PHRASE_WORDS = 4
 """Words after which the first clause ends even without punctuation, before a word that joins."""
+
+_HURRIED_PHRASE_WORDS = 5
+"""The same for a later clause that is cut in a hurry; it has as many before a comma."""
 
 _EAGER_WORDS = 3
 """A shorter clause is over before the next sentence is made, so that one is cut early too."""
@@ -32,8 +36,32 @@ _JOINING_WORDS = (
     *("although", "until", "before", "after", "since", "with", "without", "for", "in", "on", "at"),
     *("from", "by", "about", "into", "through", "between", "during"),
 )
-_LEANING_WORDS = frozenset([*_JOINING_WORDS, "the", "a", "an", "to", "of", "as", "is", "not"])
-"""Words that are not spoken apart from what follows them."""
+_VERBS = (
+    *("is", "are", "was", "were", "has", "have", "had", "can", "could", "will", "would", "should"),
+    *("may", "might", "must", "depends", "involves", "includes", "refers", "lies", "means"),
+)
+"""Verbs that begin what is said of a subject."""
+
+_SUBJECTS = frozenset(
+    [
+        *("i", "he", "she", "we", "they", "what", "which", "who", "where", "when", "how"),
+        *("it", "you", "this", "that", "these", "those", "there", "here", "one", "some"),
+    ]
+)
+_OBJECTS = frozenset(["it", "you", "this", "that", "these", "those", "there", "here", "one"])
+_LEANING_WORDS = frozenset(
+    [
+        *(*_JOINING_WORDS, *_VERBS, *_SUBJECTS, "the", "a", "an", "to", "of", "as", "not", "no"),
+        *("my", "your", "his", "her", "its", "our", "their", "am", "be", "been", "do", "does"),
+        *("did", "than", "very", "more", "most", "such", "like", "any", "every", "each", "all"),
+        *("also", "usually", "generally", "often", "always", "never", "really", "quite", "just"),
+    ]
+)
+"""Words that are not spoken apart from what follows them; `_OBJECTS` may be, if no verb does."""
+
+_BEFORE_TO = frozenset(["want", "wants", "need", "needs", "try", "going", "able", "used", "ought"])
+_PAIRED = frozenset(["between", "both", "either", "neither"])
+"""Words whose two parts are not cut apart at "and" or "or"."""
 
 _CLOSERS = r"""(?:(?!```)["')\]}’”»*_`])*"""
 _CANDIDATE = re.compile(
@@ -42,7 +70,7 @@ _CANDIDATE = re.compile(
     | (?P<line>\n)
     | (?P<sentence>[.!?؟।॥]+{_CLOSERS}(?=\s)|[。！？]+[」』”’）》】]*)
     | (?P<comma>[,;:،؛…]{_CLOSERS}(?=\s)|[，；：、]|—|(?<=\s)[-–](?=\s))
-    | (?P<phrase>(?<=\s)(?:{"|".join(_JOINING_WORDS)})(?=\s))
+    | (?P<phrase>(?<=\s)(?:{"|".join((*_JOINING_WORDS, *_VERBS, "to"))})(?=\s))
     """,
     re.VERBOSE,
 )
@@ -57,12 +85,22 @@ _NEXT_WORD = re.compile(rf"\S{{1,{_LOOKAHEAD_CHARACTERS}}}")
 class ClauseSplitter:
     """Cuts the text of one response into clauses."""
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", phrase_words: int = PHRASE_WORDS) -> None:
         """`language` is the ISO 639-1 code whose abbreviations are known; others fall back."""
         self._language = language
+        self._phrase_words = phrase_words
         self._text = ""
         self._refused_until = 0
         self._eager = True
+        self._hurried = False
+
+    def hurry(self, hurried: bool) -> list[str]:
+        """Cut later clauses early too, or no longer; return those that this completes."""
+        if hurried == self._hurried:
+            return []
+        self._hurried = hurried
+        self._refused_until = 0
+        return list(self._clauses(final=False)) if hurried else []
 
     def feed(self, delta: str) -> list[str]:
         """Add text; return the clauses that are now complete, with the spaces after them."""
@@ -120,17 +158,22 @@ class ClauseSplitter:
                 return False
             return self._ends_sentence(match, cut, final=final)
         if match.lastgroup == "phrase":
-            before = _WORD.findall(self._text[: match.start()])
-            return (
-                self._eager
-                and len(before) >= _PHRASE_WORDS
-                and before[-1].lower() not in _LEANING_WORDS
-            )
+            return self._ends_phrase(match)
         if self._text[match.start() - 1] == "." or _is_between_digits(self._text, match, cut):
             return False
-        if not self._eager:
-            return match.end() > _LONG_SENTENCE_CHARACTERS
-        return _count_words(head) >= _COMMA_WORDS
+        if match.end() > _LONG_SENTENCE_CHARACTERS:
+            return True
+        words = _COMMA_WORDS if self._eager else _HURRIED_PHRASE_WORDS
+        return (self._eager or self._hurried) and _count_words(head) >= words
+
+    def _ends_phrase(self, match: re.Match[str]) -> bool:
+        """Tell whether the text before a joining word can be spoken before more is known."""
+        if not self._eager and not self._hurried:
+            return False
+        before = [word.lower() for word in _WORD.findall(self._text[: match.start()])]
+        words = self._phrase_words if self._eager else _HURRIED_PHRASE_WORDS
+        is_open = not self._text[: match.start()].rstrip().endswith(".")
+        return len(before) >= words and is_open and _can_part(before, match[0])
 
     def _ends_sentence(self, match: re.Match[str], cut: int, *, final: bool) -> bool | None:
         """Ask with the first character of the next word, and if need be with the whole word.
@@ -174,6 +217,16 @@ class ClauseSplitter:
             return word.end()
         enough = final or len(self._text) >= 2 * MAX_CLAUSE_CHARACTERS
         return MAX_CLAUSE_CHARACTERS if enough else 0
+
+
+def _can_part(before: list[str], word: str) -> bool:
+    """Tell whether a speaker could pause between the words `before` and a joining `word`."""
+    last = before[-1]
+    if word == "to" and last in _BEFORE_TO:
+        return False
+    if word in ("and", "or", "to") and (last[-1].isdigit() or not _PAIRED.isdisjoint(before)):
+        return False
+    return last not in _LEANING_WORDS or (last in _OBJECTS and word not in _VERBS)
 
 
 def _count_words(text: str) -> int:

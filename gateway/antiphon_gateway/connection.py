@@ -1,13 +1,18 @@
 """One WebSocket of `/v1/realtime`: its reader, its one sender, its end."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 
+import msgspec
 from aiohttp import WSMsgType, web
 
+from antiphon_gateway.audio_allowance import AudioAllowance
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
+from antiphon_gateway.idle_timer import IdleTimer
+from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.errors import InvalidEvent
@@ -23,6 +28,7 @@ from antiphon_proto.frames import FrameKind
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 EXTENDED_SUBPROTOCOL = "antiphon.v1"
 CLOSE_GOING_AWAY = 1012
+CLOSE_TRY_AGAIN_LATER = 1013
 
 _PING_INTERVAL_S = 20.0
 _CLOSE_PATIENCE_S = 4.0
@@ -35,39 +41,84 @@ _log = logging.getLogger(__name__)
 class Connection:
     """Serves one client from upgrade to close."""
 
-    def __init__(self, config: Config, dispatcher: Dispatcher, vad: Vad) -> None:
+    def __init__(
+        self, config: Config, dispatcher: Dispatcher, vad: Vad, budget: InputBudget
+    ) -> None:
         self._config = config
+        self._loop = asyncio.get_running_loop()
+        limits = config.gateway
+        self._idle = IdleTimer(limits.idle_timeout_s, self._when_idle)
+        self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._loop.time())
+        self._account = budget.open(self._when_too_much)
         self._dispatcher = dispatcher
         self._vad = vad
         self._outbox = Outbox()
         self._invalid = 0
+        self._driver: SessionDriver | None = None
         self.closed = asyncio.Event()
         """Set when the connection has ended."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the session's user speaks, waits for an answer or hears one."""
+        return self._driver is not None and self._driver.in_turn
 
     def shut_down(self) -> None:
         """Ask the client to come back later: the gateway is about to stop."""
         self._outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
 
-    async def serve(self, request: web.Request, subprotocol: str | None) -> web.WebSocketResponse:
-        """Upgrade, hold the session, and return when the client or the server is done."""
+    async def serve(
+        self, request: web.Request, subprotocol: str | None, update: bytes = b""
+    ) -> web.WebSocketResponse:
+        """Upgrade, hold the session, and return when the client or the server is done.
+
+        `update` is a `session.update` as JSON that the session begins with.
+        """
         socket = web.WebSocketResponse(
             protocols=(subprotocol,) if subprotocol else (),
             max_msg_size=MAX_TEXT_BYTES,
             compress=False,
             heartbeat=_PING_INTERVAL_S,
         )
-        await socket.prepare(request)
-        assert isinstance(request.transport, asyncio.Transport)
-        extensions = subprotocol == EXTENDED_SUBPROTOCOL
+        try:
+            await socket.prepare(request)
+            if request.transport is not None:
+                protocol = MeteredProtocol(request.protocol, self._account)
+                request.transport.set_protocol(protocol)
+                extensions = subprotocol == EXTENDED_SUBPROTOCOL
+                await self._hold(socket, request.transport, self._open(extensions, update))
+        finally:
+            self._account.close()
+            self._idle.stop()
+            self.closed.set()
+        return socket
+
+    def _open(self, extensions: bool, update: bytes) -> Session:
         session_id = new_id("sess")
         log.bind(session_id=session_id)
-        context = SessionContext(self._config, session_id=session_id, extensions=extensions)
+        context = SessionContext(
+            self._config,
+            session_id=session_id,
+            extensions=extensions,
+            load=self._dispatcher.load,
+        )
         session = Session(context, catalogue.from_config(self._config))
+        if update:
+            settings = client_events.SessionUpdate(session=msgspec.json.decode(update))
+            session.on_event(settings, 0.0)
+            session.take_effects()
+        return session
+
+    async def _hold(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport, session: Session
+    ) -> None:
+        """Hold the session until the client or the server is done."""
         driver = SessionDriver(session, self._dispatcher, self._vad, self._outbox)
-        _log.info("session opened", extra={"extensions": extensions})
+        self._driver = driver
+        _log.info("session opened", extra={"extensions": session.context.extensions})
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._send(socket, request.transport), name="sender")
+                group.create_task(self._send(socket, transport), name="sender")
                 driver.run(session.open)
                 await self._read(socket, session, driver)
                 self._outbox.close(1000, "")
@@ -75,9 +126,17 @@ class Connection:
             pass
         finally:
             driver.close()
-            self.closed.set()
             _log.info("session closed", extra={"close_code": socket.close_code})
-        return socket
+
+    def _when_idle(self) -> None:
+        if self.in_turn:
+            self._idle.touch()
+            return
+        minutes = self._config.gateway.idle_timeout_s / 60
+        self._outbox.close(CLOSE_POLICY, f"no audio and no events for {minutes:g} minutes")
+
+    def _when_too_much(self) -> None:
+        self._outbox.close(CLOSE_TRY_AGAIN_LATER, "too much input waits in the server")
 
     async def _send(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         """Send what comes into the outbox; cut off a client that takes too long to be closed."""
@@ -100,18 +159,39 @@ class Connection:
         self, socket: web.WebSocketResponse, session: Session, driver: SessionDriver
     ) -> None:
         async for message in socket:
+            audio_s = 0.0
             try:
                 if message.type is WSMsgType.TEXT:
-                    event = client_events.decode(message.data)
-                    driver.run(functools.partial(session.on_event, event))
+                    audio_s = self._take_event(message.data, session, driver)
                 elif message.type is WSMsgType.BINARY:
-                    self._take_audio(message.data, session, driver)
+                    audio_s = self._take_audio(message.data, session, driver)
                 self._invalid = 0
             except InvalidEvent as error:
                 self._refuse(error, session, driver)
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._account.handled(message.data)
             await driver.caught_up()
+            await self._pause(self._allowance.take(audio_s, self._loop.time()))
+            self._idle.touch()
 
-    def _take_audio(self, data: bytes, session: Session, driver: SessionDriver) -> None:
+    async def _pause(self, duration_s: float) -> None:
+        """Leave the socket alone, unless it is to be closed."""
+        if duration_s:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(duration_s):
+                    await self._outbox.close_asked.wait()
+
+    def _take_event(self, text: str, session: Session, driver: SessionDriver) -> float:
+        """Take a text message; return how many seconds of audio it holds."""
+        event = client_events.decode(text)
+        driver.run(functools.partial(session.on_event, event))
+        if not isinstance(event, client_events.InputAudioAppend):
+            return 0.0
+        form = session.input_format
+        return len(event.audio) / (form.sample_bytes * form.sample_rate_hz)
+
+    def _take_audio(self, data: bytes, session: Session, driver: SessionDriver) -> float:
+        """Take a binary message; return how many seconds of audio it holds."""
         if not session.context.extensions:
             raise InvalidEvent(
                 "invalid_binary_message",
@@ -124,6 +204,7 @@ class Connection:
         if frame.kind is not FrameKind.MICROPHONE:
             raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1")
         driver.run(lambda _: session.on_audio(frame.pcm, frame.sample_rate_hz))
+        return len(frame.pcm) / (2 * frame.sample_rate_hz)
 
     def _refuse(self, error: InvalidEvent, session: Session, driver: SessionDriver) -> None:
         self._invalid += 1

@@ -10,6 +10,8 @@ from antiphon_gateway.effects import (
     DetectSpeech,
     Effect,
     NoteRetraction,
+    NoteTurnEnd,
+    NoteUnderrun,
     SendAudio,
     SendEvent,
     Submit,
@@ -43,6 +45,11 @@ class SessionDriver:
     def now_ms(self) -> float:
         """Return the time of the event loop in milliseconds."""
         return self._loop.time() * 1000
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the session's user speaks, waits for an answer or hears one."""
+        return not self._closed and self._session.in_turn(self.now_ms())
 
     def run(self, step: Callable[[float], None]) -> None:
         """Run one step of the core at the current time and carry out its effects.
@@ -91,6 +98,25 @@ class SessionDriver:
         elif isinstance(effect, NoteRetraction):
             session_id = self._session.context.session_id
             _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
+        elif isinstance(effect, NoteTurnEnd):
+            _log.info(
+                "turn over",
+                extra={
+                    "session_id": self._session.context.session_id,
+                    "turn_id": effect.turn_id,
+                    "reason": effect.reason,
+                    "silence_ms": effect.silence_ms,
+                },
+            )
+        elif isinstance(effect, NoteUnderrun):
+            _log.warning(
+                "speech came too late",
+                extra={
+                    "session_id": self._session.context.session_id,
+                    "turn_id": effect.turn_id,
+                    "gap_ms": round(effect.gap_ms),
+                },
+            )
         else:
             _log.info(
                 "turn answered",

@@ -63,4 +63,29 @@ class NoteRetraction(NamedTuple):
     """How often that has happened to this turn."""
 
 
-Effect = SendEvent | SendAudio | Submit | CancelJobs | DetectSpeech | NoteTurn | NoteRetraction
+class NoteTurnEnd(NamedTuple):
+    """Log that a turn was decided to be over, why, and after how much silence. No words."""
+
+    turn_id: int
+    reason: str
+    silence_ms: int
+
+
+class NoteUnderrun(NamedTuple):
+    """Log that a reply's audio came too late: the listener had nothing to hear."""
+
+    turn_id: int
+    gap_ms: float
+
+
+Effect = (
+    SendEvent
+    | SendAudio
+    | Submit
+    | CancelJobs
+    | DetectSpeech
+    | NoteTurn
+    | NoteTurnEnd
+    | NoteRetraction
+    | NoteUnderrun
+)

@@ -74,6 +74,16 @@ class Endpointer:
         """Silence since the last speech of the open utterance."""
         return _to_ms(self._position - self._last_speech_end)
 
+    @property
+    def paused(self) -> bool:
+        """Whether the open utterance is in a pause."""
+        return self._paused
+
+    @property
+    def hears_speech(self) -> bool:
+        """Whether the newest window is speech, long enough to count or not."""
+        return self._run_samples > 0
+
     def extend_back(self, sample: int) -> None:
         """Count the length of the open utterance from an earlier sample."""
         self._utterance_start = min(self._utterance_start, sample)
@@ -90,6 +100,12 @@ class Endpointer:
         if self._is_speech(probability):
             return self._on_speech(window_start)
         return self._on_silence()
+
+    def end_if_over(self) -> list[Edge]:
+        """Return the end of a pause that has lasted long enough by the rule as it is now."""
+        if not self._paused or self._run_samples or self.silence_ms < self.rule.end_silence_ms:
+            return []
+        return self._end()
 
     def _is_speech(self, probability: float) -> bool:
         inside = self._run_samples > 0

@@ -1,11 +1,13 @@
 """A session's conversation: its items, what was heard of them, the events that tell. Pure."""
 
 from collections import OrderedDict, deque
+from collections.abc import Set
 
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.client_items import accept, require_transcripts
 from antiphon_gateway.realtime.conversation import Added, Conversation
+from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import (
     Content,
     InputAudio,
@@ -114,10 +116,17 @@ class History:
 
     # --- client events ---------------------------------------------------------------------
 
-    def handle(self, event: ItemEvent) -> None:
-        """Carry out what the client asks of the items. Raises InvalidEvent."""
+    def handle(self, event: ItemEvent, taken: Set[str] = frozenset()) -> None:
+        """Carry out what the client asks of the items. Raises InvalidEvent.
+
+        `taken` are the ids of the open utterance and of the running response.
+        """
         match event:
             case client.ItemCreate(item=item, previous_item_id=previous_item_id):
+                if item.id in taken:
+                    raise InvalidEvent(
+                        "item_already_exists", f"item.id {item.id!r} is taken", param="item.id"
+                    )
                 require_transcripts(item)
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):

@@ -1,6 +1,7 @@
 """A session's interruptions, one at a time: speech over a response, and answers given too early."""
 
 from antiphon_gateway.barge_in import BargeIn
+from antiphon_gateway.effects import NoteRetraction
 from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.response import Response
@@ -41,7 +42,7 @@ class Interruptions:
             return False
         self._barge_in = BargeIn(
             self._context,
-            self._listener.audio,
+            self._listener.audio.slice,
             start_sample,
             response,
             language=self._listener.spoken_language,
@@ -65,15 +66,29 @@ class Interruptions:
         if self._barge_in is not None:
             self._barge_in.hold(response)
 
+    def note_retraction(self, turn: UserTurn) -> None:
+        """The turn is open again: its answer is taken back."""
+        self.newest_turn = None
+        heard_ms = round(self.heard_ms)
+        self._context.emit(NoteRetraction(self._context.turn_id, heard_ms, turn.retractions + 1))
+
     def turn_to_reopen(self, start_sample: int) -> UserTurn | None:
         """Return the turn that the held speech goes on with, when its answer has hardly begun."""
         turn, barge_in = self.newest_turn, self._barge_in
-        limit_ms = self._context.config.turn_taking.retraction_ms
-        if turn is None or barge_in is None or not limit_ms or self.heard_ms > limit_ms:
+        taking = self._context.config.turn_taking
+        if (
+            turn is None
+            or barge_in is None
+            or turn.start_sample < self._listener.audio.start_samples
+        ):
+            return None
+        if not taking.retraction_ms or self.heard_ms > taking.retraction_ms:
+            return None
+        if _to_ms(start_sample - turn.start_sample) >= taking.max_utterance_ms:
             return None
         if self.heard_ms:
             return turn if barge_in.was_audible else None
-        gap_ms = (start_sample - turn.end_sample) * 1000 // STT_SAMPLE_RATE_HZ
+        gap_ms = _to_ms(start_sample - turn.end_sample)
         return turn if gap_ms <= _RETRACTION_GAP_MS else None
 
     # --- jobs ------------------------------------------------------------------------------
@@ -90,3 +105,7 @@ class Interruptions:
         """Take one result of a job."""
         assert self._barge_in is not None
         self._barge_in.on_result(body, now_ms)
+
+
+def _to_ms(samples: int) -> int:
+    return samples * 1000 // STT_SAMPLE_RATE_HZ

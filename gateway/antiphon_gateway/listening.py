@@ -2,39 +2,30 @@
 
 from collections.abc import Sequence
 
-from antiphon_gateway.effects import DetectSpeech
-from antiphon_gateway.endpointing import (
-    Edge,
-    Endpointer,
-    EndpointingRule,
-    SpeechEdge,
-)
+from antiphon_gateway import detection_rule, interruption
+from antiphon_gateway.effects import DetectSpeech, NoteTurnEnd
+from antiphon_gateway.endpointing import Edge, Endpointer, EndpointingRule, SpeechEdge
+from antiphon_gateway.final_transcripts import FinalTranscripts
 from antiphon_gateway.held_speech import HeldSpeech
 from antiphon_gateway.input_audio import InputAudio
-from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.partials import PartialTranscripts
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.session_settings import SemanticVad, ServerVad, TurnDetection
+from antiphon_gateway.realtime.errors import buffer_full, commit_empty
+from antiphon_gateway.realtime.session_settings import SemanticVad, TurnDetection
 from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.turn_end import Verdict
+from antiphon_gateway.turn_end_watch import TurnEndWatch
 from antiphon_gateway.turn_owner import TurnOwner
+from antiphon_gateway.turn_text import same_words
 from antiphon_gateway.turn_timings import TurnTimings
-from antiphon_gateway.user_turn import UserTurn, reads_complete
+from antiphon_gateway.user_turn import UserTurn
 from antiphon_gateway.vad import WINDOW_SAMPLES
-from antiphon_proto.messages import (
-    STT_SAMPLE_RATE_HZ,
-    Failed,
-    ResultBody,
-    Transcribe,
-    Transcript,
-)
+from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Failed, ResultBody, Transcript
 
 MAX_BUFFER_MS = 60_000
 """Microphone audio held per session; 60 s is also the longest a worker is sent."""
 
 _MIN_COMMIT_MS = 100
-_TRANSCRIBE_BUDGET_MS = 30_000
-_HARD_END_MS = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
 
 
 class Listener:
@@ -45,15 +36,18 @@ class Listener:
     ) -> None:
         self._context = context
         self._owner = owner
-        self._audio = InputAudio(MAX_BUFFER_MS)
+        self.audio = InputAudio(MAX_BUFFER_MS)
         self._partials = PartialTranscripts(context)
-        self._windows_position = 0
-        self._buffer_start = 0
+        self._windows_position = self._buffer_start = self._paused_at_sample = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
+        self._spoken_language = ""
+        self._verdict = Verdict(0, "silence")
         self._turn: UserTurn | None = None
-        self._transcribing: dict[str, UserTurn] = {}
         self._held = HeldSpeech(owner)
+        self._transcripts = FinalTranscripts(context)
+        self._watch = TurnEndWatch(context)
+        self._parts = (self._transcripts, self._partials, self._watch)
         self._detection: TurnDetection | None = None
         self._endpointer: Endpointer | None = None
         self.configure(detection)
@@ -67,7 +61,7 @@ class Listener:
             return
         self._detection = detection
         if detection is None:
-            start = self._turn.start_sample if self._turn else self._audio.position_samples
+            start = self._turn.start_sample if self._turn else self.audio.position_samples
             self._drop_open_turn(now_ms)
             self._endpointer = None
             self._buffer_start = start
@@ -75,15 +69,17 @@ class Listener:
             self._endpointer = Endpointer(self._rule(), self._windows_position)
         else:
             self._endpointer.rule = self._rule()
+            if self._endpointer.paused and self._turn is not None:
+                self._weigh(self._endpointer)
 
     @property
     def transcribing(self) -> bool:
         """Whether a committed turn waits for its transcript."""
-        return any(turn.committed for turn in self._transcribing.values())
+        return self._transcripts.committed
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the transcriptions that have not ended."""
-        return (*self._transcribing, *self._partials.open_jobs())
+        return tuple(job_id for part in self._parts for job_id in part.open_jobs())
 
     @property
     def user_speaking(self) -> bool:
@@ -91,29 +87,26 @@ class Listener:
         return self._turn is not None
 
     @property
+    def stable_words(self) -> str:
+        """The words of the open utterance that will not change."""
+        return self._partials.stable
+
+    @property
     def open_item_ids(self) -> tuple[str, ...]:
         """Return the id that the open utterance will have as an item, if there is one."""
         return () if self._turn is None else (self._turn.item_id,)
-
-    def audio(self, start_sample: int, end_sample: int) -> bytes:
-        """Return the microphone's PCM16 between two samples, as far as it is held."""
-        return self._audio.slice(start_sample, end_sample)
 
     # --- audio -----------------------------------------------------------------------------
 
     def append(self, pcm: bytes, sample_rate_hz: int) -> None:
         """Take microphone audio. Raises InvalidEvent when a manual buffer is full."""
-        added = self._audio.append(pcm, sample_rate_hz)
+        added = self.audio.append(pcm, sample_rate_hz)
         self._context.emit(DetectSpeech(added))
         if self._endpointer is not None:
             return
-        if self._samples_to_ms(self._audio.position_samples - self._buffer_start) > MAX_BUFFER_MS:
-            self._buffer_start = self._audio.position_samples
-            raise InvalidEvent(
-                "input_audio_buffer_full",
-                f"the input audio buffer holds at most {MAX_BUFFER_MS // 1000} s without a commit; "
-                "it was cleared",
-            )
+        if self._samples_to_ms(self.audio.position_samples - self._buffer_start) > MAX_BUFFER_MS:
+            self._buffer_start = self.audio.position_samples
+            raise buffer_full(MAX_BUFFER_MS)
 
     def on_speech_probabilities(self, probabilities: Sequence[float], now_ms: float) -> None:
         """Take the speech probabilities of the next windows of the microphone's audio."""
@@ -127,19 +120,16 @@ class Listener:
                 if not self._held.take(edge, now_ms):
                     self._on_edge(edge, now_ms)
             self._judge_held(now_ms)
+            self._ask_for_turn_end()
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
         """The client ends the turn itself. Raises InvalidEvent when there is too little audio."""
         start = self._turn.start_sample if self._turn else self._buffer_start
-        start = max(start, self._audio.start_samples)
-        end = self._audio.position_samples
+        start = max(start, self.audio.start_samples)
+        end = self.audio.position_samples
         if self._samples_to_ms(end - start) < _MIN_COMMIT_MS:
-            raise InvalidEvent(
-                "input_audio_buffer_commit_empty",
-                f"the input audio buffer holds {self._samples_to_ms(end - start)} ms of audio, "
-                f"a commit needs {_MIN_COMMIT_MS} ms",
-            )
+            raise commit_empty(self._samples_to_ms(end - start), _MIN_COMMIT_MS)
         if self._turn is None:
             self._context.turn_id += 1
             self._context.revision = 0
@@ -148,7 +138,7 @@ class Listener:
         turn = self._turn or UserTurn(self._context.new_id("item"), start)
         turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
-        self._void_transcript(turn)
+        self._transcripts.void(turn)
         self._held.drop(now_ms)
         if self._endpointer is not None:
             self._endpointer.reset()
@@ -157,39 +147,54 @@ class Listener:
     def clear(self, now_ms: float) -> None:
         """Drop the uncommitted audio."""
         self._drop_open_turn(now_ms)
-        self._audio.clear()
-        self._buffer_start = self._audio.position_samples
+        self.audio.clear()
+        self._buffer_start = self.audio.position_samples
 
-    # --- transcripts -----------------------------------------------------------------------
+    # --- evidence --------------------------------------------------------------------------
 
     def owns(self, job_id: str) -> bool:
         """Tell whether a job is one of this listener's."""
-        return job_id in self._transcribing or self._partials.owns(job_id)
+        return any(part.owns(job_id) for part in self._parts)
 
     def on_result(self, job_id: str, body: ResultBody, now_ms: float) -> None:
         """Take one result of one of this listener's jobs."""
         if self._partials.owns(job_id):
             self._partials.on_result(body)
-            return
-        turn = self._transcribing[job_id]
-        if isinstance(body, Transcript):
-            turn.transcript = body.text.strip()
-        elif isinstance(body, Failed):
-            del self._transcribing[job_id]
-            self._on_failed(turn, body, now_ms)
+        elif self._watch.owns(job_id):
+            self._watch.on_result(body)
+            self._reconsider(now_ms)
         else:
-            del self._transcribing[job_id]
-            turn.transcript = turn.transcript or ""
-            if turn.timings is not None:
-                turn.timings.mark("transcript", now_ms)
-            if turn.committed:
-                self._owner.on_turn_transcribed(turn, now_ms)
-            else:
-                self._on_transcript_ahead(turn)
+            if isinstance(body, Transcript):
+                self._spoken_language = body.language
+            turn = self._transcripts.on_result(job_id, body)
+            if isinstance(body, Failed):
+                assert turn is not None
+                self._on_failed(turn, body, now_ms)
+            elif turn is not None:
+                self._on_transcribed(turn, now_ms)
+
+    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
+        """Take the language model's probability that the user's message ends after `text`.
+
+        It is evidence when `text` has the words of the pause that lasts, and ignored otherwise.
+        """
+        if self._turn is not None:
+            self._watch.take_message_end(text, probability)
+            self._reconsider(now_ms)
+
+    def _on_transcribed(self, turn: UserTurn, now_ms: float) -> None:
+        transcript = turn.transcript or ""
+        if turn.timings is not None:
+            turn.timings.mark("transcript", now_ms)
+        is_news = turn.heard_ahead is None or not same_words(turn.heard_ahead, transcript)
+        if not turn.committed or (is_news and turn.heard_ahead is not None):
+            self._take_words(turn, transcript, is_news=is_news)
+        if turn.committed:
+            self._owner.on_turn_transcribed(turn, now_ms)
+        else:
+            self._reconsider(now_ms)
 
     def _on_failed(self, turn: UserTurn, failed: Failed, now_ms: float) -> None:
-        turn.job_id = ""
-        turn.transcript = None
         if not turn.committed:
             return
         self._context.send(
@@ -201,14 +206,45 @@ class Listener:
         )
         self._owner.on_turn_transcribed(turn, now_ms)
 
-    def _on_transcript_ahead(self, turn: UserTurn) -> None:
-        if self._endpointer is not None and isinstance(self._detection, SemanticVad):
-            rule = self._endpointer.rule
-            rule.end_silence_ms = _HARD_END_MS[self._detection.eagerness]
-            if reads_complete(turn.transcript or ""):
-                complete_ms = self._context.config.turn_taking.complete_silence_ms
-                rule.end_silence_ms = min(rule.end_silence_ms, complete_ms)
-        self._owner.on_transcript_ahead(turn)
+    def _take_words(self, turn: UserTurn, text: str, *, is_news: bool = True) -> None:
+        """The utterance's words are known before it is over, or are not what they seemed."""
+        turn.transcript = turn.heard_ahead = text
+        if not turn.committed:
+            self._watch.take_transcript(text, self._spoken_language)
+        if is_news:
+            self._owner.on_transcript_ahead(turn)
+
+    def _reconsider(self, now_ms: float) -> None:
+        """Weigh the evidence again; it may end the turn at once."""
+        endpointer = self._endpointer
+        if endpointer is None or not endpointer.paused or self._turn is None:
+            return
+        self._weigh(endpointer)
+        for edge in endpointer.end_if_over():
+            self._on_edge(edge, now_ms)
+
+    def _weigh(self, endpointer: Endpointer) -> None:
+        if isinstance(self._detection, SemanticVad):
+            self._verdict = self._watch.verdict(self._detection.eagerness)
+            endpointer.rule.end_silence_ms = self._verdict.silence_ms
+
+    def _ask_for_turn_end(self) -> None:
+        endpointer = self._endpointer
+        if (
+            endpointer is not None
+            and self._turn is not None
+            and endpointer.paused
+            and not endpointer.hears_speech
+            and isinstance(self._detection, SemanticVad)
+        ):
+            self._watch.ask_if_due(endpointer.silence_ms, self._newest)
+
+    def _newest(self, length_ms: int) -> bytes:
+        """Return the end of the open utterance's audio."""
+        assert self._turn is not None
+        until = self._windows_position
+        start = max(self._turn.start_sample, until - length_ms * STT_SAMPLE_RATE_HZ // 1000)
+        return self.audio.slice(start, until)
 
     def _ask_for_partial(self) -> None:
         """Ask while there is speech: one under way would delay the final transcript."""
@@ -216,7 +252,7 @@ class Listener:
         if turn is None or endpointer is None or endpointer.silence_ms:
             return
         if self._partials.is_due(self._windows_position):
-            pcm = self._audio.slice(turn.start_sample, self._windows_position)
+            pcm = self.audio.slice(turn.start_sample, self._windows_position)
             self._partials.ask(pcm, self._windows_position, self.spoken_language)
 
     @property
@@ -225,48 +261,38 @@ class Listener:
         return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
-        turn.job_id = self._context.submit(
-            Transcribe(final=True, language=self.spoken_language),
-            payload=self._audio.slice(turn.start_sample, until_sample),
-            budget_ms=_TRANSCRIBE_BUDGET_MS,
-            urgent=True,
-        )
-        self._transcribing[turn.job_id] = turn
+        pcm = self.audio.slice(turn.start_sample, until_sample)
+        self._transcripts.ask(turn, pcm, self.spoken_language)
 
     # --- speech over a response ------------------------------------------------------------
 
     def _judge_held(self, now_ms: float) -> None:
         assert self._endpointer is not None
         verdict = self._held.judge(self._windows_position, self._endpointer.silence_ms, now_ms)
-        if verdict is Verdict.GO_ON:
+        if verdict is interruption.Verdict.GO_ON:
             self._held.drop(now_ms)
             self._endpointer.reset()
             self._buffer_start = self._windows_position
-        elif verdict is Verdict.STOP:
+        elif verdict is interruption.Verdict.STOP:
             started, *later = self._held.release()
             turn = self._owner.turn_to_reopen(started.sample)
-            if turn is not None and self._can_reopen(turn):
-                self.reopen(turn, now_ms)
-            else:
+            if turn is None:
                 self._on_edge(started, now_ms)
+            else:
+                self.reopen(turn, started.sample, now_ms)
             for edge in later:
                 self._on_edge(edge, now_ms)
 
-    def _can_reopen(self, turn: UserTurn) -> bool:
-        length_ms = self._samples_to_ms(self._windows_position - turn.start_sample)
-        limit_ms = self._context.config.turn_taking.max_utterance_ms
-        return length_ms < limit_ms and turn.start_sample >= self._audio.start_samples
-
-    def reopen(self, turn: UserTurn, now_ms: float) -> None:
-        """The user goes on with a committed turn: one utterance holds both parts."""
+    def reopen(self, turn: UserTurn, sample: int, now_ms: float) -> None:
+        """The user goes on with a committed turn at `sample`: one utterance holds both parts."""
         self._context.revision += 1
-        self._void_transcript(turn)
-        self._turn = UserTurn(
-            self._context.new_id("item"), turn.start_sample, retractions=turn.retractions + 1
-        )
+        self._transcripts.void(turn)
+        item_id, count = self._context.new_id("item"), turn.retractions + 1
+        self._turn = UserTurn(item_id, turn.start_sample, retractions=count)
         if self._endpointer is not None:
             self._endpointer.extend_back(turn.start_sample)
         self._announce(self._turn)
+        self._watch.resumed(self._samples_to_ms(sample - self._paused_at_sample))
         self._owner.on_turn_reopened(turn, now_ms)
 
     # --- edges -----------------------------------------------------------------------------
@@ -278,22 +304,28 @@ class Listener:
         turn = self._turn
         assert turn is not None
         if edge.kind is SpeechEdge.PAUSED:
-            silence_ms = self._samples_to_ms(self._windows_position - edge.sample)
-            turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
-            turn.timings.mark("pause_seen", now_ms)
-            self._partials.end()
-            self._transcribe(turn, self._windows_position)
+            self._on_paused(turn, edge.sample, now_ms)
         elif edge.kind is SpeechEdge.RESUMED:
             self._context.revision += 1
-            self._void_transcript(turn)
+            self._transcripts.void(turn)
             turn.timings = None
+            self._watch.resumed(self._samples_to_ms(edge.sample - self._paused_at_sample))
             self._restore_patience()
             self._owner.on_speech_resumed()
         else:
             self._on_ended(turn, edge.sample, now_ms)
 
+    def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
+        silence_ms = self._samples_to_ms(self._windows_position - speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        turn.timings.mark("pause_seen", now_ms)
+        self._paused_at_sample = speech_end
+        self._partials.end()
+        self._watch.begin()
+        self._transcribe(turn, self._windows_position)
+
     def _on_started(self, sample: int, now_ms: float) -> None:
-        padding = self._prefix_padding_ms * STT_SAMPLE_RATE_HZ // 1000
+        padding = detection_rule.prefix_padding_ms(self._detection) * STT_SAMPLE_RATE_HZ // 1000
         start = max(sample - padding, self._buffer_start, 0)
         self._context.turn_id += 1
         self._context.revision = 0
@@ -302,18 +334,18 @@ class Listener:
         self._owner.on_speech_started(now_ms)
 
     def _announce(self, turn: UserTurn) -> None:
+        self._watch.begin()
         self._restore_patience()
         self._partials.begin(turn.item_id, turn.start_sample)
-        self._context.send(
-            events.SpeechStarted(
-                audio_start_ms=self._samples_to_ms(turn.start_sample), item_id=turn.item_id
-            )
-        )
+        started_ms = self._samples_to_ms(turn.start_sample)
+        self._context.send(events.SpeechStarted(audio_start_ms=started_ms, item_id=turn.item_id))
 
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         self._tell_stopped(turn, speech_end)
         if turn.timings is None:
             turn.timings = TurnTimings(self._context.turn_id, now_ms)
+        silence_ms = self._samples_to_ms(self._windows_position - speech_end)
+        self._context.emit(NoteTurnEnd(self._context.turn_id, self._verdict.reason, silence_ms))
         self._end(turn, self._windows_position, now_ms)
 
     def _tell_stopped(self, turn: UserTurn, sample: int) -> None:
@@ -328,11 +360,12 @@ class Listener:
         turn.committed = True
         self._turn = None
         self._partials.end()
+        self._watch.end()
         self._buffer_start = end_sample
         if not turn.job_id:
             self._transcribe(turn, end_sample)
         self._owner.on_turn_committed(turn)
-        if turn.job_id not in self._transcribing:
+        if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
 
     # --- inside ----------------------------------------------------------------------------
@@ -340,55 +373,27 @@ class Listener:
     def _drop_open_turn(self, now_ms: float) -> None:
         self._held.drop(now_ms)
         if self._turn is not None:
-            self._tell_stopped(self._turn, self._audio.position_samples)
-            self._void_transcript(self._turn)
+            self._tell_stopped(self._turn, self.audio.position_samples)
+            self._transcripts.void(self._turn)
             self._turn = None
             self._partials.end()
+            self._watch.end()
             self._owner.on_speech_resumed()
         if self._endpointer is not None:
             self._endpointer.reset()
 
-    def _void_transcript(self, turn: UserTurn) -> None:
-        if turn.job_id in self._transcribing:
-            del self._transcribing[turn.job_id]
-            self._context.cancel(turn.job_id)
-        turn.job_id = ""
-        turn.transcript = None
-
     def _restore_patience(self) -> None:
+        rule = self._rule()
+        self._verdict = Verdict(rule.end_silence_ms, "silence")
         if self._endpointer is not None:
-            self._endpointer.rule.end_silence_ms = self._rule().end_silence_ms
+            self._endpointer.rule.end_silence_ms = rule.end_silence_ms
 
     def _rule(self) -> EndpointingRule:
-        taking = self._context.config.turn_taking
-        detection = self._detection
-        rule = EndpointingRule(
-            threshold=taking.speech_threshold,
-            min_speech_ms=taking.min_speech_ms,
-            eager_silence_ms=taking.eager_silence_ms,
-            end_silence_ms=_HARD_END_MS["auto"],
-            max_utterance_ms=taking.max_utterance_ms,
-            resume_speech_ms=taking.resume_speech_ms,
-        )
-        if isinstance(detection, ServerVad):
-            rule.threshold = detection.threshold
-            rule.end_silence_ms = detection.silence_duration_ms
-        elif detection is not None:
-            rule.end_silence_ms = _HARD_END_MS[detection.eagerness]
-        return rule
+        return detection_rule.endpointing_rule(self._detection, self._context.config.turn_taking)
 
     def _min_speech_ms(self, now_ms: float) -> int:
-        taking = self._context.config.turn_taking
-        judged = self._detection is not None and self._detection.interrupt_response
-        if judged or not self._owner.audible(now_ms):
-            return taking.min_speech_ms
-        return taking.barge_in_speech_ms
-
-    @property
-    def _prefix_padding_ms(self) -> int:
-        if isinstance(self._detection, ServerVad):
-            return self._detection.prefix_padding_ms
-        return 300
+        taking, audible = self._context.config.turn_taking, self._owner.audible(now_ms)
+        return detection_rule.least_speech_ms(self._detection, taking, audible=audible)
 
     @staticmethod
     def _samples_to_ms(samples: int) -> int:

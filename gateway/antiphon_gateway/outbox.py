@@ -21,6 +21,8 @@ class Outbox:
         self._changed = asyncio.Event()
         self._close: tuple[int, str] | None = None
         self._tell_of_close: Callable[[], None] = lambda: None
+        self.close_asked = asyncio.Event()
+        """Set by the first `close`."""
 
     def put(self, message: str | bytes) -> bool:
         """Add a message. False: the outbox was full, and what waited in it is dropped."""
@@ -39,6 +41,7 @@ class Outbox:
             return
         self._close = (code, reason)
         self._changed.set()
+        self.close_asked.set()
         self._tell_of_close()
 
     def on_close(self, tell: Callable[[], None]) -> None:

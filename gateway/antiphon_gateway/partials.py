@@ -46,6 +46,11 @@ class PartialTranscripts:
             self._context.cancel(self._job_id)
         self._job_id = ""
 
+    @property
+    def stable(self) -> str:
+        """The words that will not change."""
+        return " ".join(self._stable)
+
     def open_jobs(self) -> tuple[str, ...]:
         """Return the id of the job that has not ended, if any."""
         return (self._job_id,) if self._job_id else ()

@@ -7,17 +7,20 @@ by name, and on loopback the Host must be a name of loopback.
 
 import dataclasses
 import hmac
-import ipaddress
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from antiphon_gateway.exposure import check_exposure, is_loopback
+from antiphon_gateway.tickets import Ticket
 from antiphon_proto.config import Gateway
 from antiphon_proto.errors import ConfigurationError
 
 SUBPROTOCOLS = ("antiphon.v1", "realtime")
 """What is selected when the client offers it, the first one first."""
+
+FindTicket = Callable[[str], Ticket | None]
 
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -45,6 +48,12 @@ class Verdict:
     reason: str = ""
     subprotocol: str | None = None
     """What to select; never an entry that holds a key."""
+    key: str = ""
+    """Name of the key that was presented, never the key; empty when none is configured."""
+    session: bytes = b""
+    """The `session.update` as JSON that a short-lived key brings."""
+    spent: str = ""
+    """The short-lived key that was presented; `Tickets.spend` it when it is used."""
 
     @property
     def allowed(self) -> bool:
@@ -56,28 +65,27 @@ class Gatekeeper:
     """Decides on handshakes by the configuration of the gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
-        """Raise ConfigurationError for a malformed origin, or no keys where others can connect."""
+        """Raise ConfigurationError for a malformed origin, and see `check_exposure`."""
+        check_exposure(gateway)
         self._keys = tuple(key.encode() for key in gateway.api_keys)
         self._is_loopback = is_loopback(gateway.host)
-        if not self._is_loopback and not self._keys:
-            raise ConfigurationError(
-                f"gateway.host is {gateway.host}, which others can reach, and gateway.api_keys is "
-                "empty; set ANTIPHON_GATEWAY__API_KEYS to a secret, or gateway.host to 127.0.0.1"
-            )
-        if not all(self._keys):
-            raise ConfigurationError("gateway.api_keys holds an empty key")
         self._origins = frozenset(_configured_origin(origin) for origin in gateway.allowed_origins)
         self._hosts = frozenset(host for _, host, _ in self._origins)
 
-    def judge(self, handshake: Handshake) -> Verdict:
-        """Decide on one handshake. Pure."""
+    def judge(self, handshake: Handshake, find: FindTicket = lambda _: None) -> Verdict:
+        """Decide on one handshake; `find` looks a short-lived key up. Pure."""
         if not self.is_own_host(handshake.host):
             return Verdict(403, "the Host header is not a name of this machine")
         if handshake.origin is not None and not self._is_allowed_origin(handshake):
             return Verdict(403, "the Origin is not in gateway.allowed_origins")
-        if self._keys and not self._is_valid_key(_offered_key(handshake)):
-            return Verdict(401, "the API key is missing or wrong")
-        return Verdict(200, subprotocol=select_subprotocol(handshake.subprotocols))
+        offered = _offered_key(handshake)
+        subprotocol = select_subprotocol(handshake.subprotocols)
+        if offered and (ticket := find(offered)):
+            return Verdict(200, "", subprotocol, ticket.key, ticket.session, offered)
+        key = self._name_of_key(offered)
+        if key is None:
+            return Verdict(401, "the API key is missing, wrong, used or expired")
+        return Verdict(200, "", subprotocol, key)
 
     def is_own_host(self, host_header: str) -> bool:
         """Tell whether a Host header names this server; the check for every other route.
@@ -98,10 +106,16 @@ class Gatekeeper:
         own = (own_scheme, *(_host_and_port(handshake.host, own_scheme) or ("", 0)))
         return origin == own or origin in self._origins
 
-    def _is_valid_key(self, key: str | None) -> bool:
+    def _name_of_key(self, key: str | None) -> str | None:
+        """Return `key-N` for an offered key that is valid, empty where none is needed, else None.
+
+        Compares with every key in constant time.
+        """
+        if not self._keys:
+            return ""
         offered = (key or "").encode("utf-8", "surrogateescape")
         matches = [hmac.compare_digest(offered, valid) for valid in self._keys]
-        return any(matches)
+        return f"key-{matches.index(True)}" if any(matches) else None
 
 
 def handshake_of(request: web.Request) -> Handshake:
@@ -121,16 +135,6 @@ def handshake_of(request: web.Request) -> Handshake:
 def select_subprotocol(offered: Collection[str]) -> str | None:
     """Return the best of our subprotocols that the client offers."""
     return next((name for name in SUBPROTOCOLS if name in offered), None)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address means this machine alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 _Origin = tuple[str, str, int]

@@ -1,22 +1,20 @@
 """The gateway's life: start, serve, stop in good order."""
 
 import asyncio
-import contextlib
 import errno
 import logging
-import signal
 
 from aiohttp import web
 
-from antiphon_gateway.app import CONNECTIONS, DRAINING, create_app
+from antiphon_gateway.app import CONNECTIONS, DOOR, QUIET_CONNECTIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
+from antiphon_gateway.drain import StopSignals, drain
+from antiphon_gateway.exposure import tls_context
 from antiphon_gateway.vad import Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
-
-_CLOSE_TIMEOUT_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +48,15 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
+            signals = StopSignals()
             await _listen(runner, config)
-            await _wait_for_stop()
-            await _drain(app)
+            assert runner.server is not None
+            group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
+            await signals.first.wait()
+            app[DOOR].draining = True
+            connections = app[CONNECTIONS]
+            _log.info("gateway draining", extra={"sessions": len(connections)})
+            await drain(connections, config.gateway.drain_s, signals.second)
             raise _StopRequested
     except* _StopRequested:
         _log.info("gateway stopped")
@@ -63,7 +67,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 async def _listen(runner: web.AppRunner, config: Config) -> None:
     host, port = config.gateway.host, config.gateway.port
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls_context(config.gateway)).start()
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise StartupError(
@@ -73,25 +77,6 @@ async def _listen(runner: web.AppRunner, config: Config) -> None:
     _log.info("gateway listening", extra={"host": host, "port": port})
 
 
-async def _wait_for_stop() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
 def _first(group: BaseExceptionGroup[StartupError]) -> StartupError:
     first = group.exceptions[0]
     return first if isinstance(first, StartupError) else _first(first)
-
-
-async def _drain(app: web.Application) -> None:
-    """Refuse new sessions and close the open ones with a code that clients retry on."""
-    app[DRAINING].set()
-    for connection in app[CONNECTIONS]:
-        connection.shut_down()
-    closed = [connection.closed.wait() for connection in app[CONNECTIONS]]
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await asyncio.gather(*closed)

@@ -7,22 +7,24 @@ of `take_effects`. Whatever arrives for a job that no part of the session owns i
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon_gateway.effects import Effect, NoteRetraction
-from antiphon_gateway.history import History, ItemEvent
-from antiphon_gateway.interruption import Verdict
+from antiphon_gateway.effects import Effect
+from antiphon_gateway.history import History
 from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
+from antiphon_gateway.live_settings import LiveSettings
+from antiphon_gateway.prompt_warming import PromptWarming
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime import session_settings
+from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
+from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.speculation import has_room
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import Result
+from antiphon_proto.messages import STAGES, ChatMessage, Result
 
 
 class Session:
@@ -31,9 +33,9 @@ class Session:
     def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
         self.context = context
         self.history = History(context)
-        self._catalogue = catalogue
-        self._settings = session_settings.default_session(context.config, catalogue)
-        self._listener = Listener(context, self, self._settings.audio.input.turn_detection)
+        self._settings = LiveSettings(context.config, catalogue)
+        self._listener = Listener(context, self, self._settings.turn_detection)
+        self._warming = PromptWarming(context)
         self._response: Response | None = None
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
@@ -72,6 +74,11 @@ class Session:
         """Take one result of a job."""
         if self._listener.owns(result.job_id):
             self._listener.on_result(result.job_id, result.body, now_ms)
+            self._read_ahead(now_ms)
+            return
+        if self._warming.owns(result.job_id):
+            self._warming.on_result(result.body)
+            self._read_ahead(now_ms)
             return
         if self._interruptions.owns(result.job_id):
             self._interruptions.on_result(result.body, now_ms)
@@ -81,6 +88,10 @@ class Session:
                 response.on_result(result.job_id, result.body, payload, now_ms)
                 self._after_response_step(now_ms)
                 return
+
+    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
+        """Take the model's probability that the message being spoken ends after `text`."""
+        self._listener.on_message_end(text, probability, now_ms)
 
     def advance(self, now_ms: float) -> None:
         """Do what is due at this time."""
@@ -104,10 +115,19 @@ class Session:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
-        jobs = [*self._listener.open_jobs(), *self._interruptions.open_jobs()]
-        for response in self._live_responses():
-            jobs += response.open_jobs()
-        return tuple(jobs)
+        jobs = [*self._listener.open_jobs(), *self._warming.open_jobs()]
+        jobs += self._interruptions.open_jobs()
+        return (*jobs, *(job for one in self._live_responses() for job in one.open_jobs()))
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """The format of `input_audio_buffer.append`."""
+        return self._settings.input_format
+
+    def in_turn(self, now_ms: float) -> bool:
+        """Whether the user speaks, waits for an answer or hears one."""
+        listens = self._listener.user_speaking or self._listener.transcribing
+        return listens or self._turn_due is not None or self._busy or self.audible(now_ms)
 
     # --- the user's turns (what the listener calls) ----------------------------------------
 
@@ -115,20 +135,12 @@ class Session:
         """Whether the user hears a response now."""
         return self._response is not None and self._response.audible(now_ms)
 
-    def holds_speech(self, start_sample: int, now_ms: float) -> bool:
-        """Whether speech must be judged first, because it would stop or void a response."""
-        return self._interrupts_response and self._interruptions.begin(
+    def judge_of(self, start_sample: int, now_ms: float) -> Interruptions | None:
+        """Who judges speech first, because it would stop or void a response."""
+        held = self._settings.interrupts_response and self._interruptions.begin(
             start_sample, self._response, now_ms, disturbs=self._would_disturb(now_ms)
         )
-
-    @property
-    def held_from(self) -> int:
-        """Where the held speech begins to count."""
-        return self._interruptions.held_from
-
-    def judge_held(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
-        """Whether the held speech stops the response."""
-        return self._interruptions.judge(position, silence_ms, now_ms)
+        return self._interruptions if held else None
 
     def on_held_dropped(self, now_ms: float) -> None:
         """The held speech does not count: the response goes on."""
@@ -142,36 +154,35 @@ class Session:
 
     def on_turn_reopened(self, turn: UserTurn, now_ms: float) -> None:
         """The turn was not over: what was made of it is taken back."""
-        heard_ms, response = self._interruptions.heard_ms, self._response
+        self._interruptions.note_retraction(turn)
         self.on_speech_started(now_ms)
-        self._turn_due = self._unanswered = self._interruptions.newest_turn = None
-        self.history.retract(turn, response)
-        self.context.emit(
-            NoteRetraction(self.context.turn_id, round(heard_ms), turn.retractions + 1)
-        )
+        self._turn_due = self._unanswered = None
+        self.history.retract(turn, self._response)
 
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
         self._interruptions.end(now_ms, stopped=True)
         self._drop_speculation()
-        if self._interrupts_response:
+        if self._settings.interrupts_response:
             self._interrupt(now_ms)
+        self._warming.begin()
+        self._read_ahead(now_ms)
 
     def on_speech_resumed(self) -> None:
         """The user went on after a pause: what was made of the first part is void."""
+        self._warming.begin()
         self._drop_speculation()
 
     def on_transcript_ahead(self, turn: UserTurn) -> None:
         """Prepare the response before the turn is known to be over."""
         self._drop_speculation()
-        if (
-            turn.transcript
-            and self.context.config.turn_taking.speculation
-            and self._creates_response
-            and not self._busy
-            and not self._listener.transcribing
-        ):
-            response = self._new_response(self._default_response(), turn.timings)
+        if not turn.transcript or not self._answers_next:
+            return
+        self._warming.settle(self._messages(turn.transcript))
+        taking = self.context.config.turn_taking
+        loads = (self.context.load(stage) for stage in STAGES)
+        if taking.speculation and has_room(loads, taking.speculation_wait_ms):
+            response = self._new_response(self._settings.response(), turn.timings)
             response.start(self.history.messages(response.settings, heard=turn.transcript))
             self._speculation = (turn, response)
 
@@ -190,7 +201,7 @@ class Session:
         response = self._response
         answered = response is not None and response.waits and response.in_conversation
         self._start_waiting_response(now_ms)
-        if not answered and not turn.manual and turn.transcript and self._creates_response:
+        if not answered and not turn.manual and turn.transcript and self._settings.creates_response:
             if self._turn_due is None or self._turn_due.end_sample < turn.end_sample:
                 self._turn_due = turn
         else:
@@ -202,6 +213,24 @@ class Session:
     @property
     def _busy(self) -> bool:
         return self._response is not None and self._response.in_progress
+
+    @property
+    def _answers_next(self) -> bool:
+        """Whether what the user says now would be answered at once."""
+        return (
+            self._settings.creates_response and not self._busy and not self._listener.transcribing
+        )
+
+    def _messages(self, heard: str) -> tuple[ChatMessage, ...]:
+        """Return what the model will read when the user has said this."""
+        return self.history.messages(self._settings.response(), heard=heard)
+
+    def _read_ahead(self, now_ms: float) -> None:
+        """Have the model read what was said so far; pass on what it knows of its end."""
+        if self._listener.user_speaking and self._answers_next:
+            self._warming.read(self._messages(self._listener.stable_words))
+        if end := self._warming.take_end():
+            self.on_message_end(end.text, end.probability, now_ms)
 
     def _respond_when_free(self, now_ms: float) -> None:
         """Answer the turn that is due, unless a response runs or more of the user is to come."""
@@ -220,7 +249,7 @@ class Session:
             self._speculation = None
         self._drop_speculation()
         if response is None or response.ended:
-            response = self._new_response(self._default_response(), turn.timings)
+            response = self._new_response(self._settings.response(), turn.timings)
             response.start(self.history.messages(response.settings))
         self._run(response, now_ms)
 
@@ -231,7 +260,7 @@ class Session:
                 f"response {self._response.response_id if self._response else ''} is in progress; "
                 "wait for its response.done or send response.cancel",
             )
-        settings = merge_response(self._settings, overrides, self._catalogue)
+        settings = self._settings.response(overrides)
         self.history.messages(settings)
         timings: TurnTimings | None = None
         if settings.conversation == "auto":
@@ -294,7 +323,7 @@ class Session:
             self._busy
             or self.audible(now_ms)
             or self._turn_due is not None
-            or (self._creates_response and self._listener.transcribing)
+            or (self._settings.creates_response and self._listener.transcribing)
         )
 
     def _cancel_response(self, response_id: str | None, now_ms: float) -> None:
@@ -322,7 +351,8 @@ class Session:
     def _handle(self, event: client.ClientEvent, now_ms: float) -> None:
         match event:
             case client.InputAudioAppend(audio=audio):
-                self._append(audio)
+                form = self._settings.input_format
+                self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
             case client.Playout(item_id=item_id, played_ms=played_ms):
                 self._take_playout(item_id, played_ms, now_ms)
             case client.SessionUpdate(session=update):
@@ -340,8 +370,8 @@ class Session:
                 | client.ItemDelete()
                 | client.ItemTruncate()
             ):
-                self._refuse_open_item(event)
-                self.history.handle(event)
+                running = (one.item_id for one in self._live_responses() if one.in_progress)
+                self.history.handle(event, taken={*self._listener.open_item_ids, *running})
                 if not isinstance(event, client.ItemRetrieve):
                     self._drop_speculation()
             case client.ResponseCreate(response=overrides):
@@ -349,31 +379,13 @@ class Session:
             case client.ResponseCancel(response_id=response_id):
                 self._cancel_response(response_id, now_ms)
             case client.OutputAudioClear():
-                raise InvalidEvent(
-                    "unsupported_event",
-                    "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its "
-                    "own audio and sends conversation.item.truncate",
-                )
-
-    def _refuse_open_item(self, event: ItemEvent) -> None:
-        """The client knows the id that the open utterance will have, but it is taken."""
-        if isinstance(event, client.ItemCreate) and event.item.id in self._listener.open_item_ids:
-            raise InvalidEvent(
-                "item_already_exists", f"item.id {event.item.id!r} is taken", param="item.id"
-            )
-
-    def _append(self, audio: bytes) -> None:
-        form = self._settings.audio.input.format
-        self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
+                raise client.only_for_webrtc()
 
     def _update(self, update: dict[str, Any], now_ms: float) -> None:
-        settings = session_settings.merge(self._settings, update, self._catalogue)
-        if settings != self._settings:
+        if self._settings.update(update):
             self._drop_speculation()
-        self._settings = settings
-        self._listener.configure(settings.audio.input.turn_detection, now_ms)
-        transcription = settings.audio.input.transcription
-        self._listener.language = (transcription and transcription.language) or ""
+        self._listener.configure(self._settings.turn_detection, now_ms)
+        self._listener.language = self._settings.language
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))
 
@@ -382,16 +394,3 @@ class Session:
         if response is not None:
             response.report_playout(played_ms, now_ms)
             self.advance(now_ms)
-
-    def _default_response(self) -> ResponseSettings:
-        return merge_response(self._settings, None, self._catalogue)
-
-    @property
-    def _creates_response(self) -> bool:
-        detection = self._settings.audio.input.turn_detection
-        return detection is not None and detection.create_response
-
-    @property
-    def _interrupts_response(self) -> bool:
-        detection = self._settings.audio.input.turn_detection
-        return detection is not None and detection.interrupt_response

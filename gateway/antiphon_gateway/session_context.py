@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.effects import CancelJobs, Effect, SendEvent, Submit
 from antiphon_gateway.realtime import ids
 from antiphon_gateway.realtime.server_events import ServerEvent
 from antiphon_proto.config import Config
-from antiphon_proto.messages import Command
+from antiphon_proto.messages import Command, Stage
 
 
 class SessionContext:
@@ -20,12 +21,14 @@ class SessionContext:
         session_id: str,
         extensions: bool,
         new_id: Callable[[str], str] = ids.new_id,
+        load: Callable[[Stage], StageLoad] = lambda _: StageLoad(slots=1),
     ) -> None:
-        """`extensions`: the client negotiated `antiphon.v1`."""
+        """`extensions`: the client negotiated `antiphon.v1`; `load`: how busy a stage is now."""
         self.config = config
         self.session_id = session_id
         self.extensions = extensions
         self.new_id = new_id
+        self.load = load
         self.conversation_id = new_id("conv")
         self.turn_id = 0
         self.revision = 0

@@ -9,12 +9,14 @@ from collections import deque
 from typing import NamedTuple
 
 from antiphon_gateway.clauses import ClauseSplitter
+from antiphon_gateway.effects import NoteUnderrun
 from antiphon_gateway.playout import Playout
+from antiphon_gateway.runway import CHARACTER_MS, Runway
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_text import speakable
 from antiphon_gateway.spoken_text import SpokenText
 from antiphon_proto.audio import Resampler
-from antiphon_proto.messages import AudioDelta, Synthesize
+from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 
 _MAX_CLAUSES = 2
 _AHEAD_MS = 4_000
@@ -37,12 +39,23 @@ class AudioOut(NamedTuple):
 @dataclasses.dataclass(slots=True)
 class _Clause:
     text: str
+    speech: str
     job_id: str
     source_hz: int = 0
     resampler: Resampler | None = None
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
+    words: deque[SpokenWord] = dataclasses.field(default_factory=deque)
+    word_end: int = 0
+    received_ms: float = 0.0
     done: bool = False
     begun: bool = False
+    asked_ms: float = 0.0
+    measured: bool = False
+
+    @property
+    def missing_ms(self) -> float:
+        """About how much of its audio is still to come."""
+        return 0.0 if self.done else max(0.0, len(self.speech) * CHARACTER_MS - self.received_ms)
 
 
 class SpeechPipeline:
@@ -53,12 +66,13 @@ class SpeechPipeline:
     ) -> None:
         playout = context.config.playout
         self.playout = Playout(sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms)
-        self.spoken = SpokenText()
+        self.spoken = SpokenText(sample_rate_hz)
         self.sample_rate_hz = sample_rate_hz
         self._context = context
         self._voice = voice
         self._speed = speed
-        self._splitter = ClauseSplitter()
+        self._splitter = ClauseSplitter(phrase_words=context.config.tts.first_clause_words)
+        self._runway = Runway()
         self._waiting: deque[str] = deque()
         self._clauses: deque[_Clause] = deque()
         self._marks: deque[tuple[int, str]] = deque()
@@ -69,6 +83,11 @@ class SpeechPipeline:
     def has_clause(self) -> bool:
         """Whether a first clause was found in the text."""
         return bool(self._waiting) or self._jobs_started > 0
+
+    @property
+    def underruns(self) -> int:
+        """How often the listener had heard all that was sent while more was to come."""
+        return self._runway.underruns
 
     @property
     def finished(self) -> bool:
@@ -98,6 +117,8 @@ class SpeechPipeline:
             clause.source_hz = body.sample_rate_hz
             clause.resampler = Resampler(body.sample_rate_hz, self.sample_rate_hz)
         clause.audio.append(clause.resampler.feed(pcm))
+        clause.received_ms += len(pcm) / 2 * 1000 / body.sample_rate_hz
+        clause.words.extend(body.words)
 
     def on_end(self, job_id: str) -> None:
         """A synthesis job has ended."""
@@ -121,12 +142,30 @@ class SpeechPipeline:
         due: list[TextShown | AudioOut] = []
         while True:
             self._queue_audio()
+            self._measure(now_ms)
             if released:
                 due += self._due(now_ms)
-            if not self._start_next():
+            self._set_pace(now_ms)
+            if not self._start_next(now_ms):
                 return due
 
-    def _start_next(self) -> bool:
+    def _set_pace(self, now_ms: float) -> None:
+        """Have the text cut early while the listener has little audio left."""
+        if not self._context.config.tts.hurry or self._text_finished or not self._jobs_started:
+            return
+        ahead_ms = self.playout.lead_ms(now_ms) + self.playout.queued_ms
+        ahead_ms += sum(clause.missing_ms for clause in self._clauses)
+        ahead_ms += sum(len(text) * CHARACTER_MS for text in self._waiting)
+        self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
+
+    def _measure(self, now_ms: float) -> None:
+        """Learn how long it takes from asking for a clause to its first audio."""
+        for clause in self._clauses:
+            if clause.received_ms and not clause.measured:
+                clause.measured = True
+                self._runway.note_latency(now_ms - clause.asked_ms)
+
+    def _start_next(self, now_ms: float) -> bool:
         """Begin the next clause, if there is one and room for it."""
         if (
             not self._waiting
@@ -136,13 +175,14 @@ class SpeechPipeline:
             return False
         text = self._waiting.popleft()
         speech = speakable(text)
-        clause = _Clause(text, job_id="", done=not speech)
+        clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
             clause.job_id = self._context.submit(
                 Synthesize(text=speech, voice=self._voice, speed=self._speed),
                 budget_ms=_BUDGET_MS,
                 urgent=self._jobs_started == 0,
             )
+            clause.asked_ms = now_ms
             self._jobs_started += 1
         self._clauses.append(clause)
         return True
@@ -154,20 +194,39 @@ class SpeechPipeline:
             if not clause.begun and (clause.audio or clause.done):
                 clause.begun = True
                 self._marks.append((self.spoken.samples, clause.text))
-                self.spoken.begin_clause(clause.text)
+                self.spoken.begin_clause(clause.text, clause.speech)
+            self._place_words(clause)
             while clause.audio:
                 pcm = clause.audio.popleft()
                 self.playout.add(pcm)
                 self.spoken.add_samples(len(pcm) // 2)
             if not clause.done:
                 return
+            self.spoken.end_clause()
             self._clauses.popleft()
+
+    def _place_words(self, clause: _Clause) -> None:
+        """Tell where the words of the clause begun last are; a job made again repeats some."""
+        while clause.words:
+            word = clause.words.popleft()
+            if word.end_sample < clause.word_end:
+                continue
+            start, end = (
+                edge * self.sample_rate_hz // clause.source_hz
+                for edge in (clause.word_end + word.pause_samples, word.end_sample)
+            )
+            clause.word_end = word.end_sample
+            self.spoken.add_word(word.end_character, start, end)
 
     def _due(self, now_ms: float) -> list[TextShown | AudioOut]:
         first_sample = self.playout.sent_samples
+        gap_ms = self._runway.gap_ms(now_ms) if self.playout.queued_ms else 0.0
         pcm = self.playout.take(now_ms)
         due: list[TextShown | AudioOut] = []
         if pcm:
+            if gap_ms:
+                self._context.emit(NoteUnderrun(self._context.turn_id, gap_ms))
+            self._runway.note_sent(now_ms + self.playout.lead_ms(now_ms), gap_ms)
             due.append(AudioOut(first_sample, pcm))
         reached = self.playout.sent_samples
         nothing_queued = not self.playout.queued_ms

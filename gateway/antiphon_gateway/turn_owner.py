@@ -6,21 +6,25 @@ from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.user_turn import UserTurn
 
 
+class SpeechJudge(Protocol):
+    """Judges the speech that is held."""
+
+    @property
+    def held_from(self) -> int:
+        """The sample from which the held speech counts; before it was only echo."""
+
+    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+        """Whether the held speech, heard up to a sample, stops the response."""
+
+
 class TurnOwner(Protocol):
     """What the session does about the user's turns."""
 
     def audible(self, now_ms: float) -> bool:
         """Whether the user hears a response now."""
 
-    def holds_speech(self, start_sample: int, now_ms: float) -> bool:
-        """Whether speech must be judged before it counts. If so, `judge_held` is asked about it."""
-
-    def judge_held(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
-        """Whether the held speech, heard up to a sample, stops the response."""
-
-    @property
-    def held_from(self) -> int:
-        """The sample from which the held speech counts; before it was only echo."""
+    def judge_of(self, start_sample: int, now_ms: float) -> SpeechJudge | None:
+        """Who must judge speech before it counts, if anybody must."""
 
     def on_held_dropped(self, now_ms: float) -> None:
         """The held speech is forgotten."""
@@ -38,7 +42,10 @@ class TurnOwner(Protocol):
         """The user went on after a pause: what was made of the first part is void."""
 
     def on_transcript_ahead(self, turn: UserTurn) -> None:
-        """The transcript is there before the turn is known to be over."""
+        """The transcript is there before the turn is known to be over.
+
+        Called again for the same turn when it proves to have other words.
+        """
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over and must become a conversation item."""

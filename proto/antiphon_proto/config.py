@@ -27,8 +27,10 @@ MASK = "***"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+SessionLimit = Annotated[int, msgspec.Meta(ge=0, le=1024)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 
 _UNKNOWN_FIELD = re.compile("unknown field `(.*)`")
@@ -49,7 +51,27 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Origins of other sites whose pages may connect, for example `https://home.example`."""
     api_keys: tuple[str, ...] = ()
     """Keys that clients must present; none on loopback means that any key is accepted."""
+    tls_certificate: str = ""
+    """PEM file of certificate and chain; with `tls_key` the gateway speaks https and wss."""
+    tls_key: str = ""
+    """PEM file of the private key."""
+    behind_proxy: bool = False
+    """A reverse proxy ends TLS and adds X-Forwarded-For; believe its last entry."""
     max_sessions: Count = 64
+    max_sessions_per_address: SessionLimit = 16
+    """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
+    max_sessions_per_key: SessionLimit = 0
+    """Of one entry of `api_keys`; 0: no limit."""
+    handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
+    """A network connection without a request for so long is closed."""
+    idle_timeout_s: Seconds = 1800.0
+    """A session that hears and says nothing for so long is closed; 0: never."""
+    audio_rate: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 1.5
+    """How many times faster than real time a client may send audio for long; 0: no limit."""
+    audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
+    """Audio that a client may send at once before `audio_rate` counts."""
+    drain_s: Seconds = 10.0
+    """When told to stop: how long a session in a turn may finish it; others are closed at once."""
 
 
 class Bus(_Section, frozen=True, kw_only=True):
@@ -96,6 +118,8 @@ class Stt(_Section, frozen=True, kw_only=True):
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
+    turn_end_model: str = "smart-turn"
+    """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
     slots: Count = 1
 
@@ -120,6 +144,9 @@ class Llm(_Section, frozen=True, kw_only=True):
     generation_threads: Count = 1
     """Threads that write the answer. They wait for each other at every layer: more are faster only
     for a large model on a machine with idle cores."""
+    batch_tokens: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 64
+    """Tokens of a prompt that are read at once. Meanwhile no other answer goes on, so on a
+    processor few are better; a graphics card wants 512 or more."""
     processes: Count = 1
     slots: Count = 4
 
@@ -130,6 +157,10 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    first_clause_words: Count = 4
+    """Words after which a reply's first clause may end without a mark, at a natural pause."""
+    hurry: bool = True
+    """Cut later sentences in parts while the listener has little audio left."""
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
@@ -175,14 +206,22 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """Speech after a pause that voids what was prepared for the end of the turn."""
     eager_silence_ms: Milliseconds = 128
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
-    complete_silence_ms: Milliseconds = 480
-    """`semantic_vad`: silence that ends a turn whose transcript reads complete."""
+    least_silence_ms: Milliseconds = 200
+    """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
+    session's eagerness ends every turn."""
+    predict_turn_end: bool = True
+    """`semantic_vad`: ask how the pause sounds, again as it grows."""
     partial_interval_ms: Milliseconds = 600
     """Speech between partial transcripts, for clients that show them; 0: none."""
     max_utterance_ms: Milliseconds = 30_000
     """Longest utterance; it is ended there."""
     speculation: bool = True
     """Start the response before the turn is known to be over, and hold its audio."""
+    speculation_wait_ms: Milliseconds = 150
+    """Start none ahead while a job of any stage has waited for longer: the machine is busy."""
+    warming: bool = True
+    """Have the language model read the conversation while the user still speaks, and tell how
+    probable it is that the words end there."""
 
 
 class Playout(_Section, frozen=True, kw_only=True):

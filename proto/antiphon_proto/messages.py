@@ -126,6 +126,8 @@ class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     """Characters of the text up to the end of the word."""
     end_sample: int
     """Samples of the job's audio up to the end of the word."""
+    pause_samples: int = 0
+    """Samples between the end of the word before it and its beginning."""
 
 
 class AudioDelta(Message, frozen=True, kw_only=True, tag="audio.delta"):

@@ -1,6 +1,7 @@
 """A person talks to the page: real Chromium, real server, the embedded models, a human voice."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,23 @@ async def stats(page: Page) -> dict[str, Any]:
     return await page.evaluate("() => window.antiphon.stats()")  # type: ignore[no-any-return]
 
 
+HELD_MICROPHONE = """
+navigator.mediaDevices.getUserMedia = async () => {
+  const context = new AudioContext();
+  const mouth = context.createMediaStreamDestination();
+  const wav = Uint8Array.from(atob("WAV"), (letter) => letter.charCodeAt(0));
+  const clip = await context.decodeAudioData(wav.buffer);
+  window.speak = () => {
+    const voice = new AudioBufferSourceNode(context, { buffer: clip });
+    voice.connect(mouth);
+    voice.start();
+  };
+  return mouth.stream;
+};
+"""
+"""A microphone that is silent until the test calls `speak()`."""
+
+
 def microphone(path: Path, *pieces: bytes) -> Path:
     write_wav(path, b"".join(pieces), MIC_HZ)
     return path
@@ -112,13 +130,19 @@ async def test_a_spoken_question_is_written_down_and_answered_aloud(
 async def test_speaking_over_an_answer_stops_it_and_is_answered(
     open_page: Any, embedded_system: System, tmp_path: Path
 ) -> None:
-    wav = microphone(tmp_path / "over.wav", silence(6), speech("would_you_please"))
-    page: Page = await open_page(embedded_system.url, microphone=wav, viewport=DESKTOP)
+    wav = microphone(tmp_path / "over.wav", speech("would_you_please"))
+    held = HELD_MICROPHONE.replace("WAV", base64.b64encode(wav.read_bytes()).decode())
+    page: Page = await open_page(
+        embedded_system.url, microphone=wav, init_script=held, viewport=DESKTOP
+    )
     wire = Wire(page)
     await page.get_by_role("button", name="Talk", exact=True).click()
     await expect(page.get_by_role("status")).to_have_text("Listening")
     await page.get_by_label("Your message").fill("Explain how rain is made.")
     await page.keyboard.press("Enter")
+    # A fixed time would race with the answer: the model decides how long that is.
+    await played_samples(page, 6_000)
+    await page.evaluate("() => window.speak()")
     await wait_for(page, lambda: bool(wire.of_type("conversation.item.truncated")))
     first, sent = (await stats(page))["playedSamples"], wire.audio_samples
     assert 0 < first < sent

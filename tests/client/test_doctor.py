@@ -69,6 +69,17 @@ def test_a_missing_model_fails_with_its_pull_command(tmp_path: Path) -> None:
     config = configuration(f"models.cache_dir={tmp_path}")
     fixes = [check.fix for check in doctor_checks.model_files(config, deep=False)]
     assert "run: antiphon models pull smollm2-135m" in fixes
+    assert "run: antiphon models pull smart-turn" in fixes
+
+
+@pytest.mark.parametrize("setting", ["stt.turn_end_model=", "stt.engine=simulated"])
+def test_an_end_of_turn_model_that_is_not_used_is_not_asked_for(
+    setting: str, tmp_path: Path
+) -> None:
+    config = configuration(f"models.cache_dir={tmp_path}", setting)
+    texts = [check.text for check in doctor_checks.model_files(config, deep=False)]
+    assert texts
+    assert not any("smart-turn" in text for text in texts)
 
 
 def test_only_an_unknown_name_of_a_speech_model_may_be_on_the_hub() -> None:

@@ -41,6 +41,16 @@ def test_a_program_is_started_again_for_ever_and_stopped_with_its_children() -> 
         assert int(program["stdout_logfile_maxbytes"]) > 0
 
 
+def test_the_gateway_stops_first_and_has_time_to_let_turns_finish() -> None:
+    config = load(environment={}, settings=["gateway.drain_s=30"])
+    parsed = rendered(config)
+    assert parsed["group:front"]["programs"] == "gateway"
+    assert set(parsed["group:workers"]["programs"].split(",")) == {"stt", "llm", "tts"}
+    assert int(parsed["group:front"]["priority"]) > int(parsed["group:workers"]["priority"])
+    assert int(parsed["program:gateway"]["stopwaitsecs"]) > 30
+    assert topology.stop_wait_s(config) > 30 + topology.WORKER_STOP_WAIT_S
+
+
 def test_supervisord_listens_on_a_private_socket_only() -> None:
     parsed = rendered(Config())
     assert parsed["unix_http_server"]["chmod"] == "0700"

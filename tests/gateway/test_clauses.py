@@ -40,10 +40,62 @@ def test_a_first_sentence_without_punctuation_is_cut_before_a_joining_word() -> 
     assert split(text) == ["I would take the early train downtown", "because it is never late."]
 
 
-def test_a_phrase_is_not_cut_after_a_word_that_leans_on_the_next() -> None:
-    text = "I think this is the one you asked about in the morning today."
-    assert split(text)[0].endswith("you asked")
-    assert split("He went all the way up the hill to where she lives.")[0].endswith("lives.")
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("I think this is the one you asked about in the morning today.", "you asked"),
+        ("The capital of France is Paris.", "The capital of France"),
+        ("He went all the way up the hill to where she lives.", "the hill"),
+        ("Today is a wonderful day to visit Paris.", "a wonderful day"),
+        ("You can definitely enjoy it with a glass of wine.", "enjoy it"),
+    ],
+)
+def test_a_first_clause_without_a_mark_ends_where_a_speaker_could_pause(
+    text: str, first: str
+) -> None:
+    assert split(text)[0].endswith(first)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He went up the hill.",
+        "I think that it is.",
+        "The best of the is not.",
+        "So you will need to go.",
+        "Then the answer of the in question.",
+        "The distance between Mars and Earth.",
+        "It costs around $100 to $150.",
+        "What do you think it is?",
+    ],
+)
+def test_no_clause_ends_in_a_word_that_leans_on_the_next(text: str) -> None:
+    assert split(text) == [text]
+
+
+def test_the_words_after_which_a_clause_may_end_without_a_mark_can_be_set() -> None:
+    splitter = ClauseSplitter(phrase_words=9)
+    text = "The capital of France is Paris."
+    assert splitter.feed(text) + splitter.finish() == [text]
+
+
+def test_in_a_hurry_later_sentences_are_cut_too() -> None:
+    splitter = ClauseSplitter()
+    assert splitter.feed("It rained all day. I ") == ["It rained all day. "]
+    assert splitter.hurry(True) == []
+    assert splitter.feed("saw that there was a king in the castle, and he slept. ") == [
+        "I saw that there was a king "
+    ]
+    assert splitter.hurry(False) == []
+    assert splitter.feed("Well, all of it is so, I") == ["in the castle, and he slept. "]
+
+
+def test_hurry_cuts_what_was_left_whole_before() -> None:
+    splitter = ClauseSplitter()
+    splitter.feed("It rained all day. I saw that there was a king in the castle, and he")
+    assert splitter.hurry(True) == ["I saw that there was a king "]
+    assert splitter.hurry(True) == []
+    assert splitter.finish() == ["in the castle, and he"]
 
 
 def test_after_a_very_short_clause_the_next_one_is_early_too() -> None:

@@ -65,11 +65,13 @@ def test_dropped_audio_is_never_sent() -> None:
 
 
 def spoken() -> SpokenText:
-    text = SpokenText()
+    text = SpokenText(RATE)
     text.begin_clause("One two three. ")
     text.add_samples(1_500)
+    text.end_clause()
     text.begin_clause("Four five.")
     text.add_samples(1_000)
+    text.end_clause()
     return text
 
 

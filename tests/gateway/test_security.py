@@ -7,11 +7,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from antiphon_gateway.exposure import is_loopback
 from antiphon_gateway.security import (
     Gatekeeper,
     Handshake,
     handshake_of,
-    is_loopback,
     select_subprotocol,
 )
 from antiphon_proto.config import Gateway
@@ -201,7 +201,7 @@ async def test_our_subprotocol_is_selected_and_a_key_is_never_echoed(
 
 
 def test_a_page_behind_tls_has_an_https_origin() -> None:
-    gatekeeper = Gatekeeper(Gateway(host="0.0.0.0", api_keys=(KEY,)))
+    gatekeeper = Gatekeeper(Gateway(host="0.0.0.0", api_keys=(KEY,), behind_proxy=True))
     key = f"Bearer {KEY}"
     for origin, status in [("https://voice.example", 200), ("http://voice.example", 403)]:
         verdict = gatekeeper.judge(Handshake("voice.example", True, origin, key))
@@ -217,16 +217,9 @@ def test_no_reason_holds_a_key() -> None:
     assert "wrong-secret" not in verdict.reason
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "voice.example"])
-def test_without_a_key_the_gateway_is_not_opened_to_others(host: str) -> None:
+def test_a_gateway_open_to_others_without_keys_has_no_gatekeeper() -> None:
     with pytest.raises(ConfigurationError, match="set ANTIPHON_GATEWAY__API_KEYS"):
-        Gatekeeper(Gateway(host=host))
-    Gatekeeper(Gateway(host=host, api_keys=(KEY,)))
-
-
-def test_an_empty_key_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="empty key"):
-        Gatekeeper(Gateway(api_keys=("",)))
+        Gatekeeper(Gateway(host="0.0.0.0"))
 
 
 @pytest.mark.parametrize("origin", ["*", "home.example", "https://", "https://a/b", "null"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from session_rig import WINDOW_MS, Rig
 
+from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
@@ -15,11 +16,14 @@ from antiphon_proto.messages import (
     Done,
     Failed,
     Generate,
+    PredictTurnEnd,
+    ReadPrompt,
     ResultBody,
     Synthesize,
     TextDelta,
     Transcribe,
     Transcript,
+    TurnEnd,
 )
 
 STEPS = 1_500
@@ -41,6 +45,8 @@ PAIRS = [
     ("response.content_part.added", "response.content_part.done"),
     ("conversation.item.added", "conversation.item.done"),
 ]
+OF_A_TURN = {"input_audio_buffer.speech_started", "response.created"}
+"""While one of these is open, the session is in a turn."""
 DETECTIONS: list[dict[str, Any] | None] = [
     None,
     {"type": "semantic_vad"},
@@ -78,6 +84,7 @@ class Walk:
     def step(self) -> None:
         """Do something that a client, a worker or the clock may do."""
         actions = [self.talk, self.talk, self.work, self.work, self.work, self.wait, self.say]
+        actions.append(self.score)
         self.deletes = False
         self.random.choice(actions)()
         self.check()
@@ -110,13 +117,22 @@ class Walk:
             return Done(engine_ms=1, finish_reason=self.random.choice(["stop", "length"])), b""
         if isinstance(job.command, Transcribe):
             return Transcript(text=self.random.choice(WORDS)), b""
+        if isinstance(job.command, PredictTurnEnd | ReadPrompt):
+            return TurnEnd(probability=self.random.random()), b""
         if isinstance(job.command, Generate):
             return TextDelta(text=self.random.choice(TEXTS)), b""
         rate = self.random.choice([22_050, 24_000])
         return AudioDelta(sample_rate_hz=rate), bytes(2 * self.random.randint(0, rate))
 
+    def score(self) -> None:
+        """Let the language model tell how probable the end is; of what, may be long past."""
+        text = self.random.choice(WORDS)
+        self.rig.message_end(text, self.random.random())
+
     def wait(self) -> None:
-        """Let time pass."""
+        """Let time pass; other sessions come and go."""
+        waits_ms = self.random.choice([0, 0, 5_000])
+        self.rig.load = StageLoad(int(waits_ms > 0), waits_ms, self.random.randint(0, 4), 4)
         self.rig.pass_time(self.random.choice([0, 10, 300, 3_000]))
 
     def say(self) -> None:
@@ -182,6 +198,8 @@ class Walk:
         self.seen_events = len(self.rig.events)
         due_ms = self.rig.session.next_due_ms(self.rig.now_ms)
         assert due_ms is None or due_ms >= self.rig.now_ms
+        if any(count for (what, _), count in self.open.items() if what in OF_A_TURN):
+            assert self.rig.session.in_turn(self.rig.now_ms)
 
     def check_jobs(self) -> None:
         """The session knows its open jobs, cancels no others, and its turns only go forward."""
@@ -196,6 +214,10 @@ class Walk:
         assert self.live.issuperset(cancelled)
         assert sorted(self.rig.session.open_jobs()) == sorted(self.rig.jobs)
         self.live = set(self.rig.jobs)
+        sounds = [job for job in self.rig.jobs.values() if isinstance(job.command, PredictTurnEnd)]
+        assert len(sounds) <= 1
+        readings = [job for job in self.rig.jobs.values() if isinstance(job.command, ReadPrompt)]
+        assert len(readings) <= 1
         speech = [job for job in self.rig.jobs.values() if isinstance(job.command, Synthesize)]
         assert len(speech) <= 4
 
@@ -268,6 +290,7 @@ class Walk:
         assert not self.ducked
         assert self.rig.jobs == {}
         assert self.rig.session.next_due_ms(self.rig.now_ms) is None
+        assert not self.rig.session.in_turn(self.rig.now_ms)
 
 
 def _subject(event: dict[str, Any]) -> str:

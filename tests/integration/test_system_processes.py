@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from system import (
     GATEWAY,
@@ -107,7 +108,7 @@ def test_health_is_answered_at_once_and_readiness_says_what_is_missing() -> None
         server.wait_ready()
 
 
-async def test_sigterm_closes_sessions_with_a_code_to_come_back_on() -> None:
+async def test_sigterm_lets_a_turn_finish_and_closes_who_is_idle_at_once() -> None:
     with running_system({**SIMULATED, "simulated.tts_real_time_factor": 1.0}) as server:
         async with connected(server.realtime_url) as idle, connected(server.realtime_url) as busy:
             await busy.say_text("Speak.")
@@ -117,11 +118,40 @@ async def test_sigterm_closes_sessions_with_a_code_to_come_back_on() -> None:
                 await stack.enter_async_context(open_microphone(microphone))
                 server.signal(GATEWAY, signal.SIGTERM)
                 assert await idle.close_code() == 1012
+            answer = server.get("/readyz")
+            assert answer is not None
+            assert (answer.status, answer.json()["draining"]) == (503, True)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with connected(server.realtime_url):
+                    pass
+            assert refused.value.status == 503
+            assert refused.value.headers is not None
+            assert int(refused.value.headers["Retry-After"]) > 0
+            assert (await busy.done())["status"] == "completed"
+            assert busy.reply_deltas == "This is a simulated reply. It has two sentences."
             assert await busy.close_code() == 1012
             assert server.wait_ended(GATEWAY) == 0
         for name in ("stt-0", "llm-0", "tts-0"):
             server.signal(name, signal.SIGTERM)
             assert server.wait_ended(name) == 0
+        server.assert_no_traceback()
+
+
+@pytest.mark.parametrize("drain_s", [0, 600])
+async def test_a_turn_is_cut_off_when_patience_ends_or_at_the_second_signal(drain_s: int) -> None:
+    endless = {"simulated.reply": "This takes a while to say. " * 20, "gateway.drain_s": drain_s}
+    with running_system({**SIMULATED, **endless}) as server:
+        async with connected(server.realtime_url) as busy:
+            await busy.say_text("Speak.")
+            await busy.event("response.output_audio.delta")
+            server.signal(GATEWAY, signal.SIGTERM)
+            if drain_s:
+                server.wait_for(lambda: "gateway draining" in server.log(GATEWAY), 10)
+                await busy.event("response.output_audio.delta")
+                server.signal(GATEWAY, signal.SIGTERM)
+            assert await busy.close_code() == 1012
+            assert not busy.of_type("response.done")
+            assert server.wait_ended(GATEWAY) == 0
         server.assert_no_traceback()
 
 
@@ -162,6 +192,21 @@ async def test_antiphon_up_runs_restarts_and_stops_all_of_it() -> None:
         assert up.returncode == 0
         assert "Ready after" in output
         assert not [pid for pid in after.values() if is_running(pid)]
+
+
+async def test_antiphon_up_lets_a_turn_finish_unless_a_person_waits() -> None:
+    endless = {**SIMULATED, "simulated.reply": "This takes a while to say. " * 2}
+    for number, finished in ((signal.SIGTERM, True), (signal.SIGINT, False)):
+        with system(endless) as server, antiphon_up(server) as up:
+            server.wait_for(server.is_ready, 40)
+            async with connected(server.realtime_url) as busy:
+                await busy.say_text("Speak.")
+                await busy.event("response.output_audio.delta")
+                up.send_signal(number)
+                assert await busy.close_code() == 1012
+                assert bool(busy.of_type("response.done")) == finished
+            up.communicate(timeout=40)
+            assert up.returncode == 0
 
 
 @contextlib.contextmanager

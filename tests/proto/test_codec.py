@@ -21,6 +21,7 @@ from antiphon_proto.messages import (
     Refused,
     Result,
     ResultBody,
+    SpokenWord,
     Status,
     Synthesize,
     TextDelta,
@@ -36,7 +37,10 @@ COMMANDS: list[Command] = [
 BODIES: list[ResultBody] = [
     Transcript(text="hi"),
     TextDelta(text="h"),
-    AudioDelta(sample_rate_hz=22050),
+    AudioDelta(
+        sample_rate_hz=22050,
+        words=(SpokenWord(end_character=5, end_sample=900, pause_samples=20),),
+    ),
     Done(engine_ms=1.5, finish_reason="length"),
     Failed(code="x", message="y", retryable=True),
 ]

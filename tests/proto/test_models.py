@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 
 from antiphon_proto import models
+from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
+from antiphon_proto.messages import STAGES
 
 
 def test_every_default_setting_names_a_model_of_the_manifest() -> None:
-    assert {"tiny.en", "smollm2-135m", "en_US-joe-medium", "silero-vad"} <= set(models.manifest())
+    config = Config()
+    used = {config.stage(stage).model for stage in STAGES}
+    assert used | {"silero-vad", config.stt.turn_end_model} <= set(models.manifest())
 
 
 def test_a_missing_model_names_the_command_that_installs_it(tmp_path: Path) -> None:

@@ -22,7 +22,11 @@ MODEL_LIBRARIES = {
     "xllamacpp": (f"{ENGINES}/llm/llamacpp_engine.py",),
     "piper": (f"{ENGINES}/tts/piper_*.py",),
     "onnx": (f"{ENGINES}/tts/piper_*.py",),
-    "onnxruntime": (f"{ENGINES}/tts/piper_*.py", "gateway/antiphon_gateway/vad.py"),
+    "onnxruntime": (
+        f"{ENGINES}/stt/smart_turn_engine.py",
+        f"{ENGINES}/tts/piper_*.py",
+        "gateway/antiphon_gateway/vad.py",
+    ),
     "torch": (),
     "transformers": (),
     "tokenizers": (),

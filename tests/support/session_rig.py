@@ -4,25 +4,29 @@ from typing import Any
 
 import msgspec
 
+from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.effects import CancelJobs, DetectSpeech, SendAudio, SendEvent, Submit
 from antiphon_gateway.realtime import catalogue, client_events, server_events
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import WINDOW_SAMPLES
-from antiphon_proto.config import Config
+from antiphon_proto.config import Config, TurnTaking
 from antiphon_proto.messages import (
     AudioDelta,
     ChatMessage,
+    Command,
     Done,
     Failed,
     Generate,
+    PredictTurnEnd,
     Result,
     ResultBody,
     Synthesize,
     TextDelta,
     Transcribe,
     Transcript,
+    TurnEnd,
 )
 
 WINDOW_MS = 32
@@ -37,6 +41,10 @@ class Rig:
     """One session, its clock, what it sent and the jobs it has open."""
 
     def __init__(self, *, extensions: bool = False, config: Config | None = None) -> None:
+        """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
+        config = config or Config(turn_taking=TurnTaking(warming=False))
+        self.load = StageLoad(slots=4)
+        """How busy every stage is."""
         numbers: dict[str, int] = {}
 
         def new_id(prefix: str) -> str:
@@ -44,9 +52,13 @@ class Rig:
             return f"{prefix}_{numbers[prefix]}"
 
         context = SessionContext(
-            config or Config(), session_id="sess_1", extensions=extensions, new_id=new_id
+            config,
+            session_id="sess_1",
+            extensions=extensions,
+            new_id=new_id,
+            load=lambda _: self.load,
         )
-        self.session = Session(context, catalogue.from_config(config or Config()))
+        self.session = Session(context, catalogue.from_config(config))
         self.now_ms = 0.0
         self.events: list[dict[str, Any]] = []
         self.audio: list[SendAudio] = []
@@ -99,11 +111,11 @@ class Rig:
 
     # --- the workers -----------------------------------------------------------------------
 
-    def job(self, kind: type[Transcribe | Generate | Synthesize]) -> Request:
+    def job(self, kind: type[Command]) -> Request:
         """Return the oldest open job of a kind."""
         return next(job for job in self.jobs.values() if isinstance(job.command, kind))
 
-    def submitted(self, kind: type[Transcribe | Generate | Synthesize]) -> int:
+    def submitted(self, kind: type[Command]) -> int:
         """Return how many jobs of a kind were asked for so far."""
         return sum(isinstance(request.command, kind) for request in self.submissions)
 
@@ -123,6 +135,17 @@ class Rig:
             body=body,
         )
         self.session.on_result(result, payload, self.now_ms)
+        self._settle()
+
+    def sound(self, probability: float) -> None:
+        """Answer how the pause sounds."""
+        job = self.job(PredictTurnEnd)
+        self.answer(job, TurnEnd(probability=probability))
+        self.answer(job, Done(engine_ms=1))
+
+    def message_end(self, text: str, probability: float) -> None:
+        """Tell how probable it is that the user's message ends after a text."""
+        self.session.on_message_end(text, probability, self.now_ms)
         self._settle()
 
     def transcribe(self, text: str) -> None:

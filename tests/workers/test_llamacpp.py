@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from antiphon_proto.errors import JobFailed
-from antiphon_proto.messages import ChatMessage, Generate, TextDelta
+from antiphon_proto.messages import ChatMessage, Generate, ReadPrompt, TextDelta, TurnEnd
 from antiphon_workers.engine import Engine, Usage
+from antiphon_workers.llm.llamacpp_engine import LlamaCpp
 
 from .engines import job, loaded, steps
 
@@ -38,6 +39,17 @@ async def reply(engine: Engine, command: Generate) -> tuple[list[str], Usage]:
         if isinstance(step, tuple) and isinstance(step[0], TextDelta)
     ]
     return texts, usage
+
+
+async def end_probability(engine: Engine, *messages: ChatMessage) -> float | None:
+    made = await steps(engine, ReadPrompt(messages=(SYSTEM, *messages)))
+    ends = [
+        step[0].probability
+        for step in made
+        if isinstance(step, tuple) and isinstance(step[0], TurnEnd)
+    ]
+    assert len(ends) <= 1
+    return ends[0] if ends else None
 
 
 def cpu_seconds() -> float:
@@ -92,6 +104,41 @@ async def test_a_message_longer_than_the_context_is_refused(engine: Engine) -> N
     with pytest.raises(JobFailed) as caught:
         await reply(engine, generate(ChatMessage("user", "word " * 2_000)))
     assert caught.value.code == "context_length_exceeded"
+
+
+async def test_a_complete_question_has_probably_ended_and_a_cut_one_has_not(
+    engine: Engine,
+) -> None:
+    whole = await end_probability(engine, CAPITAL)
+    cut = await end_probability(engine, ChatMessage("user", "What is the capital"))
+    assert whole is not None
+    assert cut is not None
+    assert cut < 0.1 < whole <= 1.0
+
+
+async def test_a_message_without_words_is_read_and_not_judged(engine: Engine) -> None:
+    assert await end_probability(engine, ChatMessage("user", "")) is None
+
+
+async def test_a_prompt_over_the_limit_is_refused(engine: Engine) -> None:
+    with pytest.raises(JobFailed):
+        await end_probability(engine, ChatMessage("user", "word " * 2_000))
+
+
+async def test_an_answer_reads_only_what_was_not_read_ahead(engine: Engine) -> None:
+    assert isinstance(engine, LlamaCpp)
+    story = ChatMessage("assistant", "Once upon a time there was a dragon. " * 8)
+    said = (STORY, story, ChatMessage("user", "How long ago was"))
+    asked = (STORY, story, ChatMessage("user", "How long ago was that?"))
+    await end_probability(engine, *said)
+    await reply(engine, generate(*asked, tokens=3))
+    assert 0 < engine.tokens_read <= 10
+    async with aclosing(engine.run(job(generate(*asked, tokens=100)), b"")) as running:
+        async for step in running:
+            if step is not None:
+                break
+    await reply(engine, generate(*asked[:-1], ChatMessage("user", "How long ago?"), tokens=3))
+    assert 0 < engine.tokens_read <= 12
 
 
 async def test_a_cancelled_answer_stops_being_generated(engine: Engine) -> None:

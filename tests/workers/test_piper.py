@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from antiphon_proto.audio import pcm16_to_float
-from antiphon_proto.messages import AudioDelta, Synthesize
+from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 from antiphon_workers.engine import Engine
-from antiphon_workers.tts.piper_engine import speakable_pieces
+from antiphon_workers.tts.piper_engine import PAUSES_MS, PHRASE_PAUSE_MS, pause_after_ms
+from antiphon_workers.tts.piper_text import speakable_pieces
 
 from .engines import loaded, results
 
@@ -21,18 +22,37 @@ def engine() -> Engine:
     return loaded("tts", "piper")
 
 
-async def speak(engine: Engine, text: str, speed: float = 1.0) -> list[bytes]:
+async def spoken(engine: Engine, text: str, speed: float = 1.0) -> list[tuple[AudioDelta, bytes]]:
     made = await results(engine, Synthesize(text=text, voice="", speed=speed))
-    assert all(body == AudioDelta(sample_rate_hz=RATE_HZ) for body, _ in made)
-    return [pcm for _, pcm in made]
+    kept = [(body, pcm) for body, pcm in made if isinstance(body, AudioDelta)]
+    assert len(kept) == len(made)
+    assert all(body.sample_rate_hz == RATE_HZ for body, _ in kept)
+    return kept
+
+
+async def speak(engine: Engine, text: str, speed: float = 1.0) -> list[bytes]:
+    return [pcm for _, pcm in await spoken(engine, text, speed)]
+
+
+async def words(engine: Engine, text: str) -> list[tuple[str, SpokenWord]]:
+    """Return the words of a text as the engine places them, in all chunks."""
+    placed = [word for body, _ in await spoken(engine, text) for word in body.words]
+    ends = [0, *(word.end_character for word in placed)]
+    return [
+        (text[start:end].strip(), word)
+        for start, end, word in zip(ends, ends[1:], placed, strict=False)
+    ]
 
 
 async def test_the_same_text_gives_the_same_samples(engine: Engine) -> None:
     assert await speak(engine, SENTENCE) == await speak(engine, SENTENCE)
 
 
-async def test_audio_comes_in_chunks_of_a_tenth_of_a_second(engine: Engine) -> None:
-    *chunks, last = await speak(engine, SENTENCE)
+async def test_audio_comes_in_chunks_of_a_tenth_of_a_second_after_the_first(
+    engine: Engine,
+) -> None:
+    first, *chunks, last = await speak(engine, SENTENCE)
+    assert 0.04 * RATE_HZ * 2 <= len(first) < 0.2 * RATE_HZ * 2
     assert {len(chunk) for chunk in chunks} == {RATE_HZ // 10 * 2}
     assert 0 < len(last) <= RATE_HZ // 10 * 2
     assert len(chunks) > 20
@@ -41,8 +61,8 @@ async def test_audio_comes_in_chunks_of_a_tenth_of_a_second(engine: Engine) -> N
 async def test_speech_starts_at_once_and_ends_with_a_short_pause(engine: Engine) -> None:
     samples = pcm16_to_float(b"".join(await speak(engine, SENTENCE)))
     [loud] = np.nonzero(np.abs(samples) > 10 ** (-50 / 20))
-    assert loud[0] <= 0.021 * RATE_HZ
-    assert 0.02 * RATE_HZ < len(samples) - loud[-1] <= 0.23 * RATE_HZ
+    assert loud[0] <= 0.006 * RATE_HZ
+    assert len(samples) - 1 - loud[-1] == PAUSES_MS["."] * RATE_HZ // 1000
     assert 0.3 < np.abs(samples).max() <= 1.0
 
 
@@ -69,10 +89,65 @@ async def test_odd_text_is_survived(engine: Engine, text: str) -> None:
 def test_long_text_is_cut_at_sentences_and_spaces() -> None:
     text = "One two three. Four five six seven eight nine ten eleven."
     pieces = list(speakable_pieces(text, 25))
-    assert pieces[0] == "One two three."
-    assert all(len(piece) <= 25 for piece in pieces)
-    assert " ".join(pieces) == text
+    assert pieces[0] == (0, "One two three.")
+    assert all(len(piece) <= 25 for _, piece in pieces)
+    assert " ".join(piece for _, piece in pieces) == text
+    assert all(text[start:].startswith(piece) for start, piece in pieces)
 
 
 def test_raw_phoneme_brackets_are_taken_out() -> None:
-    assert "[[" not in "".join(speakable_pieces("say [[ this ]] or [[[[ that", 100))
+    [(start, piece)] = speakable_pieces("say [[ this ]] or [[[[ that", 100)
+    assert (start, len(piece)) == (0, len("say [[ this ]] or [[[[ that"))
+    assert "[[" not in piece
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SENTENCE,
+        "Hello! How are you? I am one of the best.",
+        "On May 5, 2024 it cost 1,250.50 dollars in the U.S. at 10:30 p.m.",
+        "Well - it is a so-called e-mail, and (of course) \N{EM DASH} it is in the evening.",
+        "  two   spaces  and a line\nbreak ",
+        "\N{EM DASH} x^2 & y /z",
+        "Many words, and more of them, come one after the other. " * 10,
+    ],
+)
+async def test_every_word_is_placed_in_the_audio_in_order(engine: Engine, text: str) -> None:
+    placed = await words(engine, text)
+    assert [word for word, _ in placed] == text.split()
+    end, heard = 0, b"".join(await speak(engine, text))
+    for _, word in placed:
+        assert word.pause_samples >= 0
+        assert word.end_sample >= end + word.pause_samples
+        end = word.end_sample
+    assert 0 <= len(heard) // 2 - end < 0.35 * RATE_HZ
+
+
+async def test_words_come_with_the_audio_that_they_end_in(engine: Engine) -> None:
+    start = 0
+    for body, pcm in await spoken(engine, SENTENCE):
+        end = start + len(pcm) // 2
+        assert all(start < word.end_sample <= end for word in body.words)
+        start = end
+
+
+async def test_a_pause_between_sentences_belongs_to_no_word(engine: Engine) -> None:
+    placed = dict(await words(engine, "It rained. Then it stopped."))
+    assert placed["Then"].pause_samples > 0.12 * RATE_HZ
+    assert placed["it"].pause_samples < 0.08 * RATE_HZ
+
+
+@pytest.mark.parametrize(
+    ("text", "pause_ms"),
+    [
+        ("It is.", PAUSES_MS["."]),
+        ("Is it?\u201d", PAUSES_MS["?"]),
+        ("Well,", PAUSES_MS[","]),
+        ("so it is \N{EM DASH}", PAUSES_MS["\N{EM DASH}"]),
+        ("3.14", PHRASE_PAUSE_MS),
+        ("in the", PHRASE_PAUSE_MS),
+    ],
+)
+def test_the_pause_behind_a_text_follows_from_its_last_mark(text: str, pause_ms: int) -> None:
+    assert pause_after_ms(text) == pause_ms

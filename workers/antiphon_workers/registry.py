@@ -56,4 +56,9 @@ def create(stage: Stage, config: Config) -> Engine:
             f"run: pip install 'antiphon[{entry.extra}]'"
         ) from exc
     engine_class: type[Engine] = getattr(module, entry.class_name)
-    return engine_class(config)
+    engine = engine_class(config)
+    if stage == "stt" and name != "simulated" and config.stt.turn_end_model:
+        from antiphon_workers.stt.turn_end import WithTurnEnd
+
+        return WithTurnEnd(config, engine)
+    return engine

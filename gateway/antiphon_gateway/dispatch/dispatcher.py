@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from antiphon_gateway.dispatch.actions import Action, Cancel, Connect, Deliver, Disconnect, Send
 from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.links import Links
+from antiphon_gateway.dispatch.load import StageLoad, load
 from antiphon_gateway.dispatch.readiness import StageReadiness, readiness
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.dispatch.scheduler import Scheduler
@@ -88,6 +89,10 @@ class Dispatcher:
     def stages(self) -> dict[Stage, StageReadiness]:
         """Return whether each stage can work, and if not, why."""
         return readiness(self._scheduler)
+
+    def load(self, stage: Stage) -> StageLoad:
+        """Return how busy a stage is now."""
+        return load(self._scheduler, stage, _now_ms())
 
     async def wait_for_change(self) -> None:
         """Wait until `stages` tells something new about a stage's readiness or its reason."""

@@ -51,6 +51,14 @@ class Scheduler:
         """Return how many jobs of a stage wait for a worker."""
         return self._ledger.waiting(stage)[0]
 
+    def waiting_since_ms(self, stage: Stage) -> list[int]:
+        """Return when each job of a stage that waits for a worker was submitted."""
+        return [
+            entry.deadline_ms - entry.request.budget_ms
+            for entry in self._ledger.all()
+            if entry.worker_id is None and entry.request.stage == stage
+        ]
+
     @property
     def unfinished(self) -> int:
         """Jobs that are not over."""

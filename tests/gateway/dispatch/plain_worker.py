@@ -1,8 +1,9 @@
 """A worker that speaks numbers: sample `n` of a job's audio is `n`. One process, real sockets.
 
-    python plain_worker.py RUNTIME_DIR WORKER_ID SAMPLES_PER_JOB STEP_MS
+    python plain_worker.py RUNTIME_DIR WORKER_ID SAMPLES_PER_JOB STEP_MS [deaf]
 
-Each step of `STEP_MS` brings 100 samples. It heartbeats every 50 ms, so that tests are quick.
+Each step of `STEP_MS` brings 100 samples. It heartbeats every 50 ms, so that tests are quick. A
+deaf one hears no cancellation.
 """
 
 import asyncio
@@ -21,11 +22,12 @@ STEP_SAMPLES = 100
 
 
 class PlainWorker:
-    def __init__(self, bus: Bus, worker_id: str, samples: int, step_ms: int) -> None:
+    def __init__(self, bus: Bus, worker_id: str, samples: int, step_ms: int, *, deaf: bool) -> None:
         self.worker_id = worker_id
         self.incarnation = secrets.token_hex(4)
         self.samples = samples
         self.step_ms = step_ms
+        self.deaf = deaf
         self.endpoint = bus.endpoint(f"{worker_id}.{self.incarnation}.jobs")
         self.jobs = bus.pull(self.endpoint, hwm=2)
         self.control = bus.subscribe(bus.endpoint("gateway-0.control"), hwm=100)
@@ -38,7 +40,8 @@ class PlainWorker:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.take_jobs(group))
-            group.create_task(self.take_cancellations())
+            if not self.deaf:
+                group.create_task(self.take_cancellations())
             while True:
                 self.heartbeat()
                 await asyncio.sleep(0.05)
@@ -107,9 +110,10 @@ class PlainWorker:
 
 
 def main() -> None:
-    runtime_dir, worker_id, samples, step_ms = sys.argv[1:]
+    runtime_dir, worker_id, samples, step_ms, *rest = sys.argv[1:]
     with Bus(Path(runtime_dir)) as bus:
-        asyncio.run(PlainWorker(bus, worker_id, int(samples), int(step_ms)).run())
+        worker = PlainWorker(bus, worker_id, int(samples), int(step_ms), deaf=rest == ["deaf"])
+        asyncio.run(worker.run())
 
 
 if __name__ == "__main__":

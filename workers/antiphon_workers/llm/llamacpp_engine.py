@@ -1,8 +1,10 @@
 """llama.cpp inside the worker process, through xllamacpp's server and its direct calls."""
 
+import functools
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,21 @@ import xllamacpp
 from antiphon_proto import models
 from antiphon_proto.config import Config
 from antiphon_proto.errors import JobFailed, StartupError
-from antiphon_proto.messages import ChatMessage, Generate, Job, TextDelta
-from antiphon_workers.engine import Engine, Step, Usage, no_steps
+from antiphon_proto.messages import (
+    ChatMessage,
+    Generate,
+    Job,
+    ReadPrompt,
+    TextDelta,
+    TurnEnd,
+)
+from antiphon_workers.engine import Engine, Step, Usage
+from antiphon_workers.llm import chat_template
+from antiphon_workers.llm.chat_template import ChatTemplate
 from antiphon_workers.llm.context import fit, tokens_per_byte_seen
+from antiphon_workers.llm.message_end import CANDIDATES, end_probability, without_end_mark
+from antiphon_workers.llm.session_order import SessionOrder
+from antiphon_workers.llm.template_probe import TemplateProbe
 from antiphon_workers.threads import Emit, steps_from_callback
 
 _SILENT = -1
@@ -32,6 +46,11 @@ class LlamaCpp(Engine):
         super().__init__(config)
         self._server: xllamacpp.Server | None = None
         self._executor = ThreadPoolExecutor(self.slots, thread_name_prefix="llamacpp")
+        self._order = SessionOrder()
+        self._template: ChatTemplate | None = None
+        self._end_token: int | None = None
+        self.tokens_read = 0
+        """Tokens of the last answer's prompt that were not in the cache."""
 
     def load(self) -> None:
         """Load the model and read the default instructions into its cache.
@@ -39,7 +58,7 @@ class LlamaCpp(Engine):
         Raises StartupError when the model is not installed or not a GGUF model.
         """
         path = _gguf(models.find(self.config.llm.model, self.config.models.directory))
-        # The server insists on listening. Its socket's directory goes away before anyone connects.
+        # The server insists on listening. Its socket's directory goes away after two questions.
         with tempfile.TemporaryDirectory(prefix="antiphon-llm-") as directory:
             try:
                 self._server = xllamacpp.Server(self._parameters(path, f"{directory}/http.sock"))
@@ -47,17 +66,28 @@ class LlamaCpp(Engine):
                 raise StartupError(
                     f"llama.cpp cannot load {path} ({exc}); check it with: antiphon doctor --deep"
                 ) from exc
+            self._learn_template(TemplateProbe(f"{directory}/http.sock"))
         greeting = (ChatMessage("system", self.config.llm.instructions), ChatMessage("user", "Hi"))
         self._complete(
             Generate(messages=greeting, max_output_tokens=1, temperature=0.0), lambda _: True
         )
 
-    def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
-        """Yield the response's text as it is generated."""
+    async def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
+        """Yield the response's text as it is generated, or how probably the message has ended."""
         command = job.command
-        if not isinstance(command, Generate):
-            return no_steps()
-        return steps_from_callback(self._executor, lambda emit: self._complete(command, emit))
+        work: Callable[[Emit], None]
+        if isinstance(command, Generate):
+            work = functools.partial(self._complete, command)
+        elif isinstance(command, ReadPrompt):
+            work = functools.partial(self._read, command)
+        else:
+            raise TypeError(f"{type(command).__name__} is no command of a language model")
+        async with (
+            self._order.turn(job.session_id),
+            aclosing(steps_from_callback(self._executor, work)) as steps,
+        ):
+            async for step in steps:
+                yield step
 
     def close(self) -> None:
         """Stop the server's threads."""
@@ -75,12 +105,41 @@ class LlamaCpp(Engine):
         parameters.n_parallel = self.slots
         parameters.n_ctx = settings.context_tokens * self.slots
         parameters.cache_ram_mib = _CACHE_MIB
+        parameters.n_batch = parameters.n_ubatch = settings.batch_tokens
         parameters.cpuparams.n_threads = settings.generation_threads
         parameters.cpuparams_batch.n_threads = settings.threads
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
             # Polling threads would keep a core busy between tokens.
             threads.poll = 0
         return parameters
+
+    def _learn_template(self, probe: TemplateProbe) -> None:
+        self._template = chat_template.learn(probe.render)
+        if self._template is not None:
+            self._end_token = probe.first_token(self._template.closing)
+
+    def _read(self, command: ReadPrompt, emit: Emit) -> None:
+        """Read the conversation into the cache; emit how probably its last message has ended.
+
+        Nothing is read that would not fit, or of a model whose template could not be learned.
+        """
+        assert self._server is not None
+        *before, last = fit(command.messages, self.config.llm.context_tokens // 2)
+        words = without_end_mark(last.content)
+        prompt = self._template and self._template.open_prompt(
+            [*before, ChatMessage(last.role, words)]
+        )
+        if not prompt:
+            return
+        request = {
+            "prompt": prompt,
+            "max_tokens": 1,
+            "n_probs": CANDIDATES,
+            "temperature": 0.0,
+            "stream": True,
+            "return_progress": True,
+        }
+        self._server.handle_completions(request, _Reading(emit, bool(words), self._end_token).take)
 
     def _complete(self, command: Generate, emit: Emit) -> None:
         """Generate, dropping more of the conversation when it proves longer than estimated."""
@@ -113,11 +172,36 @@ class LlamaCpp(Engine):
             "repeat_penalty": self.config.llm.repeat_penalty,
             "repeat_last_n": _REPEAT_WINDOW_TOKENS,
             "stream": True,
+            "return_progress": True,
             "stream_options": {"include_usage": True},
         }
         reply = _Reply(emit, skip_space=begun[-1:].isspace())
         self._server.handle_chat_completions(request, reply.take)
+        self.tokens_read = reply.tokens_read
         return reply
+
+
+class _Reading:
+    """A prompt that is being read, and the tokens that could follow it."""
+
+    def __init__(self, emit: Emit, has_words: bool, end_token: int | None) -> None:
+        self._emit = emit
+        self._has_words = has_words
+        self._end_token = end_token
+
+    def take(self, chunk: Mapping[str, Any]) -> bool:
+        """Take one chunk in the form of an OpenAI completion. True stops the reading."""
+        if "error" in chunk:
+            return True
+        if "prompt_progress" in chunk:
+            return not self._emit(None)
+        for choice in chunk.get("choices", ()):
+            tokens = (choice.get("logprobs") or {}).get("content")
+            if tokens and self._has_words:
+                probability = end_probability(tokens[0]["top_logprobs"], self._end_token)
+                self._emit((TurnEnd(probability=probability), b""))
+                self._has_words = False
+        return False
 
 
 class _Reply:
@@ -126,6 +210,7 @@ class _Reply:
     def __init__(self, emit: Emit, *, skip_space: bool) -> None:
         self.overlong_tokens = 0
         """Length of the prompt when it did not fit; nothing was generated then."""
+        self.tokens_read = 0
         self._emit = emit
         self._skip_space = skip_space
         self._usage = Usage()
@@ -141,6 +226,10 @@ class _Reply:
             self._usage = self._usage._replace(
                 input_tokens=usage["prompt_tokens"], output_tokens=usage["completion_tokens"]
             )
+        if "prompt_progress" in chunk:
+            return not self._emit(None)
+        if timings := chunk.get("timings"):
+            self.tokens_read = timings["prompt_n"]
         for choice in chunk["choices"]:
             if choice["finish_reason"] == "length":
                 self._usage = self._usage._replace(finish_reason="length")

@@ -1,9 +1,9 @@
-"""Running a VITS voice: in one piece, or its encoder once and its decoder in windows."""
+"""Running a VITS voice: in one piece, or its encoder once and the rest in windows."""
 
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime
@@ -13,39 +13,55 @@ from antiphon_workers.tts import piper_graph
 
 Inputs = Mapping[str, Any]
 """The voice's inputs by name: `input`, `input_lengths`, `scales`, `sid`."""
+Frames = np.ndarray[Any, Any]
 
 _FIRST_WINDOW_FRAMES = 16
 _LONGEST_WINDOW_FRAMES = 64
 _CONTEXTS_FRAMES = (12, 24, 48)
 """Neighbours a window is decoded with; HiFi-GAN's receptive field is 11 frames in most voices."""
+_FLOW_CONTEXT_FRAMES = 32
+"""Neighbours the flow needs: 4 couplings of 4 convolutions over 5 frames."""
+_SECOND_FLOW_BLOCK_FRAMES = 48
+_LONGEST_FLOW_BLOCK_FRAMES = 128
 _TOLERANCE = 1e-4
 """Largest difference from the whole decoding: 3 steps of PCM16."""
 
 logger = logging.getLogger(__name__)
 
 
+class Rendering(NamedTuple):
+    """A sentence being rendered."""
+
+    durations_frames: list[int]
+    """Frames of each input id; empty when the voice does not tell."""
+    parts: Iterator[Samples]
+    """The waveform's consecutive parts, each as soon as it exists."""
+
+
 class Voice(Protocol):
     """Renders phonemes."""
 
-    def render(self, inputs: Inputs) -> Iterator[Samples]:
-        """Yield the waveform's consecutive parts, each as soon as it exists."""
+    def render(self, inputs: Inputs) -> Rendering:
+        """Return the speech of one sentence, its encoding done, its waveform to come."""
 
 
 def load(path: Path, threads: int, hop_samples: int, sample: Inputs) -> Voice:
-    """Return the voice in a file, cut in two where that gives the same waveform for `sample`."""
+    """Return the voice in a file, cut where that gives the same waveform for `sample`."""
     model = piper_graph.load_seeded(path)
+    piper_graph.name_durations(model)
     serialized = model.SerializeToString()
     try:
-        halves = piper_graph.cut(model)
+        parts = piper_graph.cut(model)
     except piper_graph.NotCuttable as exc:
         logger.warning("voice does not stream", extra={"reason": str(exc)})
         return WholeVoice(_session(serialized, threads))
     del model
     # One after the other: each session holds a copy of the weights.
     expected = _rendered(WholeVoice(_session(serialized, threads)), sample)
-    encoder, decoder = _session(halves.encoder, threads), _session(halves.decoder, threads)
+    encoder, decoder = _session(parts.encoder, threads), _session(parts.decoder, threads)
+    flow = None if parts.flow is None else _session(parts.flow, threads)
     for context_frames in _CONTEXTS_FRAMES:
-        streaming = StreamingVoice(encoder, decoder, hop_samples, context_frames)
+        streaming = StreamingVoice(encoder, flow, decoder, hop_samples, context_frames)
         streamed = _rendered(streaming, sample)
         if len(streamed) == len(expected) and np.abs(streamed - expected).max() < _TOLERANCE:
             return streaming
@@ -59,47 +75,102 @@ class WholeVoice:
     def __init__(self, session: "onnxruntime.InferenceSession") -> None:
         self._session = session
 
-    def render(self, inputs: Inputs) -> Iterator[Samples]:
-        """Yield the waveform in one part."""
-        yield self._session.run(None, dict(inputs))[0].reshape(-1)
+    def render(self, inputs: Inputs) -> Rendering:
+        """Render the waveform in one part."""
+        waveform, *durations = self._session.run(None, dict(inputs))
+        return Rendering(_frames(durations), iter([waveform.reshape(-1)]))
 
 
 class StreamingVoice:
-    """The cut model. The first part costs the encoder and one short window."""
+    """The cut model. The first part costs the encoder and one short window of the rest."""
 
     def __init__(
         self,
         encoder: "onnxruntime.InferenceSession",
+        flow: "onnxruntime.InferenceSession | None",
         decoder: "onnxruntime.InferenceSession",
         hop_samples: int,
         context_frames: int,
     ) -> None:
         self._encoder = encoder
+        self._flow = flow
         self._decoder = decoder
         self._hop = hop_samples
         self._context = context_frames
 
-    def render(self, inputs: Inputs) -> Iterator[Samples]:
-        """Yield the waveform window by window; windows double up to 64 frames."""
-        latent = self._encoder.run([piper_graph.LATENT], dict(inputs))[0]
-        frames = latent.shape[2]
+    def render(self, inputs: Inputs) -> Rendering:
+        """Encode the sentence; its parts come window by window, doubling up to 64 frames."""
+        if self._flow is None:
+            latent, *durations = self._encoder.run(None, dict(inputs))
+            return Rendering(_frames(durations), self._windows(_Latent.known(latent)))
+        prior, mask, *durations = self._encoder.run(None, dict(inputs))
+        return Rendering(_frames(durations), self._windows(_Latent(self._flow, prior, mask)))
+
+    def _windows(self, latent: "_Latent") -> Iterator[Samples]:
         start, length = 0, _FIRST_WINDOW_FRAMES
-        while start < frames:
-            end = min(start + length, frames)
+        while start < latent.frames:
+            end = min(start + length, latent.frames)
             yield self._window(latent, start, end)
             start, length = end, min(2 * length, _LONGEST_WINDOW_FRAMES)
 
-    def _window(self, latent: "np.ndarray[Any, Any]", start: int, end: int) -> Samples:
+    def _window(self, latent: "_Latent", start: int, end: int) -> Samples:
         """Decode frames `start` to `end` among their neighbours."""
         first = max(start - self._context, 0)
-        piece = latent[:, :, first : end + self._context]
+        piece = latent.up_to(end + self._context)[:, :, first:]
         decoded = self._decoder.run(None, {piper_graph.LATENT: piece})[0].reshape(-1)
         samples: Samples = decoded[(start - first) * self._hop : (end - first) * self._hop]
         return samples
 
 
+class _Latent:
+    """The flow's output, made from the left as far as it is asked for."""
+
+    def __init__(
+        self, flow: "onnxruntime.InferenceSession | None", prior: Frames, mask: Frames
+    ) -> None:
+        self.frames: int = prior.shape[2]
+        self._flow = flow
+        self._prior = prior
+        self._mask = mask
+        self._made: Frames = prior[:, :, :0]
+        self._block = 0
+
+    @classmethod
+    def known(cls, latent: Frames) -> "_Latent":
+        """Return a latent that is already there."""
+        whole = cls(None, latent, latent)
+        whole._made = latent
+        return whole
+
+    def up_to(self, frame: int) -> Frames:
+        """Return `[1, channels, frame]`, less at the end of the sentence."""
+        while self._made.shape[2] < min(frame, self.frames):
+            self._extend(frame)
+        return self._made[:, :, :frame]
+
+    def _extend(self, frame: int) -> None:
+        """Make the first block as short as it may be, later ones long: each costs its context."""
+        assert self._flow is not None
+        start = self._made.shape[2]
+        end = max(frame, start + self._block)
+        self._block = _LONGEST_FLOW_BLOCK_FRAMES if start else _SECOND_FLOW_BLOCK_FRAMES
+        if self.frames - end < _FLOW_CONTEXT_FRAMES:
+            end = self.frames
+        first, last = max(start - _FLOW_CONTEXT_FRAMES, 0), end + _FLOW_CONTEXT_FRAMES
+        inputs = {
+            piper_graph.PRIOR: self._prior[:, :, first:last],
+            piper_graph.MASK: self._mask[:, :, first:last],
+        }
+        block = self._flow.run([piper_graph.LATENT], inputs)[0][:, :, start - first : end - first]
+        self._made = np.concatenate([self._made, block], axis=2)
+
+
+def _frames(durations: list[Frames]) -> list[int]:
+    return [int(frames) for frames in durations[0].reshape(-1)] if durations else []
+
+
 def _rendered(voice: Voice, inputs: Inputs) -> Samples:
-    return np.concatenate(list(voice.render(inputs)))
+    return np.concatenate(list(voice.render(inputs).parts))
 
 
 def _session(model: bytes, threads: int) -> "onnxruntime.InferenceSession":

@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import AsyncGenerator
 
 import numpy as np
 
-from antiphon_proto.messages import AudioDelta, Job, Synthesize
+from antiphon_proto.messages import AudioDelta, Job, SpokenWord, Synthesize
 from antiphon_workers.engine import Engine, Step
 
 SAMPLE_RATE_HZ = 24_000
@@ -36,6 +37,19 @@ def tone(job_id: str, text: str, speed: float = 1.0) -> bytes:
     return pcm
 
 
+def word_times(text: str, samples: int) -> list[SpokenWord]:
+    """Return the words of a text that `samples` speak, each character as long as any other."""
+    words: list[SpokenWord] = []
+    last = 0
+    for word in re.finditer(r"\S+", text):
+        start, end = (edge * samples // len(text) for edge in word.span())
+        words.append(
+            SpokenWord(end_character=word.end(), end_sample=end, pause_samples=start - last)
+        )
+        last = end
+    return words
+
+
 class SimulatedTts(Engine):
     """Plays `tone` in chunks of `tts_chunk_ms`, as fast as `tts_real_time_factor` allows."""
 
@@ -53,8 +67,12 @@ class SimulatedTts(Engine):
         pcm = tone(job.job_id, command.text, command.speed)
         chunk_ms = max(settings.tts_chunk_ms, 1)
         chunk_bytes = 2 * chunk_ms * SAMPLE_RATE_HZ // 1000
+        words = word_times(command.text, len(pcm) // 2)
         await asyncio.sleep(settings.tts_first_audio_ms / 1000)
         for offset in range(0, len(pcm), chunk_bytes):
             if offset:
                 await asyncio.sleep(chunk_ms * settings.tts_real_time_factor / 1000)
-            yield AudioDelta(sample_rate_hz=SAMPLE_RATE_HZ), pcm[offset : offset + chunk_bytes]
+            chunk = pcm[offset : offset + chunk_bytes]
+            first, last = offset // 2, (offset + len(chunk)) // 2
+            spoken = tuple(word for word in words if first < word.end_sample <= last)
+            yield AudioDelta(sample_rate_hz=SAMPLE_RATE_HZ, words=spoken), chunk

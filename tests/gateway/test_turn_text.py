@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon_gateway.user_turn import reads_complete
+from antiphon_gateway.turn_text import reads_complete
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The test protocol of turn-taking: scripted conversations and the figures they give."""

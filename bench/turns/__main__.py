@@ -1,0 +1,118 @@
+"""`make bench-turns`: whether the server waits, answers and yields as a person would.
+
+Recordings of people are played into the server's microphone in real time: questions, pauses inside
+them, interruptions, backchannels, noise, echo, long speech. See README.md for what is measured.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from antiphon_proto import models
+from antiphon_proto.config import Config
+from antiphon_proto.errors import AntiphonError
+from bench.clips import DEFAULT_CLIPS
+from bench.server import own_server
+from bench.turns.material import read_material
+from bench.turns.plans import SCENARIOS, plan
+from bench.turns.report import as_json, as_text
+from bench.turns.run import Script, run
+from bench.turns.word_timer import WordTimer
+
+MAX_TURNS = 1000
+EXIT_TERMINATED = 143
+_DATA = DEFAULT_CLIPS.parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; returns 2 when nothing could be measured."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    try:
+        script = _script(arguments)
+        timer = _timer(arguments.voice) if "barge-in" in script.trials else None
+        with _server(arguments) as url:
+            outcome = asyncio.run(run(url, script, arguments.limit_s, timer))
+    except AntiphonError as exc:
+        print(f"bench: {exc}", file=sys.stderr)
+        return 2
+    print(json.dumps(as_json(outcome)) if arguments.json else as_text(outcome))
+    return 0 if outcome.measured else 2
+
+
+def _script(arguments: argparse.Namespace) -> Script:
+    material = read_material(arguments.clips, arguments.backchannels, arguments.noises)
+    names = arguments.scenarios or list(SCENARIOS)
+    trials = {
+        name: plan(name, material, arguments.seed, arguments.turns or SCENARIOS[name].turns)
+        for name in SCENARIOS
+        if name in names
+    }
+    return Script(arguments.seed, trials)
+
+
+def _timer(voice: str) -> WordTimer:
+    found = models.find(voice, Config().models.directory)
+    return WordTimer(found / "voice.onnx" if found.is_dir() else found)
+
+
+def _server(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[str]:
+    if arguments.url:
+        return contextlib.nullcontext(arguments.url)
+    return own_server(arguments.settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.turns",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--scenario",
+        dest="scenarios",
+        action="append",
+        choices=list(SCENARIOS),
+        help="run only this one; may be repeated",
+    )
+    parser.add_argument("--turns", type=_up_to(MAX_TURNS), help="trials in each scenario")
+    parser.add_argument("--seed", type=int, default=1, help="another seed is another script")
+    parser.add_argument("--url", help="a running server (default: start one for the measurement)")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="setting of the started server; may be repeated",
+    )
+    parser.add_argument("--clips", type=Path, default=DEFAULT_CLIPS, help="directory of speech")
+    parser.add_argument("--backchannels", type=Path, default=_DATA / "backchannels")
+    parser.add_argument("--noises", type=Path, default=_DATA / "nonspeech")
+    parser.add_argument(
+        "--voice", default=Config().tts.model, help="Piper voice that judges which words were heard"
+    )
+    parser.add_argument(
+        "--limit-s", type=_up_to(86_400), default=900, help="begin no trial after this long"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _up_to(limit: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not 1 <= value <= limit:
+            raise argparse.ArgumentTypeError(f"{value} is outside 1..{limit}")
+        return value
+
+    return parse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Pure: what barge-ins, backchannels, noises and echoes show about interruptions."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.statistics import word_error_rate
+from bench.turns.figures import Figure, Goal, rate, times
+from bench.turns.heard import HistoryError
+from bench.turns.judge_turns import gap_ms
+from bench.turns.listener import gaps_ms
+from bench.turns.record import Record, ResponseSeen
+
+DUCK_MS = 60.0
+SILENCE_MS = 250.0
+FALSE_RATE = Goal(at_most=5)
+EXACT_RATE = Goal(at_least=95)
+
+
+def interrupted_reply(record: Record) -> ResponseSeen | None:
+    """Return the reply that could be heard when the sound began; None when none could."""
+    at_s = record.speech_start_s
+    for reply in record.responses:
+        if reply.audible_s is None or reply.silent_s is None or reply.audible_s > at_s:
+            continue
+        if reply.silent_s > at_s:
+            return reply
+    return None
+
+
+def is_stopped(record: Record, reply: ResponseSeen) -> bool:
+    """Tell whether a reply was cancelled or cut off in the middle."""
+    item_id = record.item_of(reply.response_id)
+    return reply.status == "cancelled" or any(f.item_id == item_id for f in record.listener.flushes)
+
+
+def killed(record: Record) -> bool:
+    """Tell whether a reply was stopped after the sound had begun."""
+    assert record.began_s is not None
+    return any(
+        is_stopped(record, reply)
+        for reply in record.responses
+        if reply.silent_s is not None and reply.silent_s >= record.began_s
+    )
+
+
+def silence_ms(record: Record) -> float | None:
+    """Return how long after its onset the user no longer heard the reply; None: it went on."""
+    reply = interrupted_reply(record)
+    if reply is None or reply.silent_s is None or not is_stopped(record, reply):
+        return None
+    return (reply.silent_s - record.speech_start_s) * 1000
+
+
+def duck_ms(record: Record) -> float | None:
+    """Return how long after its onset the reply was made quieter; None: it was not."""
+    assert record.began_s is not None
+    ducks = [at for at, _ in record.named("antiphon.duck") if at >= record.began_s]
+    return (ducks[0] - record.speech_start_s) * 1000 if ducks else None
+
+
+def words_taken(record: Record) -> int:
+    """Return how many words the server took from the sound."""
+    return len(record.understood.split())
+
+
+def judge_barge_ins(
+    records: Sequence[Record], histories: Mapping[int, HistoryError]
+) -> list[Figure]:
+    """Return the figures; `histories` has the histories that could be compared, by record."""
+    during = [record for record in records if interrupted_reply(record) is not None]
+    stopped = [wait for record in during if (wait := silence_ms(record)) is not None]
+    ducked = [wait for record in during if (wait := duck_ms(record)) is not None]
+    errors = [histories[id(record)] for record in during if id(record) in histories]
+    wer = word_error_rate(
+        (r.trial.sound.transcript, r.understood) for r in during if r.trial.sound is not None
+    )
+    return [
+        *times("onset to duck", ducked, None, DUCK_MS),
+        *times("onset to silence", stopped, None, SILENCE_MS),
+        rate("stopped", [silence_ms(record) is not None for record in during]),
+        rate("heard history exact", [e.error == 0 for e in errors], EXACT_RATE),
+        rate("heard history exact, doubtful words decided", [e.strict == 0 for e in errors]),
+        Figure(
+            "heard history, most words off",
+            float(max(abs(e.error) for e in errors)) if errors else None,
+            "words",
+            len(errors),
+            Goal(at_most=1),
+        ),
+        rate("next turn answered", [gap_ms(record) is not None for record in during]),
+        *times("gap after it", [gap for r in during if (gap := gap_ms(r)) is not None]),
+        Figure("word error rate", None if wer is None else 100 * wer, "%", len(during)),
+    ]
+
+
+def judge_false(records: Sequence[Record]) -> list[Figure]:
+    """Return the figures of sounds that ask for nothing: backchannels, noises, echoes."""
+    over = [r for r in records if r.trial.over_reply and interrupted_reply(r) is not None]
+    alone = [record for record in records if not record.trial.over_reply]
+    figures: list[Figure] = []
+    if over:
+        ducks = [duck_ms(record) is not None for record in over]
+        figures += [
+            rate("reply killed", [killed(record) for record in over], FALSE_RATE),
+            rate("new turn over a reply", [bool(r.turns) for r in over], FALSE_RATE),
+            rate("reply ducked", ducks),
+            rate("reply without gaps", [not _stalls(r) for r in over if not killed(r)]),
+        ]
+    if alone:
+        turns = [bool(r.turns) or bool(r.responses) for r in alone]
+        figures.append(rate("false turn in silence", turns, FALSE_RATE))
+    words = sum(words_taken(record) for record in records)
+    figures.append(Figure("words taken for speech", float(words), "words", len(records)))
+    return figures
+
+
+def _stalls(record: Record) -> list[float]:
+    reply = interrupted_reply(record)
+    return gaps_ms(record.listener.pieces, reply.response_id) if reply else []
+
+
+def outcome(record: Record) -> dict[str, object]:
+    """Return one trial for programs and for its line of progress."""
+    over = record.trial.over_reply
+    return {
+        "over_reply": over and interrupted_reply(record) is not None,
+        "killed": over and killed(record),
+        "silence_ms": silence_ms(record),
+        "duck_ms": duck_ms(record),
+        "turns": len(record.turns),
+        "understood": record.understood,
+    }

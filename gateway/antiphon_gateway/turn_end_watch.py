@@ -1,0 +1,106 @@
+"""A pause of the open utterance: asks how it sounds, gathers evidence, weighs it. Pure."""
+
+from collections import deque
+from collections.abc import Callable
+
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.turn_end import Eagerness, Evidence, Sounding, Verdict, weigh
+from antiphon_gateway.turn_text import same_words
+from antiphon_proto.messages import Done, Failed, PredictTurnEnd, ResultBody, TurnEnd
+
+HEARD_MS = 8_000
+"""How much of the utterance the model of turn ends hears."""
+_ASK_AT_MS = (0, 192, 384, 768)
+"""Silences at which it is asked; the first at the pause itself."""
+_BUDGET_MS = 1_000
+_PAUSES_KEPT = 12
+
+
+class TurnEndWatch:
+    """What is known of one session's pause, and how much silence would end the turn."""
+
+    def __init__(self, context: SessionContext) -> None:
+        self._context = context
+        self._pauses_ms: deque[int] = deque(maxlen=_PAUSES_KEPT)
+        self._job_id = ""
+        self._asked_at_ms = 0
+        self._asked = 0
+        self._soundings: list[Sounding] = []
+        self._transcript: str | None = None
+        self._language = ""
+        self._message_end: float | None = None
+
+    def begin(self) -> None:
+        """The user has paused, or a new utterance began: nothing is known yet."""
+        self.end()
+        self._asked = 0
+        self._soundings = []
+        self._transcript = None
+        self._message_end = None
+
+    def end(self) -> None:
+        """Nobody wants to know any more."""
+        if self._job_id:
+            self._context.cancel(self._job_id)
+        self._job_id = ""
+
+    def resumed(self, pause_ms: int) -> None:
+        """The user went on after so much silence: evidence of this pause is void."""
+        self._pauses_ms.append(pause_ms)
+        self.begin()
+
+    def open_jobs(self) -> tuple[str, ...]:
+        """Return the id of the job that has not ended, if any."""
+        return (self._job_id,) if self._job_id else ()
+
+    def owns(self, job_id: str) -> bool:
+        """Tell whether a job is the one asked for last."""
+        return job_id == self._job_id and bool(job_id)
+
+    def ask_if_due(self, silence_ms: int, newest: Callable[[int], bytes]) -> None:
+        """Ask for the sound of the pause, one question at a time.
+
+        `newest(length_ms)` returns the end of the utterance's audio, PCM16 at 16 kHz.
+        """
+        due = sum(silence_ms >= at_ms for at_ms in _ASK_AT_MS)
+        wanted = self._context.config.turn_taking.predict_turn_end
+        if self._job_id or due <= self._asked or not wanted:
+            return
+        self._asked = due
+        self._asked_at_ms = silence_ms
+        self._job_id = self._context.submit(
+            PredictTurnEnd(), payload=newest(HEARD_MS), budget_ms=_BUDGET_MS, urgent=True
+        )
+
+    def on_result(self, body: ResultBody) -> None:
+        """Take one result of the job. A failure, or no answer, leaves the rest of the evidence."""
+        if isinstance(body, Done | Failed):
+            self._job_id = ""
+        elif isinstance(body, TurnEnd):
+            self._soundings.append(Sounding(self._asked_at_ms, body.probability))
+
+    def take_transcript(self, text: str, language: str = "") -> None:
+        """Take the words of the utterance so far; what was scored of others is void."""
+        if self._transcript is not None and not same_words(text, self._transcript):
+            self._message_end = None
+        self._transcript = text
+        self._language = language or self._language
+
+    def take_message_end(self, text: str, probability: float) -> None:
+        """Take the language model's probability that a message ends after `text`.
+
+        It counts when `text` has the words of this pause's transcript.
+        """
+        if self._transcript is not None and same_words(text, self._transcript):
+            self._message_end = probability
+
+    def verdict(self, eagerness: Eagerness) -> Verdict:
+        """Return the silence that ends the turn, by what is known now."""
+        evidence = Evidence(
+            soundings=tuple(self._soundings),
+            transcript=self._transcript,
+            message_end=self._message_end,
+            pauses_ms=tuple(self._pauses_ms),
+            language=self._language,
+        )
+        return weigh(evidence, eagerness, self._context.config.turn_taking.least_silence_ms)

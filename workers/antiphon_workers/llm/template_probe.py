@@ -1,0 +1,57 @@
+"""Asks llama.cpp's server, on its private socket, how it renders and counts text."""
+
+import http.client
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from antiphon_proto.messages import ChatMessage
+
+_TIMEOUT_S = 10.0
+
+
+class TemplateProbe:
+    """A client of the two endpoints that are not to be had by a call."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._path = socket_path
+
+    def render(self, messages: Sequence[ChatMessage]) -> str | None:
+        """Return the prompt that the model's chat template makes of the messages, if it can."""
+        answer = self._post(
+            "/apply-template",
+            {"messages": [{"role": said.role, "content": said.content} for said in messages]},
+        )
+        prompt = answer.get("prompt")
+        return prompt if isinstance(prompt, str) else None
+
+    def first_token(self, text: str) -> int | None:
+        """Return the first token of a text, special tokens included."""
+        answer = self._post("/tokenize", {"content": text, "parse_special": True})
+        tokens = answer.get("tokens") or [None]
+        return tokens[0] if isinstance(tokens[0], int) else None
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON object of the answer; empty when there is none."""
+        connection = _UnixConnection(self._path)
+        try:
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read()) if response.status == http.HTTPStatus.OK else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+        finally:
+            connection.close()
+        return answer if isinstance(answer, dict) else {}
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_TIMEOUT_S)
+        self.sock.connect(self._path)
