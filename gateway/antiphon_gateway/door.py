@@ -1,12 +1,17 @@
 """Whether a handshake gets a session: the checks in their order, and the place it takes. Pure."""
 
 from collections import Counter
+from collections.abc import Callable
 
+from antiphon_gateway.admission import WINDOW_MS, Admission
 from antiphon_gateway.callers import Caller
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal, Seat, Seats
 from antiphon_gateway.security import Gatekeeper, Handshake, Verdict
 from antiphon_gateway.tickets import Tickets
 from antiphon_proto.config import Gateway
+from antiphon_proto.messages import Stage
+
+BUSY_RETRY_AFTER_S = WINDOW_MS // 1000
 
 
 class Door:
@@ -17,31 +22,42 @@ class Door:
         self.gatekeeper = Gatekeeper(gateway)
         self.seats = Seats(gateway)
         self.tickets = Tickets()
+        self.admission = Admission(gateway.admission_queue_wait_ms)
         self.draining = False
         """Nobody is let in any more."""
         self.refused: Counter[str] = Counter()
         """Handshakes refused, by cause."""
 
     def enter(
-        self, handshake: Handshake, caller: Caller, now_s: float
+        self,
+        handshake: Handshake,
+        caller: Caller,
+        now_s: float,
+        busy: Callable[[], Stage | None] = lambda: None,
     ) -> tuple[Verdict, Seat] | Refusal:
         """Return what was found out about the client and its place, or why it gets none.
 
-        `now_s` is Unix time. A short-lived key is used up only when there is a place.
+        `now_s` is Unix time; `busy` names a stage that is too busy for another session. A
+        short-lived key is used up only when there is a place.
         """
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))
-        place = self._judge(verdict, caller)
+        place = self._judge(verdict, caller, busy)
         if isinstance(place, Refusal):
             self.refused[place.cause] += 1
             return place
         self.tickets.spend(verdict.spent)
         return verdict, place
 
-    def _judge(self, verdict: Verdict, caller: Caller) -> Seat | Refusal:
+    def _judge(
+        self, verdict: Verdict, caller: Caller, busy: Callable[[], Stage | None]
+    ) -> Seat | Refusal:
         if not verdict.allowed:
             return Refusal(
                 verdict.status, "key" if verdict.status == 401 else "foreign", verdict.reason
             )
         if self.draining:
             return Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
+        if stage := busy():
+            text = f"{stage} is too busy for another session"
+            return Refusal(503, "overloaded", text, BUSY_RETRY_AFTER_S)
         return self.seats.take(caller.address, verdict.key)

@@ -318,7 +318,8 @@ class Listener:
 
     def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         silence_ms = self._samples_to_ms(self._windows_position - speech_end)
-        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        heard = self._context.capture.at(speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
         self._partials.end()
@@ -368,8 +369,6 @@ class Listener:
         self._owner.on_turn_committed(turn)
         if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
-
-    # --- inside ----------------------------------------------------------------------------
 
     def _drop_open_turn(self) -> None:
         if self._turn is not None:

@@ -58,8 +58,11 @@ class Session:
             error.event_id = error.event_id or event.event_id
             self.refuse(error)
 
-    def on_audio(self, pcm: bytes, sample_rate_hz: int) -> None:
-        """Take microphone audio from a binary frame."""
+    def on_audio(
+        self, pcm: bytes, sample_rate_hz: int, now_ms: float = 0.0, captured_us: int | None = None
+    ) -> None:
+        """Take microphone audio from a binary frame, captured at that time of the client's."""
+        self.context.capture.note(len(pcm) / 2 / sample_rate_hz, captured_us, now_ms)
         try:
             self._listener.append(pcm, sample_rate_hz)
         except InvalidEvent as error:
@@ -310,9 +313,9 @@ class Session:
     def _handle(self, event: client.ClientEvent, now_ms: float) -> None:
         match event:
             case client.InputAudioAppend(audio=audio):
-                self._append(audio)
-            case client.Playout(item_id=item_id, played_ms=played_ms):
-                self._take_playout(item_id, played_ms, now_ms)
+                self._append(audio, now_ms)
+            case client.Playout() | client.TurnPlayed():
+                self._take_playout(event, now_ms)
             case client.SessionUpdate(session=update):
                 self._update(update)
                 self._respond_when_free(now_ms)
@@ -344,17 +347,17 @@ class Session:
                 )
 
     def _refuse_open_item(self, event: ItemEvent) -> None:
-        """The ids that the open utterance and the running response have are taken."""
-        running = (one.item_id for one in self._live_responses() if one.in_progress)
-        taken = {*self._listener.open_item_ids, *running}
-        if isinstance(event, client.ItemCreate) and event.item.id in taken:
+        """The client knows the id that the open utterance will have, but it is taken."""
+        if isinstance(event, client.ItemCreate) and event.item.id in self._listener.open_item_ids:
             raise InvalidEvent(
                 "item_already_exists", f"item.id {event.item.id!r} is taken", param="item.id"
             )
 
-    def _append(self, audio: bytes) -> None:
+    def _append(self, audio: bytes, now_ms: float) -> None:
         form = self._settings.audio.input.format
-        self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
+        pcm = form.to_pcm16(audio)
+        self.context.capture.note(len(pcm) / 2 / form.sample_rate_hz, None, now_ms)
+        self._listener.append(pcm, form.sample_rate_hz)
 
     def _update(self, update: dict[str, Any]) -> None:
         settings = session_settings.merge(self._settings, update, self._catalogue)
@@ -367,10 +370,14 @@ class Session:
         session = self._settings.to_json(self.context.session_id)
         self.context.send(events.SessionUpdated(session=session))
 
-    def _take_playout(self, item_id: str, played_ms: float, now_ms: float) -> None:
-        response = self.history.response_of(item_id)
-        if response is not None:
-            response.report_playout(played_ms, now_ms)
+    def _take_playout(self, event: client.Playout | client.TurnPlayed, now_ms: float) -> None:
+        response = self.history.response_of(event.item_id)
+        if response is None:
+            return
+        if isinstance(event, client.TurnPlayed):
+            response.report_played(event)
+        else:
+            response.report_playout(event.played_ms, now_ms)
             self.advance(now_ms)
 
     def _default_response(self) -> ResponseSettings:

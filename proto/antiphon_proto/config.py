@@ -62,6 +62,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    admission_queue_wait_ms: Milliseconds = 2_000
+    """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
     """A network connection without a request for so long is closed."""
     idle_timeout_s: Seconds = 1800.0
@@ -113,15 +115,19 @@ class Stt(_Section, frozen=True, kw_only=True):
     """A name of the model manifest, a local directory, or a hub name."""
     device: str = "cpu"
     compute_type: str = "int8"
-    threads: Count = 2
+    threads: Count = 1
+    """Of each job; a second one gains nothing on speech of some seconds."""
     encoder_window: str = "spliced"
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
+    silence_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
+    """`spliced`: encoded silence put behind the speech; 0: what the model needs."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
     turn_end_model: str = "smart-turn"
     """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
-    slots: Count = 1
+    slots: Count = 2
+    """Transcripts made side by side; the end-of-turn model has one more of its own."""
 
 
 class Llm(_Section, frozen=True, kw_only=True):
@@ -157,6 +163,8 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    streaming: bool = True
+    """Hand out a clause's speech while the rest of it is made."""
     first_clause_words: Count = 4
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True

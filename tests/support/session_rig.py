@@ -60,6 +60,9 @@ class Rig:
         )
         self.session = Session(context, catalogue.from_config(config))
         self.now_ms = 0.0
+        self.client_ahead_ms = 50_000.0
+        """How far the client's clock is ahead of the server's."""
+        self.uplink_ms = 0.0
         self.events: list[dict[str, Any]] = []
         self.audio: list[SendAudio] = []
         self.jobs: dict[str, Request] = {}
@@ -82,7 +85,9 @@ class Rig:
         """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character."""
         for mark in script:
             self.now_ms += WINDOW_MS
-            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000)
+            captured_us = round((self.now_ms - WINDOW_MS + self.client_ahead_ms) * 1000)
+            arrived_ms = self.now_ms + self.uplink_ms
+            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000, arrived_ms, captured_us)
             probability = 0.9 if mark == "x" else 0.01
             self.session.on_speech_probabilities([probability], self.now_ms)
             self._settle()

@@ -104,7 +104,10 @@ class Piper(Engine):
             sent_bytes += len(chunk)
             return AudioDelta(sample_rate_hz=rate_hz, words=times.take(sent_bytes // 2)), chunk
 
-        for samples in self._speech(command, trimmer, times):
+        speech = self._speech(command, trimmer, times)
+        if not self.config.tts.streaming:
+            speech = iter(list(speech))
+        for samples in speech:
             waiting += float_to_pcm16(samples)
             if not sent_bytes and len(waiting) >= first_bytes:
                 yield taken(len(waiting))
