@@ -150,6 +150,7 @@ class Listener:
             for edge in self._endpointer.feed(0.0 if given_away else probability):
                 self._on_edge(edge, now_ms)
             self._ask_for_turn_end()
+            self._partials.hear(probability, self._windows_position)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
@@ -192,7 +193,7 @@ class Listener:
     def on_result(self, job_id: str, body: ResultBody, now_ms: float) -> None:
         """Take one result of one of this listener's jobs."""
         if self._partials.owns(job_id):
-            self._partials.on_result(body)
+            self._partials.on_result(job_id, body)
         elif self._watch.owns(job_id):
             self._watch.on_result(body)
             self._reconsider(now_ms)
@@ -279,21 +280,19 @@ class Listener:
         return self._audio.slice(start, until)
 
     def _ask_for_partial(self) -> None:
-        """Ask while there is speech: one under way would delay the final transcript."""
-        turn, endpointer = self._turn, self._endpointer
-        if turn is None or endpointer is None or endpointer.silence_ms:
+        if self._turn is None or self._endpointer is None:
             return
-        if self._partials.is_due(self._windows_position):
-            pcm = self._audio.slice(turn.start_sample, self._windows_position)
-            self._partials.ask(pcm, self._windows_position, self._language)
+        in_speech = not self._endpointer.silence_ms
+        position = self._windows_position
+        self._partials.ask_if_due(position, self._audio.slice, self._language, in_speech=in_speech)
 
     @property
     def _language(self) -> str | None:
         return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
-        pcm = self._audio.slice(turn.start_sample, until_sample)
-        self._transcripts.ask(turn, pcm, self._language)
+        turn.words_before, start = self._partials.committed(turn.item_id, turn.start_sample)
+        self._transcripts.ask(turn, self._audio.slice(start, until_sample), self._language)
 
     # --- edges -----------------------------------------------------------------------------
 
@@ -321,7 +320,7 @@ class Listener:
         turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
-        self._partials.end()
+        self._partials.pause()
         self._watch.begin()
         self._transcribe(turn, self._windows_position)
 

@@ -206,9 +206,9 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     predict_turn_end: bool = True
     """`semantic_vad`: ask how the pause sounds, again as it grows."""
     partial_interval_ms: Milliseconds = 600
-    """Speech between partial transcripts, for clients that show them; 0: none."""
-    max_utterance_ms: Milliseconds = 30_000
-    """Longest utterance; it is ended there."""
+    """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
+    max_utterance_ms: Milliseconds = 300_000
+    """Longest utterance; it is ended there. Its audio is held for 60 s, its words are kept."""
     speculation: bool = True
     """Start the response before the turn is known to be over, and hold its audio."""
     speculation_wait_ms: Milliseconds = 150
