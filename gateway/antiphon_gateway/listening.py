@@ -41,7 +41,6 @@ class Listener:
         self._windows_position = self._buffer_start = self._paused_at_sample = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
-        self._spoken_language = ""
         self._verdict = Verdict(0, "silence")
         self._turn: UserTurn | None = None
         self._held = HeldSpeech(owner)
@@ -121,6 +120,7 @@ class Listener:
                     self._on_edge(edge, now_ms)
             self._judge_held(now_ms)
             self._ask_for_turn_end()
+            self._partials.hear(probability, self._windows_position)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
@@ -159,13 +159,13 @@ class Listener:
     def on_result(self, job_id: str, body: ResultBody, now_ms: float) -> None:
         """Take one result of one of this listener's jobs."""
         if self._partials.owns(job_id):
-            self._partials.on_result(body)
+            self._partials.on_result(job_id, body)
         elif self._watch.owns(job_id):
             self._watch.on_result(body)
             self._reconsider(now_ms)
         else:
             if isinstance(body, Transcript):
-                self._spoken_language = body.language
+                self._watch.take_manner(body.language, body.average_log_probability)
             turn = self._transcripts.on_result(job_id, body)
             if isinstance(body, Failed):
                 assert turn is not None
@@ -210,7 +210,7 @@ class Listener:
         """The utterance's words are known before it is over, or are not what they seemed."""
         turn.transcript = turn.heard_ahead = text
         if not turn.committed:
-            self._watch.take_transcript(text, self._spoken_language)
+            self._watch.take_transcript(text)
         if is_news:
             self._owner.on_transcript_ahead(turn)
 
@@ -247,13 +247,13 @@ class Listener:
         return self.audio.slice(start, until)
 
     def _ask_for_partial(self) -> None:
-        """Ask while there is speech: one under way would delay the final transcript."""
-        turn, endpointer = self._turn, self._endpointer
-        if turn is None or endpointer is None or endpointer.silence_ms:
+        if self._turn is None or self._endpointer is None:
             return
-        if self._partials.is_due(self._windows_position):
-            pcm = self.audio.slice(turn.start_sample, self._windows_position)
-            self._partials.ask(pcm, self._windows_position, self.spoken_language)
+        in_speech = not self._endpointer.silence_ms
+        position = self._windows_position
+        self._partials.ask_if_due(
+            position, self.audio.slice, self.spoken_language, in_speech=in_speech
+        )
 
     @property
     def spoken_language(self) -> str | None:
@@ -261,8 +261,8 @@ class Listener:
         return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
-        pcm = self.audio.slice(turn.start_sample, until_sample)
-        self._transcripts.ask(turn, pcm, self.spoken_language)
+        turn.words_before, start = self._partials.committed(turn.item_id, turn.start_sample)
+        self._transcripts.ask(turn, self.audio.slice(start, until_sample), self.spoken_language)
 
     # --- speech over a response ------------------------------------------------------------
 
@@ -317,10 +317,11 @@ class Listener:
 
     def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         silence_ms = self._samples_to_ms(self._windows_position - speech_end)
-        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        heard = self._context.capture.at(speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
-        self._partials.end()
+        self._partials.pause()
         self._watch.begin()
         self._transcribe(turn, self._windows_position)
 
@@ -367,8 +368,6 @@ class Listener:
         self._owner.on_turn_committed(turn)
         if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
-
-    # --- inside ----------------------------------------------------------------------------
 
     def _drop_open_turn(self, now_ms: float) -> None:
         self._held.drop(now_ms)

@@ -7,15 +7,16 @@ from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
 from antiphon_gateway.realtime.session_settings import TurnDetection
-from antiphon_proto.config import Config
+from antiphon_gateway.session_context import SessionContext
 
 
 class LiveSettings:
     """The settings of one session."""
 
-    def __init__(self, config: Config, catalogue: Catalogue) -> None:
+    def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
+        self._session_id = context.session_id
         self._catalogue = catalogue
-        self._settings = session_settings.default_session(config, catalogue)
+        self._settings = session_settings.default_session(context.config, catalogue)
 
     def update(self, update: dict[str, Any]) -> bool:
         """Take an update; tell whether anything changed. Raises InvalidEvent."""
@@ -23,9 +24,9 @@ class LiveSettings:
         self._settings = session_settings.merge(before, update, self._catalogue)
         return self._settings != before
 
-    def to_json(self, session_id: str) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the whole session object."""
-        return self._settings.to_json(session_id)
+        return self._settings.to_json(self._session_id)
 
     def response(self, overrides: dict[str, Any] | None = None) -> ResponseSettings:
         """Return the settings of a response. Raises InvalidEvent."""

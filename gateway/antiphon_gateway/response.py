@@ -11,6 +11,7 @@ from antiphon_gateway import echo
 from antiphon_gateway.echo import PlayedAudio
 from antiphon_gateway.effects import NoteTurn
 from antiphon_gateway.realtime import response_object, server_events
+from antiphon_gateway.realtime.client_events import TurnPlayed
 from antiphon_gateway.realtime.items import MessageItem
 from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
 from antiphon_gateway.realtime.response_settings import ResponseSettings
@@ -18,7 +19,7 @@ from antiphon_gateway.response_events import ResponseEvents, speaks
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
-from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_gateway.turn_timings import MouthToEar, Played, TurnTimings
 from antiphon_proto.messages import (
     AudioDelta,
     ChatMessage,
@@ -170,6 +171,16 @@ class Response:
         """Take the client's word for how much of the audio it has played."""
         if self._speech is not None and not self._silenced:
             self._speech.playout.report(played_ms, now_ms)
+
+    def report_played(self, event: TurnPlayed) -> None:
+        """Take the client's word for when the first audio was played, once: the wait is known."""
+        if not self._metrics_sent or self._timings is None or not self._context.extensions:
+            return
+        played = Played(event.received_us / 1000, event.started_us / 1000, event.heard_us / 1000)
+        wait = self._timings.mouth_to_ear(played, self._context.capture)
+        if wait is not None:
+            self._send_timings(self._timings, wait)
+        self._timings = None
 
     def silence(self) -> None:
         """The client stopped playing: what was sent and not heard never will be."""
@@ -348,14 +359,20 @@ class Response:
         self._metrics_sent = True
         steps_ms = self._timings.offsets_ms()
         self._context.emit(NoteTurn(self._timings.turn_id, self.response_id, steps_ms))
-        if not self._context.extensions:
-            return
+        if self._context.extensions:
+            self._send_timings(self._timings, None)
+
+    def _send_timings(self, timings: TurnTimings, wait: MouthToEar | None) -> None:
+        steps_ms = timings.offsets_ms()
         self._context.send(
             server_events.TurnMetrics(
-                turn_id=self._timings.turn_id,
+                turn_id=timings.turn_id,
                 response_id=self.response_id,
                 voice_to_voice_ms=steps_ms["audio_sent"],
                 steps_ms=steps_ms,
+                complete=wait is not None,
+                mouth_to_ear_ms=wait.total_ms if wait else None,
+                parts_ms=wait.parts_ms if wait else timings.parts_ms(),
             )
         )
 

@@ -33,7 +33,7 @@ class Session:
     def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
         self.context = context
         self.history = History(context)
-        self._settings = LiveSettings(context.config, catalogue)
+        self._settings = LiveSettings(context, catalogue)
         self._listener = Listener(context, self, self._settings.turn_detection)
         self._warming = PromptWarming(context)
         self._response: Response | None = None
@@ -47,9 +47,7 @@ class Session:
 
     def open(self, _: float) -> None:
         """Greet the client."""
-        self.context.send(
-            events.SessionCreated(session=self._settings.to_json(self.context.session_id))
-        )
+        self.context.send(events.SessionCreated(session=self._settings.to_json()))
 
     def on_event(self, event: client.ClientEvent, now_ms: float) -> None:
         """Take a client event; what is wrong with it is answered with an `error` event."""
@@ -59,8 +57,11 @@ class Session:
             error.event_id = error.event_id or event.event_id
             self.refuse(error)
 
-    def on_audio(self, pcm: bytes, sample_rate_hz: int) -> None:
-        """Take microphone audio from a binary frame."""
+    def on_audio(
+        self, pcm: bytes, sample_rate_hz: int, now_ms: float = 0.0, captured_us: int | None = None
+    ) -> None:
+        """Take microphone audio from a binary frame, captured at that time of the client's."""
+        self.context.capture.note(len(pcm) / 2 / sample_rate_hz, captured_us, now_ms)
         try:
             self._listener.append(pcm, sample_rate_hz)
         except InvalidEvent as error:
@@ -352,9 +353,11 @@ class Session:
         match event:
             case client.InputAudioAppend(audio=audio):
                 form = self._settings.input_format
-                self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
-            case client.Playout(item_id=item_id, played_ms=played_ms):
-                self._take_playout(item_id, played_ms, now_ms)
+                pcm = form.to_pcm16(audio)
+                self.context.capture.note(len(pcm) / 2 / form.sample_rate_hz, None, now_ms)
+                self._listener.append(pcm, form.sample_rate_hz)
+            case client.Playout() | client.TurnPlayed():
+                self._take_playout(event, now_ms)
             case client.SessionUpdate(session=update):
                 self._update(update, now_ms)
                 self._respond_when_free(now_ms)
@@ -386,11 +389,12 @@ class Session:
             self._drop_speculation()
         self._listener.configure(self._settings.turn_detection, now_ms)
         self._listener.language = self._settings.language
-        session = self._settings.to_json(self.context.session_id)
-        self.context.send(events.SessionUpdated(session=session))
+        self.context.send(events.SessionUpdated(session=self._settings.to_json()))
 
-    def _take_playout(self, item_id: str, played_ms: float, now_ms: float) -> None:
-        response = self.history.response_of(item_id)
-        if response is not None:
-            response.report_playout(played_ms, now_ms)
+    def _take_playout(self, event: client.Playout | client.TurnPlayed, now_ms: float) -> None:
+        response = self.history.response_of(event.item_id)
+        if response is not None and isinstance(event, client.TurnPlayed):
+            response.report_played(event)
+        elif response is not None and isinstance(event, client.Playout):
+            response.report_playout(event.played_ms, now_ms)
             self.advance(now_ms)

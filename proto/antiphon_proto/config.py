@@ -62,6 +62,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    admission_queue_wait_ms: Milliseconds = 2_000
+    """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
     """A network connection without a request for so long is closed."""
     idle_timeout_s: Seconds = 1800.0
@@ -113,15 +115,19 @@ class Stt(_Section, frozen=True, kw_only=True):
     """A name of the model manifest, a local directory, or a hub name."""
     device: str = "cpu"
     compute_type: str = "int8"
-    threads: Count = 2
+    threads: Count = 1
+    """Of each job; a second one gains nothing on speech of some seconds."""
     encoder_window: str = "spliced"
     """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
+    silence_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
+    """`spliced`: encoded silence put behind the speech; 0: what the model needs."""
     language: str = ""
     """ISO 639-1 code that every session starts with; empty: the engine decides."""
     turn_end_model: str = "smart-turn"
     """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
     processes: Count = 1
-    slots: Count = 1
+    slots: Count = 2
+    """Transcripts made side by side; the end-of-turn model has one more of its own."""
 
 
 class Llm(_Section, frozen=True, kw_only=True):
@@ -157,10 +163,14 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    streaming: bool = True
+    """Hand out a clause's speech while the rest of it is made."""
     first_clause_words: Count = 4
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True
     """Cut later sentences in parts while the listener has little audio left."""
+    sentence_context: bool = True
+    """Speak a part of a sentence with the intonation it has within the sentence."""
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
@@ -204,7 +214,7 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     back, and what was said before and after is one turn. 0: never."""
     resume_speech_ms: Milliseconds = 160
     """Speech after a pause that voids what was prepared for the end of the turn."""
-    eager_silence_ms: Milliseconds = 128
+    eager_silence_ms: Milliseconds = 96
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
@@ -212,9 +222,9 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     predict_turn_end: bool = True
     """`semantic_vad`: ask how the pause sounds, again as it grows."""
     partial_interval_ms: Milliseconds = 600
-    """Speech between partial transcripts, for clients that show them; 0: none."""
-    max_utterance_ms: Milliseconds = 30_000
-    """Longest utterance; it is ended there."""
+    """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
+    max_utterance_ms: Milliseconds = 300_000
+    """Longest utterance; it is ended there. Its audio is held for 60 s, its words are kept."""
     speculation: bool = True
     """Start the response before the turn is known to be over, and hold its audio."""
     speculation_wait_ms: Milliseconds = 150

@@ -50,7 +50,7 @@ def test_the_transcript_is_asked_for_in_the_pause_and_the_model_before_the_end()
     rig = Rig()
     rig.speak(SPEECH + PAUSE)
     job = rig.job(Transcribe)
-    assert len(job.payload) == 2 * 512 * 24
+    assert len(job.payload) == 2 * 512 * 23
     rig.transcribe("What time is it?")
     assert rig.job(Generate).command == Generate(
         messages=(

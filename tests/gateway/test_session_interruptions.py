@@ -259,7 +259,7 @@ def test_going_on_before_the_answer_is_heard_makes_one_turn_of_both_parts() -> N
     rig.speak("x" * 10 + PAUSE)
     both = rig.job(Transcribe)
     assert both.revision > revision
-    assert len(both.payload) == 2 * 512 * (20 + 7 + 10 + 20 + 4)
+    assert len(both.payload) == 2 * 512 * (20 + 7 + 10 + 20 + 3)
     rig.transcribe("What time is it in Oslo?")
     rig.speak("." * 10)
     assert rig.last("input_audio_buffer.committed")["item_id"] == started["item_id"]

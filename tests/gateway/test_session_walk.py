@@ -148,9 +148,11 @@ class Walk:
     def client_events(self) -> list[dict[str, Any]]:
         """Return one event of each kind, with random fields."""
         item_id = self.random.choice(self.ids[-6:])
+        # Two open items of one name could not be told apart here.
+        new_id = "mine" if self.open["conversation.item.added", item_id] else item_id
         text = {"type": "input_text", "text": "Hi"}
-        message = {"type": "message", "role": "user", "content": [text], "id": item_id}
-        output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": item_id}
+        message = {"type": "message", "role": "user", "content": [text], "id": new_id}
+        output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": new_id}
         audio = {"turn_detection": self.random.choice(DETECTIONS)}
         form = {"type": self.random.choice(["audio/pcm", "audio/pcmu"])}
         modalities = [self.random.choice(["audio", "audio", "audio", "text"])]
@@ -181,6 +183,13 @@ class Walk:
                 "audio_end_ms": ms,
             },
             {"type": "antiphon.playout", "item_id": item_id, "played_ms": ms, "buffered_ms": 0},
+            {
+                "type": "antiphon.turn.played",
+                "item_id": item_id,
+                "received_us": ms,
+                "started_us": ms,
+                "heard_us": 2 * ms,
+            },
             {"type": "response.create"},
             {"type": "response.create", "response": response},
             {"type": "response.cancel"},

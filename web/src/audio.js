@@ -62,6 +62,11 @@ export class Audio {
     return this.#context.sampleRate;
   }
 
+  /** The clock of the microphone's timestamps. */
+  get clockMs() {
+    return this.#context.currentTime * 1000;
+  }
+
   /** Time a sample takes from the worklet to the loudspeaker. */
   get outputLatencyMs() {
     return ((this.#context.outputLatency || 0) + (this.#context.baseLatency || 0)) * 1000;

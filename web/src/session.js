@@ -88,6 +88,11 @@ export class Session {
     return this.#playout.accepts(stream);
   }
 
+  /** Audio of a stream has arrived. @param {number} stream @param {number} clockMs */
+  onAudioArrived(stream, clockMs) {
+    this.#playout.arrived(stream, clockMs);
+  }
+
   /** The button was pressed. @returns {Command[]} */
   talk() {
     if (this.voice) return this.stop();
@@ -191,7 +196,8 @@ export class Session {
     if (ended && !this.#playout.speaks(item_id)) this.transcript.finish(item_id);
     const played_ms = heardMs(report.playedSamples, sampleRateHz, ended ? 0 : latencyMs);
     const buffered_ms = Math.floor((report.bufferedSamples * 1000) / sampleRateHz);
-    return [...loud, send("antiphon.playout", { item_id, played_ms, buffered_ms })];
+    const played = report.event === "started" ? firstPlayed(voice, report.clockMs, latencyMs) : [];
+    return [...loud, send("antiphon.playout", { item_id, played_ms, buffered_ms }), ...played];
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -363,6 +369,19 @@ export class Session {
     this.problem = null;
     this.#pendingTexts = [];
   }
+}
+
+/**
+ * Tell when the first sample of a stream was played, so that the server knows the whole wait.
+ * @param {import("./playout.js").Voice} voice @param {number | undefined} startedMs
+ * @param {number} latencyMs @returns {Command[]}
+ */
+function firstPlayed({ itemId: item_id, receivedMs }, startedMs, latencyMs) {
+  if (startedMs === undefined || receivedMs === null) return [];
+  const started_us = Math.round(startedMs * 1000);
+  const received_us = Math.min(Math.round(receivedMs * 1000), started_us);
+  const heard_us = started_us + Math.round(latencyMs * 1000);
+  return [send("antiphon.turn.played", { item_id, received_us, started_us, heard_us })];
 }
 
 /**

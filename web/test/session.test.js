@@ -341,3 +341,35 @@ test("unknown events change nothing", () => {
   }
   assert.equal(session.phase, "listening");
 });
+
+test("when the first sample of a reply is played is told once, by the microphone's clock", () => {
+  const session = listening();
+  session.onEvent({ type: "response.created", response: { id: "resp_1" } }, 0);
+  session.onEvent(
+    { type: "antiphon.audio.started", ...IDS, stream: 1, sample_rate_hz: RATE_HZ }, 0,
+  );
+  session.onAudioArrived(1, 5_000);
+  session.onAudioArrived(1, 5_040);
+  const started = { ...report("started", 0), clockMs: 5_080.5 };
+  assert.deepEqual(sent(session.onPlayback(started, 20, 0))[1], {
+    type: "antiphon.turn.played",
+    item_id: "item_a1",
+    received_us: 5_000_000,
+    started_us: 5_080_500,
+    heard_us: 5_100_500,
+  });
+  const playing = { ...report("playing", 2_400), clockMs: 5_180 };
+  assert.equal(sent(session.onPlayback(playing, 20, 0)).length, 1);
+});
+
+test("the whole wait replaces what the server knew of it first", () => {
+  const session = speaking();
+  const metrics = { type: "antiphon.turn.metrics", turn_id: 1, response_id: "resp_1" };
+  const steps_ms = { audio_sent: 300 };
+  session.onEvent({ ...metrics, voice_to_voice_ms: 300, steps_ms, parts_ms: { stt: 300 } }, 0);
+  const parts_ms = { stt: 300, downlink: 10 };
+  const whole = { voice_to_voice_ms: 300, mouth_to_ear_ms: 310, steps_ms, parts_ms };
+  session.onEvent({ ...metrics, ...whole }, 0);
+  const [turn] = session.turns.turns;
+  assert.deepEqual([turn.voiceToVoiceMs, turn.stepsMs], [310, parts_ms]);
+});

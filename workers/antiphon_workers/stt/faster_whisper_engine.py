@@ -55,7 +55,7 @@ class FasterWhisper(Engine):
         self._tokenizers: dict[str, Tokenizer] = {}
         if settings.encoder_window == "spliced":
             bins = self._model.feature_extractor.mel_filters.shape[0]
-            self._encoder = SplicedEncoder(self._model.model, bins)
+            self._encoder = SplicedEncoder(self._model.model, bins, settings.silence_ms)
         hush = np.zeros(STT_SAMPLE_RATE_HZ, np.float32)
         for _ in self._steps(hush, Transcribe(final=True)):
             pass

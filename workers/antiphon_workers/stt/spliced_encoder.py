@@ -2,10 +2,11 @@
 
 Whisper pads every clip to 30 s, and encoding the padding is most of its cost. Its decoder was
 trained on the 1,500 encoder positions of those 30 s and goes astray with fewer. So the speech is
-encoded with a margin, and the positions behind it are copied from silence encoded once.
+encoded with a margin, and positions of silence, encoded once, are put behind it. What the decoder
+needs of these is the end of the window: the tiny models do with the last third.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import ctranslate2
 import numpy as np
@@ -20,34 +21,56 @@ MOST_FRAMES = 2 * POSITIONS
 LEAST_FRAMES = 3 * FRAMES_PER_SECOND
 _SILENT_MEL = -1.0
 _SMALLEST_WIDTH = 384
-"""Encoder width of the tiny models, which do with a margin of 1 s; base needs 2 s."""
+"""Encoder width of the tiny models."""
+_POSITIONS_PER_MS = 50 / 1_000
+
+
+class Splice(NamedTuple):
+    """How a clip is completed."""
+
+    margin_frames: int
+    """Encoded behind the speech."""
+    silence_positions: int
+    """Copied, at most, from the end of the encoded silence."""
+
+
+_TINY = Splice(margin_frames=FRAMES_PER_SECOND // 2, silence_positions=500)
+_LARGER = Splice(margin_frames=2 * FRAMES_PER_SECOND, silence_positions=POSITIONS)
 
 
 class SplicedEncoder:
     """Encodes clips shorter than `most_frames`."""
 
-    def __init__(self, model: "ctranslate2.models.Whisper", mel_bins: int) -> None:
-        """Encode the silence. Costs as much as one padded clip."""
+    def __init__(
+        self, model: "ctranslate2.models.Whisper", mel_bins: int, silence_ms: int = 0
+    ) -> None:
+        """Encode the silence. Costs as much as one padded clip.
+
+        `silence_ms`: how much of it is put behind a clip; 0: what the model needs.
+        """
         self._model = model
         silence = np.full((mel_bins, MOST_FRAMES), _SILENT_MEL, np.float32)
         self._silence = self._states(silence)
-        seconds = 1 if self._silence.shape[2] <= _SMALLEST_WIDTH else 2
-        self._margin_frames = seconds * FRAMES_PER_SECOND
+        self._splice = _TINY if self._silence.shape[2] <= _SMALLEST_WIDTH else _LARGER
+        if silence_ms:
+            positions = min(int(silence_ms * _POSITIONS_PER_MS), POSITIONS)
+            self._splice = self._splice._replace(silence_positions=positions)
 
     @property
     def most_frames(self) -> int:
         """Longest clip that leaves room for its margin."""
-        return MOST_FRAMES - self._margin_frames
+        return MOST_FRAMES - self._splice.margin_frames
 
     def encode(self, mel: Mel) -> "ctranslate2.StorageView":
-        """Return the states `[1, 1500, width]` of a clip and the silence after it."""
-        frames = max(mel.shape[1] + self._margin_frames, LEAST_FRAMES)
+        """Return the states `[1, positions, width]` of a clip and the silence after it."""
+        frames = max(mel.shape[1] + self._splice.margin_frames, LEAST_FRAMES)
         frames += frames % 2
         # The clip's own minimum is what its silence looks like after Whisper's normalisation.
         padding = ((0, 0), (0, frames - mel.shape[1]))
         window = np.pad(mel, padding, constant_values=float(mel.min()))
-        spliced = np.concatenate([self._states(window), self._silence[:, frames // 2 :]], axis=1)
-        return ctranslate2.StorageView.from_array(np.ascontiguousarray(spliced))
+        first_silent = max(frames // 2, POSITIONS - self._splice.silence_positions)
+        spliced = np.concatenate([self._states(window), self._silence[:, first_silent:]], axis=1)
+        return ctranslate2.StorageView.from_array(spliced)
 
     def _states(self, mel: Mel) -> "np.ndarray[Any, Any]":
         batch = ctranslate2.StorageView.from_array(np.ascontiguousarray(mel[np.newaxis]))
