@@ -18,10 +18,11 @@ from antiphon_proto.messages import (
     Transcript,
 )
 
-LEAST_SAMPLES = 5 * STT_SAMPLE_RATE_HZ
+LEAST_SAMPLES = 3 * STT_SAMPLE_RATE_HZ
 """Shorter pieces are heard worse."""
-MOST_SAMPLES = 12 * STT_SAMPLE_RATE_HZ
-"""A shorter utterance is transcribed as a whole."""
+MOST_SAMPLES = 8 * STT_SAMPLE_RATE_HZ
+"""A shorter utterance is transcribed as a whole. Of 12 s Whisper sometimes leaves out the last
+sentence, over the short window."""
 _QUIET_WINDOWS = 5
 """160 ms: a pause between words, longer than the closure of a plosive."""
 _BUDGET_MS = 10_000

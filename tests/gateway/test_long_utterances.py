@@ -42,7 +42,7 @@ def test_the_audio_is_cut_in_the_quietest_pause() -> None:
 
 def test_speech_without_a_pause_is_cut_all_the_same() -> None:
     job = speak_until_committing(Rig())
-    assert 5 <= seconds(job) <= 12.1
+    assert 3 <= seconds(job) <= 8.1
 
 
 def test_the_final_transcript_is_the_committed_words_and_the_rest() -> None:
