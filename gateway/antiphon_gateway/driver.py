@@ -9,6 +9,7 @@ from antiphon_gateway.effects import (
     CancelJobs,
     DetectSpeech,
     Effect,
+    NoteRetraction,
     NoteTurnEnd,
     NoteUnderrun,
     SendAudio,
@@ -104,6 +105,9 @@ class SessionDriver:
             self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
+        elif isinstance(effect, NoteRetraction):
+            session_id = self._session.context.session_id
+            _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
         elif isinstance(effect, NoteTurnEnd):
             _log.info(
                 "turn over",

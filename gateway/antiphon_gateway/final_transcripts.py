@@ -56,12 +56,12 @@ class FinalTranscripts:
         """
         turn = self._turns[job_id]
         if isinstance(body, Transcript):
-            turn.transcript = body.text.strip()
+            turn.transcript = f"{turn.words_before} {body.text.strip()}".strip()
             return None
         del self._turns[job_id]
         if isinstance(body, Failed):
             turn.job_id = ""
             turn.transcript = None
         else:
-            turn.transcript = turn.transcript or ""
+            turn.transcript = turn.transcript or turn.words_before
         return turn

@@ -2,11 +2,15 @@
 
 A word is stable once two successive hypotheses agree on it and on all before it (LocalAgreement-2:
 Liu et al. 2020, Macháček et al. 2023), but never the last word heard, which may be half a word.
+Stable words are told once and never changed. Of a long utterance only what follows the committed
+words (`committed_words.py`) is transcribed again.
 """
 
 import re
+from collections.abc import Callable
 
-from antiphon_gateway.realtime.server_events import TranscriptPartial
+from antiphon_gateway.committed_words import CommittedWords
+from antiphon_gateway.realtime.server_events import TranscriptionDelta, TranscriptPartial
 from antiphon_gateway.session_context import SessionContext
 from antiphon_proto.messages import (
     STT_SAMPLE_RATE_HZ,
@@ -18,7 +22,12 @@ from antiphon_proto.messages import (
 )
 
 _BUDGET_MS = 2_000
+_REST = 2
+"""Times as long as the last partial took pass before the next: a busy stage makes fewer."""
 _NOT_IN_WORDS = re.compile(r"[^\w']+")
+
+Slice = Callable[[int, int], bytes]
+"""Returns the microphone's PCM16 at 16 kHz between two samples."""
 
 
 class PartialTranscripts:
@@ -26,59 +35,119 @@ class PartialTranscripts:
 
     def __init__(self, context: SessionContext) -> None:
         self._context = context
+        self._committed = CommittedWords(context)
         self._item_id = ""
+        self._start_sample = 0
         self._asked_at_sample = 0
+        self._answered_at_sample: int | None = 0
         self._job_id = ""
-        self._stable: list[str] = []
+        self._told: list[str] = []
+        self._window_start = 0
         self._previous: list[str] = []
+        self._heard_until_sample = 0
 
     def begin(self, item_id: str, sample: int) -> None:
         """A new utterance began at `sample`."""
         self.end()
+        self._committed.begin(item_id, sample)
         self._item_id = item_id
-        self._asked_at_sample = sample
-        self._stable = []
-        self._previous = []
+        self._start_sample = sample
+        self._asked_at_sample = self._answered_at_sample = self._heard_until_sample = sample
+        self._told = []
+        self._open_window()
 
-    def end(self) -> None:
-        """No more partials of this utterance."""
+    def pause(self) -> None:
+        """The final transcript is asked for: a partial under way would delay it."""
         if self._job_id:
             self._context.cancel(self._job_id)
         self._job_id = ""
 
+    def end(self) -> None:
+        """No more partials of this utterance; what is known of it stays."""
+        self.pause()
+        self._committed.end()
+
+    # --- what is known ---------------------------------------------------------------------
+
+    def committed(self, item_id: str, start_sample: int) -> tuple[str, int]:
+        """Return the committed words of an utterance and the sample where its others begin."""
+        return self._committed.of(item_id, start_sample)
+
+    def covers(self, sample: int) -> bool:
+        """Tell whether the latest hypothesis was made from all of the utterance up to `sample`."""
+        return self._heard_until_sample >= sample and bool(self._previous)
+
+    @property
+    def latest_text(self) -> str:
+        """The utterance as last heard: its committed words and the latest hypothesis."""
+        committed, _ = self._committed.of(self._item_id, 0)
+        return f"{committed} {' '.join(self._previous)}".strip()
+
     @property
     def stable(self) -> str:
-        """The words that will not change."""
-        return " ".join(self._stable)
+        """The words of the utterance that will not change."""
+        return " ".join(self._told)
+
+    # --- jobs ------------------------------------------------------------------------------
+
+    def hear(self, probability: float, sample: int) -> None:
+        """Take the speech probability of the window that ends at `sample`."""
+        self._committed.hear(probability, sample)
+
+    def ask_if_due(
+        self, sample: int, audio: Slice, language: str | None, *, in_speech: bool
+    ) -> None:
+        """Ask for what is due when the microphone is at `sample`."""
+        if stretch := self._committed.due(sample):
+            self._committed.ask(audio(*stretch), sample, language)
+        if in_speech and self._is_due(sample):
+            _, start = self._committed.of(self._item_id, self._start_sample)
+            self._asked_at_sample = sample
+            self._answered_at_sample = None
+            self._job_id = self._context.submit(
+                Transcribe(final=False, language=language),
+                payload=audio(start, sample),
+                budget_ms=_BUDGET_MS,
+            )
 
     def open_jobs(self) -> tuple[str, ...]:
-        """Return the id of the job that has not ended, if any."""
-        return (self._job_id,) if self._job_id else ()
-
-    def is_due(self, sample: int) -> bool:
-        """Tell whether another one should be asked for when the microphone is at `sample`."""
-        interval_ms = self._context.config.turn_taking.partial_interval_ms
-        if not interval_ms or not self._context.extensions or self._job_id:
-            return False
-        return sample - self._asked_at_sample >= interval_ms * STT_SAMPLE_RATE_HZ // 1000
-
-    def ask(self, pcm: bytes, sample: int, language: str | None) -> None:
-        """Ask for the transcript of the utterance so far."""
-        self._asked_at_sample = sample
-        self._job_id = self._context.submit(
-            Transcribe(final=False, language=language), payload=pcm, budget_ms=_BUDGET_MS
-        )
+        """Return the ids of the jobs that have not ended."""
+        own = (self._job_id,) if self._job_id else ()
+        return (*own, *self._committed.open_jobs())
 
     def owns(self, job_id: str) -> bool:
-        """Tell whether a job is the one asked for last."""
-        return job_id == self._job_id and bool(job_id)
+        """Tell whether a job is one of these."""
+        return bool(job_id) and job_id in self.open_jobs()
 
-    def on_result(self, body: ResultBody) -> None:
-        """Take one result of the job. A failure costs one partial and is not told."""
-        if isinstance(body, Done | Failed):
+    def on_result(self, job_id: str, body: ResultBody) -> None:
+        """Take one result of a job. A failure costs one partial and is not told."""
+        if job_id != self._job_id:
+            words = self._committed.on_result(body)
+            if words is not None:
+                self._commit(words.split())
+        elif isinstance(body, Done | Failed):
             self._job_id = ""
         elif isinstance(body, Transcript):
+            self._heard_until_sample = self._asked_at_sample
             self._take(body.text.split())
+
+    def _is_due(self, sample: int) -> bool:
+        interval_ms = self._context.config.turn_taking.partial_interval_ms
+        if not interval_ms or self._job_id:
+            return False
+        if self._answered_at_sample is None:
+            self._answered_at_sample = sample
+        took = self._answered_at_sample - self._asked_at_sample
+        interval = interval_ms * STT_SAMPLE_RATE_HZ // 1000
+        return sample - self._asked_at_sample >= max(interval, (1 + _REST) * took)
+
+    # --- words -----------------------------------------------------------------------------
+
+    def _commit(self, words: list[str]) -> None:
+        """The words of the window's audio up to the cut are final; a new window begins there."""
+        self.pause()
+        self._tell(words)
+        self._open_window()
 
     def _take(self, words: list[str]) -> None:
         agreed = 0
@@ -86,15 +155,32 @@ class PartialTranscripts:
             if _plain(word) != _plain(before):
                 break
             agreed += 1
-        self._stable += words[len(self._stable) : agreed]
         self._previous = words
-        self._context.send(
-            TranscriptPartial(
-                item_id=self._item_id,
-                stable=" ".join(self._stable),
-                unstable=" ".join(words[len(self._stable) :]),
+        self._tell(words[:agreed], words)
+
+    def _tell(self, stable: list[str], words: list[str] | None = None) -> None:
+        """Tell what is newly stable of the window's words, and to our own clients the rest."""
+        told = len(self._told) - self._window_start
+        fresh = stable[told:]
+        space = " " if self._told else ""
+        self._told += fresh
+        if self._context.extensions:
+            rest = (words or [])[max(told, len(stable)) :]
+            self._context.send(
+                TranscriptPartial(
+                    item_id=self._item_id, stable=self.stable, unstable=" ".join(rest)
+                )
             )
-        )
+        elif fresh:
+            self._context.send(
+                TranscriptionDelta(
+                    item_id=self._item_id, content_index=0, delta=space + " ".join(fresh)
+                )
+            )
+
+    def _open_window(self) -> None:
+        self._window_start = len(self._told)
+        self._previous = []
 
 
 def _plain(word: str) -> str:

@@ -17,10 +17,14 @@ class UserTurn:
     transcript: str | None = None
     heard_ahead: str | None = None
     """Words that the session was told before the turn was over."""
+    words_before: str = ""
+    """Its words before the audio that is transcribed."""
     committed: bool = False
     manual: bool = False
     """Ended by the client's commit, which asks for no response."""
     timings: TurnTimings | None = None
+    retractions: int = 0
+    """How often its end was decided too early, and the answer taken back."""
 
     @property
     def seconds(self) -> float:

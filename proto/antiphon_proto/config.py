@@ -197,7 +197,23 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     min_speech_ms: Milliseconds = 96
     """Shorter speech is noise."""
     barge_in_speech_ms: Milliseconds = 250
-    """Speech needed to interrupt while a response is audible."""
+    """Speech needed to interrupt a response; shorter speech over it is noise."""
+    interruption_words: bool = True
+    """Let words decide whether speech over a response interrupts it: `uh-huh` does not. Off: speech
+    interrupts after `barge_in_speech_ms`."""
+    interruption_patience_ms: Milliseconds = 450
+    """Speech over a response that interrupts it when its words are not known by then."""
+    ducked_patience_ms: Milliseconds = 700
+    """The same while the client plays the response quietly, where a wait hurts less."""
+    duck: bool = True
+    """Lower an audible response until it is decided whether it is interrupted."""
+    echo_check: bool = True
+    """Do not let a response be interrupted by itself, heard through the microphone."""
+    retraction_ms: Milliseconds = 700
+    """An answer that was heard no longer than this when the user goes on was too early: it is taken
+    back, and what was said before and after is one turn. 0: never."""
+    resume_speech_ms: Milliseconds = 160
+    """Speech after a pause that voids what was prepared for the end of the turn."""
     eager_silence_ms: Milliseconds = 96
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     least_silence_ms: Milliseconds = 200
@@ -206,9 +222,9 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     predict_turn_end: bool = True
     """`semantic_vad`: ask how the pause sounds, again as it grows."""
     partial_interval_ms: Milliseconds = 600
-    """Speech between partial transcripts, for clients that show them; 0: none."""
-    max_utterance_ms: Milliseconds = 30_000
-    """Longest utterance; it is ended there."""
+    """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
+    max_utterance_ms: Milliseconds = 300_000
+    """Longest utterance; it is ended there. Its audio is held for 60 s, its words are kept."""
     speculation: bool = True
     """Start the response before the turn is known to be over, and hold its audio."""
     speculation_wait_ms: Milliseconds = 150

@@ -12,6 +12,21 @@ from antiphon_proto.frames import FrameKind
 
 pytestmark = pytest.mark.browser
 
+KEEP_OUTPUT = """
+    const connect = AudioNode.prototype.connect;
+    AudioNode.prototype.connect = function (target, ...rest) {
+        if (target instanceof AudioDestinationNode && this instanceof AnalyserNode) {
+            const samples = new Float32Array(this.fftSize);
+            window.loudest = () => {
+                this.getFloatTimeDomainData(samples);
+                return Math.max(...samples.map(Math.abs));
+            };
+        }
+        return connect.call(this, target, ...rest);
+    };
+"""
+"""Gives a test the samples that leave the page: `loudest()` of the last 20 ms."""
+
 
 async def test_the_microphone_goes_up_as_20_ms_frames_without_gaps(
     page: Page, gateway: ScriptedGateway
@@ -103,16 +118,23 @@ async def test_the_answer_after_a_barge_in_is_played_in_full(
 
 
 async def test_ducking_lowers_the_answer_until_it_is_lifted(
-    page: Page, gateway: ScriptedGateway, until: Any
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, until: Any
 ) -> None:
+    page: Page = await open_page(gateway.url, microphone=tone_wav, init_script=KEEP_OUTPUT)
     await talk(page, gateway)
     await answer(gateway, 1, "La")
-    await gateway.send_audio(1, tone(4))
-    await until(page, "stats.outputLevel > 0.75")
-    await gateway.send("antiphon.duck")
-    await until(page, "stats.outputLevel < 0.7 && stats.state === 'speaking'")
-    await gateway.send("antiphon.unduck")
-    await until(page, "stats.outputLevel > 0.75")
+    await gateway.send_audio(1, tone(6))
+    full = 8_000 / 32_768
+    await until(page, f"Math.abs(window.loudest() - {full}) < {full * 0.05}")
+    await gateway.send("antiphon.duck", item_id="item_a1", ducked=True)
+    await until(page, f"window.loudest() < {full * 0.2}")
+    await expect(page.get_by_role("status")).to_have_text("Speaking quietly")
+    assert 0.05 * full < await page.evaluate("window.loudest()")
+    played = (await stats(page))["playedSamples"]
+    await until(page, f"stats.playedSamples > {played}")
+    await gateway.send("antiphon.duck", item_id="item_a1", ducked=False)
+    await until(page, f"Math.abs(window.loudest() - {full}) < {full * 0.05}")
+    await expect(page.get_by_role("status")).to_have_text("Speaking")
 
 
 async def test_a_muted_microphone_sends_silence_and_keeps_the_session(

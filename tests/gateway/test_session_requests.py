@@ -4,6 +4,7 @@ import base64
 
 from session_rig import END, PAUSE, SPEECH, Rig, answer, spoken_turn
 
+from antiphon_proto.config import load
 from antiphon_proto.messages import (
     ChatMessage,
     Done,
@@ -264,7 +265,32 @@ def test_a_pause_ends_the_partials_so_that_the_final_transcript_does_not_wait() 
     assert rig.job(Transcribe).command == Transcribe(final=True)
 
 
-def test_clients_that_cannot_show_partials_cost_none() -> None:
-    rig = Rig()
+def test_partials_can_be_switched_off() -> None:
+    rig = Rig(config=load(environment={}, settings=["turn_taking.partial_interval_ms=0"]))
     rig.speak("x" * 60)
-    assert rig.jobs == {}
+    assert not rig.submitted(Transcribe)
+
+
+def test_clients_of_the_plain_protocol_get_stable_words_as_deltas() -> None:
+    rig = Rig()
+    for heard in ("what dime", "What time is", "what time it was", "What time is it in Rome"):
+        rig.speak("x" * 20)
+        rig.transcribe(heard)
+    deltas = [
+        event["delta"]
+        for event in rig.events
+        if event["type"] == "conversation.item.input_audio_transcription.delta"
+    ]
+    assert deltas == ["What", " time"]
+    assert "antiphon.transcript.partial" not in {event["type"] for event in rig.events}
+
+
+def test_a_stage_that_answers_late_is_asked_less_often() -> None:
+    rig = Rig()
+    rig.speak("x" * 80)
+    assert rig.submitted(Transcribe) == 1
+    rig.transcribe("one")
+    rig.speak("x" * 80)
+    assert rig.submitted(Transcribe) == 1
+    rig.speak("x" * 60)
+    assert rig.submitted(Transcribe) == 2

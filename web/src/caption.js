@@ -6,7 +6,7 @@
  * @param {boolean} ready the server's session stands
  * @param {number} retryInS seconds until the next try to connect
  */
-export function caption({ phase, link, active, muted, problem }, ready, retryInS) {
+export function caption({ phase, link, active, muted, ducked, problem }, ready, retryInS) {
   if (link === "waiting") {
     const why = problem?.queued ? "Waiting for a place" : "Connection lost";
     return `${why}. Trying again in ${retryInS} s`;
@@ -23,7 +23,7 @@ export function caption({ phase, link, active, muted, problem }, ready, retryInS
     case "thinking":
       return "Thinking";
     case "speaking":
-      return "Speaking";
+      return ducked ? "Speaking quietly" : "Speaking";
     case "error":
       return "Not connected";
   }

@@ -224,7 +224,8 @@ export class Session {
     if (report.event === "ended" && !this.#playout.speaks(voice.itemId)) {
       this.transcript.finish(voice.itemId);
     }
-    return heardEvents(voice, report, latencyMs);
+    const loud = report.event === "ended" && this.ducked ? this.#loud() : [];
+    return [...loud, ...heardEvents(voice, report, latencyMs)];
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -247,8 +248,7 @@ export class Session {
       case "antiphon.audio.started":
         return this.#openStream(event);
       case "antiphon.duck":
-      case "antiphon.unduck":
-        this.ducked = event.type === "antiphon.duck";
+        this.ducked = event.ducked && this.#playout.speaks(event.item_id);
         return [{ do: "duck", on: this.ducked }];
       case "antiphon.turn.metrics":
         this.turns.metrics(event);
@@ -328,8 +328,13 @@ export class Session {
   /** Fall silent; each stream's flush report brings its truncation. @returns {Command[]} */
   #interrupt() {
     for (const voice of this.#playout.interrupt()) this.transcript.interrupt(voice.itemId);
+    return [{ do: "flush" }, ...this.#loud()];
+  }
+
+  /** @returns {Command[]} */
+  #loud() {
     this.ducked = false;
-    return [{ do: "flush" }, { do: "duck", on: false }];
+    return [{ do: "duck", on: false }];
   }
 
   /** Make room for a typed question. @returns {Command[]} */

@@ -157,9 +157,39 @@ test("speech while nothing is audible flushes nothing", () => {
 
 test("a ducked answer that goes on is neither flushed nor truncated", () => {
   const session = speaking();
-  assert.deepEqual(session.onEvent({ type: "antiphon.duck" }, 0), [{ do: "duck", on: true }]);
-  assert.deepEqual(session.onEvent({ type: "antiphon.unduck" }, 0), [{ do: "duck", on: false }]);
+  const duck = (ducked) => ({ type: "antiphon.duck", item_id: "item_a1", ducked });
+  assert.deepEqual(session.onEvent(duck(true), 0), [{ do: "duck", on: true }]);
+  assert.equal(session.caption, "Speaking quietly");
+  assert.deepEqual(session.onEvent(duck(false), 0), [{ do: "duck", on: false }]);
+  assert.equal(session.caption, "Speaking");
   assert.equal(session.phase, "speaking");
+});
+
+test("a duck that comes after the answer has ended lowers nothing", () => {
+  const session = speaking();
+  session.onPlayback(report("ended", 24_000), 0, 0);
+  const duck = { type: "antiphon.duck", item_id: "item_a1", ducked: true };
+  assert.deepEqual(session.onEvent(duck, 0), [{ do: "duck", on: false }]);
+});
+
+test("an answer that ends while ducked leaves the next one loud", () => {
+  const session = speaking();
+  session.onEvent({ type: "antiphon.duck", item_id: "item_a1", ducked: true }, 0);
+  const commands = session.onPlayback(report("ended", 24_000), 0, 0);
+  assert.deepEqual(commands[0], { do: "duck", on: false });
+  assert.equal(session.ducked, false);
+});
+
+test("an answer that was taken back leaves nothing on the screen", () => {
+  const session = speaking();
+  session.onEvent({ type: "conversation.item.added", item: { id: "item_u1", type: "message", role: "user" } }, 0);
+  session.onEvent({ type: "input_audio_buffer.speech_started", item_id: "item_u2" }, 0);
+  session.onPlayback(report("flushed", 1_200), 0, 0);
+  session.onEvent(done("cancelled", { reason: "turn_detected" }), 0);
+  session.onEvent({ type: "conversation.item.deleted", item_id: "item_a1" }, 0);
+  session.onEvent({ type: "conversation.item.deleted", item_id: "item_u1" }, 0);
+  assert.deepEqual(session.transcript.entries, []);
+  assert.equal(session.phase, "listening");
 });
 
 test("a response retracted before it was heard leaves no text", () => {

@@ -193,3 +193,12 @@ def _not_json(exc: Exception) -> InvalidEvent:
     return InvalidEvent(
         "invalid_json", f"event is not JSON in UTF-8, or has an unpaired surrogate: {exc}"
     )
+
+
+def only_for_webrtc() -> InvalidEvent:
+    """Return why `output_audio_buffer.clear` is refused."""
+    return InvalidEvent(
+        "unsupported_event",
+        "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its own audio "
+        "and sends conversation.item.truncate",
+    )

@@ -341,6 +341,13 @@ class TranscriptPartial(ServerEvent, frozen=True, kw_only=True, tag="antiphon.tr
     unstable: str
 
 
+class Duck(ServerEvent, frozen=True, kw_only=True, tag="antiphon.duck"):
+    """The user may be interrupting: play this item quietly, or as before again."""
+
+    item_id: str
+    ducked: bool
+
+
 class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.metrics"):
     """Where the time of one turn went."""
 

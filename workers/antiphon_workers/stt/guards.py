@@ -7,8 +7,8 @@ SPARE_TOKENS = 14
 MOST_COMPRESSION = 2.2
 LEAST_LOG_PROBABILITY = -1.0
 NO_SPEECH_PROBABILITY = 0.6
-NOISE_PROBABILITY = 0.8
-"""Above any of 350 stretches of real speech, 0.3 s and longer, on tiny.en (highest: 0.64)."""
+NOISE_PROBABILITY = 0.7
+"""Above any of 620 stretches of real speech, 0.3 s and longer, on tiny.en (highest: 0.64)."""
 NOISE_LOG_PROBABILITY = -0.5
 _REPEATS = 4
 _LONGEST_REPEATED_WORDS = 6

@@ -31,6 +31,8 @@ PAUSES_MS = {".": 240, "!": 240, "?": 240, ":": 180, ";": 180, ",": 140, "\N{EM 
 PHRASE_PAUSE_MS = 80
 """Silence behind a text that ends without a mark."""
 
+_LEAD_FRAMES = 3
+"""Rendered before the first phoneme; speech was heard at most 2 frames before it."""
 _MANIFEST_FILE = "voice.onnx"
 _LAST_MARK = re.compile(r"([.!?:;,\N{EM DASH}])[^\w.!?:;,]*$")
 _SAMPLE_TEXT = "The quick brown fox jumps over the lazy dog."
@@ -129,6 +131,9 @@ class Piper(Engine):
             rendering = self._voice.render(sentence.inputs)
             frames = list(accumulate(rendering.durations_frames, initial=0))
             first = 0 if sentence.first is None else frames[sentence.first]
+            if not rendered and not first and sentence.words and len(frames) > 1:
+                # Some sentences begin with several hundred milliseconds of silence.
+                first = max(frames[sentence.words[0].first] - _LEAD_FRAMES, 0)
             end = None if sentence.end is None else frames[sentence.end]
             times.add(
                 self._placed(sentence.words, frames, rendered - first * self._text.hop_samples)

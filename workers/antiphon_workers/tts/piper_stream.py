@@ -15,7 +15,7 @@ Inputs = Mapping[str, Any]
 """The voice's inputs by name: `input`, `input_lengths`, `scales`, `sid`."""
 Frames = np.ndarray[Any, Any]
 
-_FIRST_WINDOW_FRAMES = 16
+_FIRST_WINDOW_FRAMES = 14
 _LONGEST_WINDOW_FRAMES = 64
 _CONTEXTS_FRAMES = (12, 24, 48)
 """Neighbours a window is decoded with; HiFi-GAN's receptive field is 11 frames in most voices."""
