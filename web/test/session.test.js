@@ -342,39 +342,6 @@ test("unknown events change nothing", () => {
   assert.equal(session.phase, "listening");
 });
 
-test("with push-to-talk a turn is what is said while the button is held", () => {
-  const session = listening();
-  session.setPushToTalk(true);
-  assert.deepEqual([session.phase, session.uplink], ["ready", false]);
-  assert.deepEqual(sent(session.press(0)), [{ type: "input_audio_buffer.clear" }]);
-  session.setPushToTalk(true);
-  session.onEvent({ type: "input_audio_buffer.cleared" }, 10);
-  assert.deepEqual([session.phase, session.uplink], ["listening", true]);
-  assert.deepEqual(sent(session.release(2_000)), [
-    { type: "input_audio_buffer.commit" }, { type: "response.create" },
-  ]);
-  assert.deepEqual([session.phase, session.uplink], ["thinking", false]);
-  assert.deepEqual(session.release(2_100), []);
-});
-
-test("a button held over an answer silences it first", () => {
-  const session = speaking();
-  session.setPushToTalk(true);
-  const commands = session.press(500);
-  assert.deepEqual(sent(commands)[0].type, "response.cancel");
-  assert.ok(kinds(commands).includes("flush"));
-  assert.equal(sent(commands).at(-1).type, "input_audio_buffer.clear");
-});
-
-test("a slip of the finger asks nothing and says so quietly", () => {
-  const session = listening();
-  session.setPushToTalk(true);
-  session.press(0);
-  assert.deepEqual(sent(session.release(100)), [{ type: "input_audio_buffer.clear" }]);
-  assert.equal(session.problem.tone, "note");
-  assert.equal(session.phase, "ready");
-});
-
 test("when the first sample of a reply is played is told once, by the microphone's clock", () => {
   const session = listening();
   session.onEvent({ type: "response.created", response: { id: "resp_1" } }, 0);
