@@ -9,7 +9,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench-latency: setup-test ## measure the wait between a question and its answer
 
 bench-turns: setup-test ## measure how it waits, answers and yields
 	@$(BIN)/python -m bench.turns $(ARGS)
+
+bench-endpointing: setup-test ## compare rules for the end of a turn on recordings
+	@$(BIN)/python -m bench.endpointing $(ARGS)
 
 check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/ruff format --check .

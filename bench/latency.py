@@ -18,6 +18,7 @@ from typing import NamedTuple
 from antiphon.server_address import ConnectionFailed
 from antiphon.spoken_turn import SpokenTurn, conversation
 from antiphon_proto.errors import AntiphonError
+from bench import levers
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.jitter import JitterProbe
 from bench.report import Outcome, as_json, as_text
@@ -42,22 +43,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
-        clips = read_clips(arguments.clips)
-        limits = Limits(arguments.turns, arguments.limit_s, arguments.timeout_s)
         if arguments.url:
-            outcome = asyncio.run(measure(arguments.url, clips, limits, arguments.sessions))
+            outcomes = _measure_each(arguments.url, arguments)
         else:
             with own_server(arguments.settings) as url:
-                outcome = asyncio.run(measure(url, clips, limits, arguments.sessions))
+                outcomes = _measure_each(url, arguments)
     except AntiphonError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 2
-    print(json.dumps(as_json(outcome)) if arguments.json else as_text(outcome))
-    return 1 if outcome.failures or not outcome.turns else 0
+    return 1 if any(outcome.failures or not outcome.turns for outcome in outcomes) else 0
+
+
+def _measure_each(url: str, arguments: argparse.Namespace) -> list[Outcome]:
+    """Measure with each number of sessions, one after the other; print each outcome."""
+    clips = read_clips(arguments.clips)
+    limits = Limits(arguments.turns, arguments.limit_s, arguments.timeout_s)
+    outcomes = []
+    for sessions in arguments.sessions:
+        outcome = asyncio.run(measure(url, clips, limits, sessions))
+        print(json.dumps(as_json(outcome)) if arguments.json else as_text(outcome) + "\n")
+        outcomes.append(outcome)
+    return outcomes
 
 
 async def measure(url: str, clips: Sequence[Clip], limits: Limits, sessions: int) -> Outcome:
-    """Hold the turns in this many sessions at once; none begins after `limits.total_s`."""
+    """Hold the turns in this many sessions at once; none begins after `limits.total_s`.
+
+    The sessions say the clips in the same order, each beginning with another one.
+    """
     outcome = Outcome(sessions)
     probe = JitterProbe()
     deadline_s = time.monotonic() + limits.total_s
@@ -65,7 +78,8 @@ async def measure(url: str, clips: Sequence[Clip], limits: Limits, sessions: int
         probing = group.create_task(probe.run(), name="jitter")
         async with asyncio.TaskGroup() as talkers:
             for index in range(sessions):
-                numbers = range(index, limits.turns, sessions)
+                first = index * len(clips) // sessions
+                numbers = range(first, first + limits.turns)
                 chosen = deque(clips[number % len(clips)] for number in numbers)
                 talkers.create_task(_talker(url, chosen, limits.reply_s, deadline_s, outcome))
         probing.cancel()
@@ -107,19 +121,21 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--url", help="a running server (default: start one for the measurement)")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="setting of the started server, for example stt.threads=1; may be repeated",
-    )
+    levers.add_arguments(parser)
     parser.add_argument("--clips", type=Path, default=DEFAULT_CLIPS, help="directory of clips")
-    parser.add_argument("--turns", type=_up_to(MAX_TURNS), default=12, help="in all sessions")
-    parser.add_argument("--sessions", type=_up_to(MAX_SESSIONS), default=1, help="at once")
+    parser.add_argument("--turns", type=_up_to(MAX_TURNS), default=13, help="in each session")
     parser.add_argument(
-        "--limit-s", type=_up_to(86_400), default=600, help="begin no turn after this long"
+        "--sessions",
+        type=_up_to(MAX_SESSIONS),
+        nargs="+",
+        default=[1, 2, 4],
+        help="at once; several numbers are measured one after the other (default: 1 2 4)",
+    )
+    parser.add_argument(
+        "--limit-s",
+        type=_up_to(86_400),
+        default=600,
+        help="begin no turn this long after the first one of a measurement",
     )
     parser.add_argument("--timeout-s", type=_up_to(3_600), default=60, help="longest wait a reply")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -51,7 +51,7 @@ def as_text(outcome: Outcome) -> str:
         f"{figures['cut_ins']} answered before the end of speech",
         *(f"  {failure}" for failure in outcome.failures),
         "",
-        f"  {'':<30} {'p50':>8} {'p95':>8}",
+        f"  {'':<42} {'p50':>8} {'p95':>8}",
         _row("end of speech to first sound", figures["mouth_to_ear_ms"]),
         "",
         "  parts of the wait",
@@ -68,7 +68,7 @@ def as_text(outcome: Outcome) -> str:
 
 
 def _row(name: str, values: dict[str, float | None]) -> str:
-    return f"  {name:<30} {_ms(values['p50']):>8} {_ms(values['p95']):>8}"
+    return f"  {name:<42} {_ms(values['p50']):>8} {_ms(values['p95']):>8}"
 
 
 def _ms(value: float | None, digits: int = 0) -> str:

@@ -17,6 +17,16 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if values else None
 
 
+def wilson_interval(hits: int, count: int, deviations: float = 1.96) -> tuple[float, float]:
+    """Return the interval of a share (Wilson 1927), 95 % by default; 0..1 for no trials."""
+    if not count:
+        return 0.0, 1.0
+    share, spread = hits / count, deviations**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    reach = deviations / (1 + spread) * (share * (1 - share) / count + spread / count / 4) ** 0.5
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
 def normalised(text: str) -> str:
     """Return a transcript as plain words: lower case, no punctuation, numbers below 100 spelled."""
     words = re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("\u2019", "'")).split()

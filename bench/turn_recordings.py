@@ -1,7 +1,7 @@
-"""Recordings with pauses put between their words, and what the voice activity detector sees of them.
+"""Recordings with pauses put between their words, and what voice activity detection makes of them.
 
-A turn is a recording followed by silence. Its pauses are the stretches that the endpointer takes for
-silence; the last one is the end of the turn, all others are inside it.
+A turn is a recording followed by silence. Its pauses are the stretches that the endpointer takes
+for silence; the last one is the end of the turn, all others are inside it.
 """
 
 import csv
@@ -85,7 +85,7 @@ class Turn:
 
 
 def read_sources(directory: Path) -> list[Source]:
-    """Return the English speech that `manifest.csv` lists, with word times if `words.json` has them.
+    """Return the English speech that `manifest.csv` lists, its words as `words.json` has them.
 
     Raises ConfigurationError when there is no such manifest or it lists nothing.
     """
@@ -154,8 +154,8 @@ def turns_of(source: Source, model: SileroModel, *, inserted: int) -> list[Turn]
     turns = [_turn(source, model, chance, None, 0)]
     rest = _LEAST_REST_MS * STT_SAMPLE_RATE_HZ // 1000
     places = [at for at, _ in source.boundaries if at + rest < source.speech_end]
-    for at in sorted(chance.sample(places, min(inserted, len(places)))):
-        turns.append(_turn(source, model, chance, at, chance.randint(*_PAUSE_MS)))
+    chosen = sorted(chance.sample(places, min(inserted, len(places))))
+    turns += [_turn(source, model, chance, at, chance.randint(*_PAUSE_MS)) for at in chosen]
     return turns
 
 

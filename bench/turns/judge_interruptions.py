@@ -1,5 +1,6 @@
 """Pure: what barge-ins, backchannels, noises and echoes show about interruptions."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from bench.statistics import word_error_rate
@@ -26,35 +27,46 @@ def interrupted_reply(record: Record) -> ResponseSeen | None:
     return None
 
 
-def is_stopped(record: Record, reply: ResponseSeen) -> bool:
-    """Tell whether a reply was cancelled or cut off in the middle."""
+def stopped_s(record: Record, reply: ResponseSeen) -> float | None:
+    """Return when a reply was cancelled or cut off in the middle; None: it was not."""
     item_id = record.item_of(reply.response_id)
-    return reply.status == "cancelled" or any(f.item_id == item_id for f in record.listener.flushes)
+    cuts = [flush.at_s for flush in record.listener.flushes if flush.item_id == item_id]
+    return min(cuts + record.cancelled_s(reply.response_id), default=None)
 
 
 def killed(record: Record) -> bool:
     """Tell whether a reply was stopped after the sound had begun."""
     assert record.began_s is not None
     return any(
-        is_stopped(record, reply)
+        stopped_s(record, reply) is not None
         for reply in record.responses
         if reply.silent_s is not None and reply.silent_s >= record.began_s
     )
 
 
 def silence_ms(record: Record) -> float | None:
-    """Return how long after its onset the user no longer heard the reply; None: it went on."""
+    """Return how long after its onset the reply was silent for good; None: it went on.
+
+    A reply whose audio had run out is silent from when it was cancelled on.
+    """
     reply = interrupted_reply(record)
-    if reply is None or reply.silent_s is None or not is_stopped(record, reply):
+    at_s = stopped_s(record, reply) if reply else None
+    if reply is None or reply.silent_s is None or at_s is None:
         return None
-    return (reply.silent_s - record.speech_start_s) * 1000
+    return (max(at_s, reply.silent_s) - record.speech_start_s) * 1000
 
 
 def duck_ms(record: Record) -> float | None:
     """Return how long after its onset the reply was made quieter; None: it was not."""
-    assert record.began_s is not None
-    ducks = [at for at, _ in record.named("antiphon.duck") if at >= record.began_s]
-    return (ducks[0] - record.speech_start_s) * 1000 if ducks else None
+    down = [at_s for at_s, ducked in record.ducks if ducked]
+    return (down[0] - record.speech_start_s) * 1000 if down else None
+
+
+def ducked_ms(record: Record) -> float:
+    """Return for how long the reply was quieter, until it was loud again."""
+    ended_s = max((at_s for at_s, _ in record.log), default=0.0)
+    edges = [*record.ducks, (ended_s, False)]
+    return sum((b - a) * 1000 for (a, ducked), (b, _) in itertools.pairwise(edges) if ducked)
 
 
 def words_taken(record: Record) -> int:
@@ -103,6 +115,7 @@ def judge_false(records: Sequence[Record]) -> list[Figure]:
             rate("reply killed", [killed(record) for record in over], FALSE_RATE),
             rate("new turn over a reply", [bool(r.turns) for r in over], FALSE_RATE),
             rate("reply ducked", ducks),
+            *times("ducked for", [ducked_ms(r) for r in over if r.ducks and not killed(r)]),
             rate("reply without gaps", [not _stalls(r) for r in over if not killed(r)]),
         ]
     if alone:

@@ -163,14 +163,14 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS = {
-    "question": Scenario(_question, 16),
+    "question": Scenario(_question, 14),
     "hesitation": Scenario(_hesitation, 16),
     "natural": Scenario(_natural, 6),
     "barge-in": Scenario(_barge_in, 12),
-    "backchannel": Scenario(_backchannel, 8),
+    "backchannel": Scenario(_backchannel, 7),
     "noise": Scenario(_noise, 8),
-    "echo": Scenario(_echo, 6),
+    "echo": Scenario(_echo, 5),
     "long": Scenario(_long, 1),
-    "partials": Scenario(_partials, 4),
+    "partials": Scenario(_partials, 3),
 }
 """In the order in which they are run."""

@@ -31,6 +31,9 @@ class ResponseSeen(NamedTuple):
     """When the last of it was played; None when nothing was."""
 
 
+DUCK = "antiphon.duck"
+
+
 def field(event: events.Event, name: str) -> Any:
     """Return a field of an event, whether this client has a struct for its type or not."""
     if isinstance(event, events.OtherEvent):
@@ -59,9 +62,8 @@ class Record:
         if isinstance(message, Audio):
             self.listener.add(message)
             return
-        if message.type in ("antiphon.duck", "antiphon.unduck"):
-            ducked = field(message, "ducked")
-            self.listener.ducked = message.type == "antiphon.duck" and ducked is not False
+        if message.type == DUCK:
+            self.listener.ducked = bool(field(message, "ducked"))
         self.log.append((now_s, message))
 
     # --- the sound -------------------------------------------------------------------------
@@ -79,6 +81,12 @@ class Record:
     def _sound_s(self, at_ms: float) -> float:
         assert self.began_s is not None
         return self.began_s + at_ms / 1000
+
+    @property
+    def ducks(self) -> list[tuple[float, bool]]:
+        """When the reply was made quieter, or loud again, after the sound had begun."""
+        began_s = self.began_s or 0.0
+        return [(at_s, bool(field(e, "ducked"))) for at_s, e in self.named(DUCK) if at_s >= began_s]
 
     # --- the server ------------------------------------------------------------------------
 
@@ -129,6 +137,16 @@ class Record:
         """Return the item of a response's audio."""
         pieces = self.listener.pieces
         return next((p.item_id for p in pieces if p.response_id == response_id), None)
+
+    def cancelled_s(self, response_id: str) -> list[float]:
+        """Return when a response was cancelled; nothing when it was not."""
+        return [
+            at_s
+            for at_s, event in self.log
+            if isinstance(event, events.ResponseDone)
+            and event.response.id == response_id
+            and event.response.status == "cancelled"
+        ]
 
     def _seen(self, response_id: str, status: str) -> ResponseSeen:
         played = [

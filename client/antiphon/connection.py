@@ -111,6 +111,7 @@ class Connection:
         self._ended: Exception | None = None
         self._closed: ConnectionClosed | None = None
         self._microphone_seq = 0
+        self._told_item_id = ""
         self._resampler: tuple[int, Resampler] | None = None
 
     @property
@@ -180,6 +181,7 @@ class Connection:
                     message = await self._take_event(events.parse(raw.data), now_s)
                 elif raw.type is aiohttp.WSMsgType.BINARY:
                     message = self._take_frame(raw.data, now_s)
+                    await self._tell_played(message)
                 else:
                     self._closed = _why_closed(raw)
                 if message:
@@ -204,7 +206,22 @@ class Connection:
             self.playout.flush(now_s)
         return event
 
-    def _take_frame(self, frame: bytes, now_s: float) -> Message | None:
+    async def _tell_played(self, audio: Audio) -> None:
+        """Say when the first audio of an item is played: the server can then tell the whole wait.
+
+        The simulated listener plays audio as it arrives, behind what it plays already.
+        """
+        if audio.item_id == self._told_item_id:
+            return
+        self._told_item_id = audio.item_id
+        length_s = len(audio.pcm) / 2 / audio.sample_rate_hz
+        started_us = round((self.playout.end_s - length_s) * 1_000_000)
+        received_us = min(round(audio.received_s * 1_000_000), started_us)
+        times = {"received_us": received_us, "started_us": started_us, "heard_us": started_us}
+        with contextlib.suppress(ConnectionClosed):
+            await self.send({"type": "antiphon.turn.played", "item_id": audio.item_id, **times})
+
+    def _take_frame(self, frame: bytes, now_s: float) -> Audio:
         audio = frames.decode(frame)
         stream = self._streams.get(audio.stream)
         if stream is None or audio.kind is not frames.FrameKind.PLAYBACK:

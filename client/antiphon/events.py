@@ -163,6 +163,10 @@ class TurnMetrics(Event, frozen=True, kw_only=True):
 
     response_id: str = ""
     steps_ms: dict[str, float] = {}
+    complete: bool = False
+    """Whether `parts_ms` are all of the wait: the server knows when the audio was played."""
+    mouth_to_ear_ms: float | None = None
+    parts_ms: dict[str, float] = {}
 
 
 KINDS: dict[str, type[Event]] = {

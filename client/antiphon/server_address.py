@@ -73,6 +73,8 @@ def refused(url: URL, status: int, headers: Mapping[str, str]) -> ConnectionFail
         return ConnectionFailed(f"{place} does not accept connections from here (HTTP 403)")
     if status == 404:
         return ConnectionFailed(f"{place} has no {url.path}; it is no Realtime server (HTTP 404)")
+    if status == 429:
+        return ConnectionFailed(f"{place} has too many sessions of this address or key (HTTP 429)")
     if status == 503:
         wait = headers.get("Retry-After")
         when = f"in {wait} s" if wait and wait.isdigit() else "later"

@@ -76,7 +76,7 @@ class Conversation:
         if reply is None or not turn.answered:
             return False
         overdue = now_s > reply.ended_s + METRICS_WAIT_S
-        return now_s >= self._talk.playout.end_s and (bool(reply.steps_ms) or overdue)
+        return now_s >= self._talk.playout.end_s and (reply.wait is not None or overdue)
 
 
 @contextlib.asynccontextmanager

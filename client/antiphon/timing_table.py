@@ -6,6 +6,7 @@ from typing import NamedTuple
 LAST_STEP = "audio_sent"
 """The server's step that the reply waited for; what it finishes later delayed nobody."""
 
+SEEN_LATER = "end of speech, as the server saw it"
 ON_THE_WAY = "not seen by the server"
 QUIET_START = "quiet start of the reply"
 TOTAL = "mouth to ear"
@@ -19,6 +20,16 @@ _LABELS = {
     "first_audio": "first audio made",
     "endpoint": "end of turn decided",
     "audio_sent": "audio sent",
+    "capture_uplink": "capture and way up",
+    "endpoint_wait": "waiting for the end of the turn",
+    "stt": "transcript",
+    "llm_first_text": "model's first text",
+    "llm_first_clause": "first clause",
+    "tts_first_audio": "first audio made",
+    "hold": "audio held until the turn's end",
+    "downlink": "way down",
+    "jitter_buffer": "jitter buffer",
+    "playout": "playout",
 }
 
 
@@ -51,6 +62,30 @@ def parts(
     before_ms = 0
     for name, at in ends:
         at_ms = round(at)
+        result.append(Part(name, at_ms - before_ms, at_ms))
+        before_ms = at_ms
+    return result
+
+
+def whole_parts(
+    parts_ms: Mapping[str, float],
+    seen_ms: float,
+    first_sample_ms: float,
+    mouth_to_ear_ms: float,
+) -> list[Part]:
+    """Return the parts of a wait that the server knows from mouth to ear.
+
+    `parts_ms` sum to `seen_ms`, the wait from the end of speech as the server saw it to the first
+    sample. The first part is the difference between the two ends of speech; it can be negative.
+    """
+    lengths = [(SEEN_LATER, first_sample_ms - seen_ms)]
+    lengths += [(label(name), part_ms) for name, part_ms in parts_ms.items()]
+    lengths.append((QUIET_START, mouth_to_ear_ms - first_sample_ms))
+    result: list[Part] = []
+    before_ms, exact_ms = 0, 0.0
+    for name, part_ms in lengths:
+        exact_ms += part_ms
+        at_ms = round(exact_ms)
         result.append(Part(name, at_ms - before_ms, at_ms))
         before_ms = at_ms
     return result

@@ -19,6 +19,8 @@ class Reply:
         self.result: events.Response | None = None
         self.ended_s = 0.0
         self.steps_ms: dict[str, float] = {}
+        self.wait: events.TurnMetrics | None = None
+        """Where the time went from mouth to ear, once the server knows."""
         self._arrivals: list[tuple[int, float]] = []
 
     def add_audio(self, audio: Audio) -> None:
@@ -82,7 +84,10 @@ class Turn:
             case events.TurnMetrics():
                 if message.response_id or self.replies:
                     id_ = message.response_id or self.replies[-1].response_id
-                    self._reply(id_).steps_ms = message.steps_ms
+                    reply = self._reply(id_)
+                    reply.steps_ms = message.steps_ms
+                    if message.complete:
+                        reply.wait = message
             case events.ErrorEvent():
                 self.failure = message.error.message or "the server reported an error"
             case _:

@@ -4,13 +4,18 @@ import json
 from typing import Any
 
 from antiphon.spoken_turn import SpokenTurn
-from antiphon.timing_table import Part, parts, table
+from antiphon.timing_table import Part, parts, table, whole_parts
 
 
 def timings(turn: SpokenTurn) -> list[Part]:
     """Return the parts of the wait; none when recording or reply are silent."""
     if turn.first_sample_ms is None or turn.mouth_to_ear_ms is None:
         return []
+    wait = turn.reply.wait
+    if wait is not None and wait.mouth_to_ear_ms is not None:
+        return whole_parts(
+            wait.parts_ms, wait.mouth_to_ear_ms, turn.first_sample_ms, turn.mouth_to_ear_ms
+        )
     return parts(turn.reply.steps_ms, turn.first_sample_ms, turn.mouth_to_ear_ms)
 
 
@@ -43,6 +48,7 @@ def as_json(turn: SpokenTurn) -> str:
         "mouth_to_ear_ms": _rounded(turn.mouth_to_ear_ms),
         "cut_ins": turn.cut_ins,
         "steps_ms": reply.steps_ms,
+        "server_parts_ms": reply.wait.parts_ms if reply.wait else None,
         "parts": [{"name": part.name, "part_ms": part.part_ms} for part in timings(turn)],
     }
     return json.dumps(document)

@@ -12,6 +12,8 @@ from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
+from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
@@ -24,6 +26,7 @@ DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
+METRICS = web.AppKey("metrics", Metrics)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
@@ -35,17 +38,21 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Application:
-    """Return the application; its dispatcher and detector are run by `server`."""
+def create_app(
+    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
+) -> web.Application:
+    """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
     app = web.Application(middlewares=[quiet.middleware(), _refuse_foreign_hosts])
     app[CONFIG] = config
-    app[DOOR] = door = Door(config.gateway)
-    app[INPUT_BUDGET] = InputBudget()
+    app[DOOR] = door
+    app[METRICS] = metrics
+    app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
     app[VAD] = vad
-    app[CONNECTIONS] = set()
+    connections: set[Connection] = set()
+    app[CONNECTIONS] = connections
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()
     app.router.add_get("/healthz", healthz)
@@ -53,6 +60,8 @@ def create_app(config: Config, dispatcher: Dispatcher, vad: Vad) -> web.Applicat
     app.router.add_get("/v1/realtime", realtime)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
+    operators = Operators(config, metrics, door, dispatcher, budget, connections)
+    operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
     app.router.add_static("/src", page / "src")
     return app
@@ -108,7 +117,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
-    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET])
+    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS])
     app[CONNECTIONS].add(connection)
     try:
         return await connection.serve(request, verdict.subprotocol, verdict.session)

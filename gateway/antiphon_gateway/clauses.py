@@ -82,6 +82,14 @@ _SPACES = re.compile(r"\s*")
 _NEXT_WORD = re.compile(rf"\S{{1,{_LOOKAHEAD_CHARACTERS}}}")
 
 
+_CLOSED = re.compile(r"(?:[.!?؟।॥。！？:;]\W*|[^\S\n]*\n\s*|```\s*)$")
+
+
+def is_open(clause: str) -> bool:
+    """Tell whether the sentence goes on after a clause."""
+    return _CLOSED.search(clause) is None
+
+
 class ClauseSplitter:
     """Cuts the text of one response into clauses."""
 
@@ -93,6 +101,11 @@ class ClauseSplitter:
         self._refused_until = 0
         self._eager = True
         self._hurried = False
+
+    @property
+    def rest(self) -> str:
+        """The text that is in no clause yet."""
+        return self._text
 
     def hurry(self, hurried: bool) -> list[str]:
         """Cut later clauses early too, or no longer; return those that this completes."""

@@ -13,6 +13,7 @@ from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
 from antiphon_gateway.idle_timer import IdleTimer
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
+from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.errors import InvalidEvent
@@ -42,10 +43,18 @@ class Connection:
     """Serves one client from upgrade to close."""
 
     def __init__(
-        self, config: Config, dispatcher: Dispatcher, vad: Vad, budget: InputBudget
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        vad: Vad,
+        budget: InputBudget,
+        metrics: Metrics,
     ) -> None:
         self._config = config
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
+        self._opened_s = self._loop.time()
+        self._session: Session | None = None
         limits = config.gateway
         self._idle = IdleTimer(limits.idle_timeout_s, self._when_idle)
         self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._loop.time())
@@ -63,13 +72,27 @@ class Connection:
         """Whether the session's user speaks, waits for an answer or hears one."""
         return self._driver is not None and self._driver.in_turn
 
+    def describe(self, now_s: float) -> dict[str, object]:
+        """Return what an operator may know of the session: no words, no address."""
+        state = "in turn" if self.in_turn else "idle"
+        if self._session is None:
+            state = "opening"
+        elif self._outbox.closing is not None:
+            state = "closing"
+        return {
+            "id": "" if self._session is None else self._session.context.session_id,
+            "age_s": round(now_s - self._opened_s),
+            "state": state,
+            "extensions": self._session is not None and self._session.context.extensions,
+        }
+
     def shut_down(self) -> None:
         """Ask the client to come back later: the gateway is about to stop."""
         self._outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
 
     async def serve(
         self, request: web.Request, subprotocol: str | None, update: bytes = b""
-    ) -> web.WebSocketResponse:
+    ) -> web.StreamResponse:
         """Upgrade, hold the session, and return when the client or the server is done.
 
         `update` is a `session.update` as JSON that the session begins with.
@@ -81,7 +104,10 @@ class Connection:
             heartbeat=_PING_INTERVAL_S,
         )
         try:
-            await socket.prepare(request)
+            try:
+                await socket.prepare(request)
+            except ConnectionError:
+                return web.Response()  # nobody is left to read it
             if request.transport is not None:
                 protocol = MeteredProtocol(request.protocol, self._account)
                 request.transport.set_protocol(protocol)
@@ -113,7 +139,10 @@ class Connection:
         self, socket: web.WebSocketResponse, transport: asyncio.Transport, session: Session
     ) -> None:
         """Hold the session until the client or the server is done."""
-        driver = SessionDriver(session, self._dispatcher, self._vad, self._outbox)
+        driver = SessionDriver(
+            session, self._dispatcher, self._vad, self._outbox, self._metrics.observe
+        )
+        self._session = session
         self._driver = driver
         _log.info("session opened", extra={"extensions": session.context.extensions})
         try:
@@ -126,6 +155,7 @@ class Connection:
             pass
         finally:
             driver.close()
+            self._metrics.session_ended(socket.close_code)
             _log.info("session closed", extra={"close_code": socket.close_code})
 
     def _when_idle(self) -> None:
@@ -203,7 +233,11 @@ class Connection:
             raise InvalidEvent("invalid_audio_frame", str(error)) from error
         if frame.kind is not FrameKind.MICROPHONE:
             raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1")
-        driver.run(lambda _: session.on_audio(frame.pcm, frame.sample_rate_hz))
+        driver.run(
+            lambda now_ms: session.on_audio(
+                frame.pcm, frame.sample_rate_hz, now_ms, frame.timestamp
+            )
+        )
         return len(frame.pcm) / (2 * frame.sample_rate_hz)
 
     def _refuse(self, error: InvalidEvent, session: Session, driver: SessionDriver) -> None:

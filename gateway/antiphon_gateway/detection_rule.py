@@ -16,6 +16,7 @@ def endpointing_rule(detection: TurnDetection | None, taking: TurnTaking) -> End
         eager_silence_ms=taking.eager_silence_ms,
         end_silence_ms=HARD_END_MS["auto"],
         max_utterance_ms=taking.max_utterance_ms,
+        resume_speech_ms=taking.resume_speech_ms,
     )
     if isinstance(detection, ServerVad):
         rule.threshold = detection.threshold
@@ -30,3 +31,12 @@ def prefix_padding_ms(detection: TurnDetection | None) -> int:
     if isinstance(detection, ServerVad):
         return detection.prefix_padding_ms
     return _PREFIX_PADDING_MS
+
+
+def least_speech_ms(detection: TurnDetection | None, taking: TurnTaking, *, audible: bool) -> int:
+    """Return how much speech counts: less is noise.
+
+    Over an audible response that speech does not interrupt it is more, since nobody judges it.
+    """
+    judged = detection is not None and detection.interrupt_response
+    return taking.barge_in_speech_ms if audible and not judged else taking.min_speech_ms

@@ -1,19 +1,29 @@
 """Whether a handshake gets a session: the checks in their order, and the place it takes. Pure."""
 
 from collections import Counter
+from collections.abc import Callable
 
+from antiphon_gateway.admission import WINDOW_MS
 from antiphon_gateway.callers import Caller
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal, Seat, Seats
 from antiphon_gateway.security import Gatekeeper, Handshake, Verdict
 from antiphon_gateway.tickets import Tickets
 from antiphon_proto.config import Gateway
+from antiphon_proto.messages import Stage
+
+BusyStages = Callable[[], frozenset[Stage]]
+BUSY_RETRY_AFTER_S = WINDOW_MS // 1000
 
 
 class Door:
     """Lets clients in while there is room, and counts whom it does not."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Raise ConfigurationError when the configuration would let strangers in."""
+    def __init__(self, gateway: Gateway, busy: BusyStages = frozenset) -> None:
+        """Raise ConfigurationError when the configuration would let strangers in.
+
+        `busy` returns the stages that are too busy for another session.
+        """
+        self.busy = busy
         self.gatekeeper = Gatekeeper(gateway)
         self.seats = Seats(gateway)
         self.tickets = Tickets()
@@ -44,4 +54,7 @@ class Door:
             )
         if self.draining:
             return Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
+        if stages := self.busy():
+            text = f"{' and '.join(sorted(stages))} too busy for another session"
+            return Refusal(503, "overloaded", text, BUSY_RETRY_AFTER_S)
         return self.seats.take(caller.address, verdict.key)

@@ -9,6 +9,7 @@ from antiphon_gateway.effects import (
     CancelJobs,
     DetectSpeech,
     Effect,
+    NoteRetraction,
     NoteTurnEnd,
     NoteUnderrun,
     SendAudio,
@@ -31,8 +32,17 @@ _log = logging.getLogger(__name__)
 class SessionDriver:
     """Runs one session's core on the event loop."""
 
-    def __init__(self, session: Session, dispatcher: Dispatcher, vad: Vad, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        session: Session,
+        dispatcher: Dispatcher,
+        vad: Vad,
+        outbox: Outbox,
+        observe: Callable[[Effect], None] = lambda _: None,
+    ) -> None:
+        """`observe` is shown every effect, for metrics."""
         self._session = session
+        self._observe = observe
         self._dispatcher = dispatcher
         self._outbox = outbox
         self._loop = asyncio.get_running_loop()
@@ -84,6 +94,7 @@ class SessionDriver:
     def _carry_out(self, effect: Effect) -> None:
         if self._closed:
             return
+        self._observe(effect)
         if isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
         elif isinstance(effect, SendAudio):
@@ -94,6 +105,9 @@ class SessionDriver:
             self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
+        elif isinstance(effect, NoteRetraction):
+            session_id = self._session.context.session_id
+            _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
         elif isinstance(effect, NoteTurnEnd):
             _log.info(
                 "turn over",

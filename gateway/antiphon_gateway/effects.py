@@ -53,6 +53,16 @@ class NoteTurn(NamedTuple):
     steps_ms: dict[str, float]
 
 
+class NoteRetraction(NamedTuple):
+    """Log that an answer was taken back, because the user went on. No words."""
+
+    turn_id: int
+    heard_ms: float
+    """How much of the answer was heard."""
+    retractions: int
+    """How often that has happened to this turn."""
+
+
 class NoteTurnEnd(NamedTuple):
     """Log that a turn was decided to be over, why, and after how much silence. No words."""
 
@@ -76,5 +86,6 @@ Effect = (
     | DetectSpeech
     | NoteTurn
     | NoteTurnEnd
+    | NoteRetraction
     | NoteUnderrun
 )

@@ -46,6 +46,8 @@ class EndpointingRule:
     eager_silence_ms: int
     end_silence_ms: int
     max_utterance_ms: int
+    resume_speech_ms: int = 0
+    """Speech that resumes a paused utterance, if that is more than `min_speech_ms`."""
 
 
 class Endpointer:
@@ -81,6 +83,10 @@ class Endpointer:
     def hears_speech(self) -> bool:
         """Whether the newest window is speech, long enough to count or not."""
         return self._run_samples > 0
+
+    def extend_back(self, sample: int) -> None:
+        """Count the length of the open utterance from an earlier sample."""
+        self._utterance_start = min(self._utterance_start, sample)
 
     def reset(self) -> None:
         """Forget the open utterance."""
@@ -118,7 +124,7 @@ class Endpointer:
             self._last_speech_end = self._position
             return [Edge(SpeechEdge.STARTED, self._run_start)]
         if self._paused:
-            if not long_enough:
+            if not long_enough or _to_ms(self._run_samples) < self.rule.resume_speech_ms:
                 return []
             self._paused = False
             self._last_speech_end = self._position

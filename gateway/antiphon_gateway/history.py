@@ -1,11 +1,13 @@
 """A session's conversation: its items, what was heard of them, the events that tell. Pure."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Set
 
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.client_items import accept, require_transcripts
 from antiphon_gateway.realtime.conversation import Added, Conversation
+from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import (
     Content,
     InputAudio,
@@ -23,6 +25,8 @@ from antiphon_proto.messages import ChatMessage
 
 _REMEMBERED_RESPONSES = 32
 """Responses whose heard text can still be cut by a late `conversation.item.truncate`."""
+_HARDLY_HEARD_WORDS = 2
+"""An answer of which no more was heard goes with the turn that was ended too early."""
 
 ItemEvent = client.ItemCreate | client.ItemRetrieve | client.ItemDelete | client.ItemTruncate
 
@@ -34,6 +38,8 @@ class History:
         self.conversation = Conversation()
         self._context = context
         self._recent: OrderedDict[str, Response] = OrderedDict()
+        self._taken_back: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
+        """Deleted by us; a client that has not read that yet may still cut them."""
 
     def messages(
         self, settings: ResponseSettings, heard: str | None = None
@@ -95,12 +101,32 @@ class History:
         if self._holds(response.item_id, OutputAudio):
             self.conversation.truncate(response.item_id, 0, heard_text)
 
+    def holds_turn(self, turn: UserTurn) -> bool:
+        """Tell whether a turn's item is still there."""
+        return self._holds(turn.item_id, InputAudio)
+
+    def retract(self, turn: UserTurn, response: Response | None) -> None:
+        """Take a turn's item back, and its answer's when hardly a word of that was heard."""
+        if response is not None and self._holds(response.item_id, (OutputAudio, OutputText)):
+            item = self.conversation.retrieve(response.item_id)
+            assert isinstance(item, MessageItem)
+            if len(message_text(item).split()) <= _HARDLY_HEARD_WORDS:
+                self._take_back(response.item_id)
+        self._take_back(turn.item_id)
+
     # --- client events ---------------------------------------------------------------------
 
-    def handle(self, event: ItemEvent) -> None:
-        """Carry out what the client asks of the items. Raises InvalidEvent."""
+    def handle(self, event: ItemEvent, taken: Set[str] = frozenset()) -> None:
+        """Carry out what the client asks of the items. Raises InvalidEvent.
+
+        `taken` are the ids of the open utterance and of the running response.
+        """
         match event:
             case client.ItemCreate(item=item, previous_item_id=previous_item_id):
+                if item.id in taken:
+                    raise InvalidEvent(
+                        "item_already_exists", f"item.id {item.id!r} is taken", param="item.id"
+                    )
                 require_transcripts(item)
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):
@@ -113,7 +139,14 @@ class History:
 
     # --- inside ----------------------------------------------------------------------------
 
+    def _take_back(self, item_id: str) -> None:
+        self.conversation.delete(item_id)
+        self._context.send(events.ItemDeleted(item_id=item_id))
+        self._taken_back.append(item_id)
+
     def _truncate(self, event: client.ItemTruncate) -> None:
+        if event.item_id in self._taken_back:
+            return
         response = self._recent.get(event.item_id)
         item = self.conversation.retrieve(event.item_id)
         heard = (

@@ -1,20 +1,21 @@
 """The user's side of a session: microphone audio to utterances, utterances to transcripts. Pure."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from antiphon_gateway.detection_rule import endpointing_rule, prefix_padding_ms
+from antiphon_gateway import detection_rule, interruption
 from antiphon_gateway.effects import DetectSpeech, NoteTurnEnd
 from antiphon_gateway.endpointing import Edge, Endpointer, EndpointingRule, SpeechEdge
 from antiphon_gateway.final_transcripts import FinalTranscripts
+from antiphon_gateway.held_speech import HeldSpeech
 from antiphon_gateway.input_audio import InputAudio
 from antiphon_gateway.partials import PartialTranscripts
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.realtime.errors import buffer_full, commit_empty
 from antiphon_gateway.realtime.session_settings import SemanticVad, TurnDetection
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_end import Verdict
 from antiphon_gateway.turn_end_watch import TurnEndWatch
+from antiphon_gateway.turn_owner import TurnOwner
 from antiphon_gateway.turn_text import same_words
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
@@ -27,31 +28,6 @@ MAX_BUFFER_MS = 60_000
 _MIN_COMMIT_MS = 100
 
 
-class TurnOwner(Protocol):
-    """What the session does about the user's turns."""
-
-    def audible(self, now_ms: float) -> bool:
-        """Whether the user hears a response now."""
-
-    def on_speech_started(self, now_ms: float) -> None:
-        """The user began to speak."""
-
-    def on_speech_resumed(self) -> None:
-        """The user went on after a pause: what was made of the first part is void."""
-
-    def on_transcript_ahead(self, turn: UserTurn) -> None:
-        """The transcript is there before the turn is known to be over.
-
-        Called again for the same turn when it proves to have other words.
-        """
-
-    def on_turn_committed(self, turn: UserTurn) -> None:
-        """The turn is over and must become a conversation item."""
-
-    def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
-        """A committed turn has its transcript, or None when it failed."""
-
-
 class Listener:
     """Follows one session's microphone."""
 
@@ -60,23 +36,22 @@ class Listener:
     ) -> None:
         self._context = context
         self._owner = owner
-        self._audio = InputAudio(MAX_BUFFER_MS)
+        self.audio = InputAudio(MAX_BUFFER_MS)
         self._partials = PartialTranscripts(context)
-        self._windows_position = 0
-        self._buffer_start = 0
+        self._windows_position = self._buffer_start = self._paused_at_sample = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
-        self._spoken_language = ""
-        self._paused_at_sample = 0
         self._verdict = Verdict(0, "silence")
         self._turn: UserTurn | None = None
+        self._held = HeldSpeech(owner)
         self._transcripts = FinalTranscripts(context)
         self._watch = TurnEndWatch(context)
+        self._parts = (self._transcripts, self._partials, self._watch)
         self._detection: TurnDetection | None = None
         self._endpointer: Endpointer | None = None
         self.configure(detection)
 
-    def configure(self, detection: TurnDetection | None) -> None:
+    def configure(self, detection: TurnDetection | None, now_ms: float = 0.0) -> None:
         """Take the session's turn detection; None is push-to-talk.
 
         An open utterance goes on under the new rule; push-to-talk keeps its audio in the buffer.
@@ -85,15 +60,15 @@ class Listener:
             return
         self._detection = detection
         if detection is None:
-            start = self._turn.start_sample if self._turn else self._audio.position_samples
-            self._drop_open_turn()
+            start = self._turn.start_sample if self._turn else self.audio.position_samples
+            self._drop_open_turn(now_ms)
             self._endpointer = None
             self._buffer_start = start
         elif self._endpointer is None:
             self._endpointer = Endpointer(self._rule(), self._windows_position)
         else:
             self._endpointer.rule = self._rule()
-            if self._endpointer.paused:
+            if self._endpointer.paused and self._turn is not None:
                 self._weigh(self._endpointer)
 
     @property
@@ -103,11 +78,7 @@ class Listener:
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the transcriptions that have not ended."""
-        return (
-            *self._transcripts.open_jobs(),
-            *self._partials.open_jobs(),
-            *self._watch.open_jobs(),
-        )
+        return tuple(job_id for part in self._parts for job_id in part.open_jobs())
 
     @property
     def user_speaking(self) -> bool:
@@ -128,17 +99,13 @@ class Listener:
 
     def append(self, pcm: bytes, sample_rate_hz: int) -> None:
         """Take microphone audio. Raises InvalidEvent when a manual buffer is full."""
-        added = self._audio.append(pcm, sample_rate_hz)
+        added = self.audio.append(pcm, sample_rate_hz)
         self._context.emit(DetectSpeech(added))
         if self._endpointer is not None:
             return
-        if self._samples_to_ms(self._audio.position_samples - self._buffer_start) > MAX_BUFFER_MS:
-            self._buffer_start = self._audio.position_samples
-            raise InvalidEvent(
-                "input_audio_buffer_full",
-                f"the input audio buffer holds at most {MAX_BUFFER_MS // 1000} s without a commit; "
-                "it was cleared",
-            )
+        if self._samples_to_ms(self.audio.position_samples - self._buffer_start) > MAX_BUFFER_MS:
+            self._buffer_start = self.audio.position_samples
+            raise buffer_full(MAX_BUFFER_MS)
 
     def on_speech_probabilities(self, probabilities: Sequence[float], now_ms: float) -> None:
         """Take the speech probabilities of the next windows of the microphone's audio."""
@@ -149,7 +116,9 @@ class Listener:
             self._endpointer.rule.min_speech_ms = self._min_speech_ms(now_ms)
             given_away = self._windows_position <= self._buffer_start
             for edge in self._endpointer.feed(0.0 if given_away else probability):
-                self._on_edge(edge, now_ms)
+                if not self._held.take(edge, now_ms):
+                    self._on_edge(edge, now_ms)
+            self._judge_held(now_ms)
             self._ask_for_turn_end()
             self._partials.hear(probability, self._windows_position)
         self._ask_for_partial()
@@ -157,14 +126,10 @@ class Listener:
     def commit(self, now_ms: float) -> None:
         """The client ends the turn itself. Raises InvalidEvent when there is too little audio."""
         start = self._turn.start_sample if self._turn else self._buffer_start
-        start = max(start, self._audio.start_samples)
-        end = self._audio.position_samples
+        start = max(start, self.audio.start_samples)
+        end = self.audio.position_samples
         if self._samples_to_ms(end - start) < _MIN_COMMIT_MS:
-            raise InvalidEvent(
-                "input_audio_buffer_commit_empty",
-                f"the input audio buffer holds {self._samples_to_ms(end - start)} ms of audio, "
-                f"a commit needs {_MIN_COMMIT_MS} ms",
-            )
+            raise commit_empty(self._samples_to_ms(end - start), _MIN_COMMIT_MS)
         if self._turn is None:
             self._context.turn_id += 1
             self._context.revision = 0
@@ -174,22 +139,22 @@ class Listener:
         turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
         self._transcripts.void(turn)
+        self._held.drop(now_ms)
         if self._endpointer is not None:
             self._endpointer.reset()
         self._end(turn, end, now_ms)
 
-    def clear(self) -> None:
+    def clear(self, now_ms: float) -> None:
         """Drop the uncommitted audio."""
-        self._drop_open_turn()
-        self._audio.clear()
-        self._buffer_start = self._audio.position_samples
+        self._drop_open_turn(now_ms)
+        self.audio.clear()
+        self._buffer_start = self.audio.position_samples
 
     # --- evidence --------------------------------------------------------------------------
 
     def owns(self, job_id: str) -> bool:
         """Tell whether a job is one of this listener's."""
-        parts = (self._transcripts, self._partials, self._watch)
-        return any(part.owns(job_id) for part in parts)
+        return any(part.owns(job_id) for part in self._parts)
 
     def on_result(self, job_id: str, body: ResultBody, now_ms: float) -> None:
         """Take one result of one of this listener's jobs."""
@@ -200,7 +165,7 @@ class Listener:
             self._reconsider(now_ms)
         else:
             if isinstance(body, Transcript):
-                self._spoken_language = body.language
+                self._watch.take_manner(body.language, body.average_log_probability)
             turn = self._transcripts.on_result(job_id, body)
             if isinstance(body, Failed):
                 assert turn is not None
@@ -245,14 +210,14 @@ class Listener:
         """The utterance's words are known before it is over, or are not what they seemed."""
         turn.transcript = turn.heard_ahead = text
         if not turn.committed:
-            self._watch.take_transcript(text, self._spoken_language)
+            self._watch.take_transcript(text)
         if is_news:
             self._owner.on_transcript_ahead(turn)
 
     def _reconsider(self, now_ms: float) -> None:
         """Weigh the evidence again; it may end the turn at once."""
         endpointer = self._endpointer
-        if endpointer is None or not endpointer.paused:
+        if endpointer is None or not endpointer.paused or self._turn is None:
             return
         self._weigh(endpointer)
         for edge in endpointer.end_if_over():
@@ -267,6 +232,7 @@ class Listener:
         endpointer = self._endpointer
         if (
             endpointer is not None
+            and self._turn is not None
             and endpointer.paused
             and not endpointer.hears_speech
             and isinstance(self._detection, SemanticVad)
@@ -278,22 +244,56 @@ class Listener:
         assert self._turn is not None
         until = self._windows_position
         start = max(self._turn.start_sample, until - length_ms * STT_SAMPLE_RATE_HZ // 1000)
-        return self._audio.slice(start, until)
+        return self.audio.slice(start, until)
 
     def _ask_for_partial(self) -> None:
         if self._turn is None or self._endpointer is None:
             return
         in_speech = not self._endpointer.silence_ms
         position = self._windows_position
-        self._partials.ask_if_due(position, self._audio.slice, self._language, in_speech=in_speech)
+        self._partials.ask_if_due(
+            position, self.audio.slice, self.spoken_language, in_speech=in_speech
+        )
 
     @property
-    def _language(self) -> str | None:
+    def spoken_language(self) -> str | None:
+        """What is transcribed: the session's language, else the server's; None: any."""
         return self.language or self._context.config.stt.language or None
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
         turn.words_before, start = self._partials.committed(turn.item_id, turn.start_sample)
-        self._transcripts.ask(turn, self._audio.slice(start, until_sample), self._language)
+        self._transcripts.ask(turn, self.audio.slice(start, until_sample), self.spoken_language)
+
+    # --- speech over a response ------------------------------------------------------------
+
+    def _judge_held(self, now_ms: float) -> None:
+        assert self._endpointer is not None
+        verdict = self._held.judge(self._windows_position, self._endpointer.silence_ms, now_ms)
+        if verdict is interruption.Verdict.GO_ON:
+            self._held.drop(now_ms)
+            self._endpointer.reset()
+            self._buffer_start = self._windows_position
+        elif verdict is interruption.Verdict.STOP:
+            started, *later = self._held.release()
+            turn = self._owner.turn_to_reopen(started.sample)
+            if turn is None:
+                self._on_edge(started, now_ms)
+            else:
+                self.reopen(turn, started.sample, now_ms)
+            for edge in later:
+                self._on_edge(edge, now_ms)
+
+    def reopen(self, turn: UserTurn, sample: int, now_ms: float) -> None:
+        """The user goes on with a committed turn at `sample`: one utterance holds both parts."""
+        self._context.revision += 1
+        self._transcripts.void(turn)
+        item_id, count = self._context.new_id("item"), turn.retractions + 1
+        self._turn = UserTurn(item_id, turn.start_sample, retractions=count)
+        if self._endpointer is not None:
+            self._endpointer.extend_back(turn.start_sample)
+        self._announce(self._turn)
+        self._watch.resumed(self._samples_to_ms(sample - self._paused_at_sample))
+        self._owner.on_turn_reopened(turn, now_ms)
 
     # --- edges -----------------------------------------------------------------------------
 
@@ -317,7 +317,8 @@ class Listener:
 
     def _on_paused(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         silence_ms = self._samples_to_ms(self._windows_position - speech_end)
-        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms)
+        heard = self._context.capture.at(speech_end)
+        turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
         self._partials.pause()
@@ -325,20 +326,20 @@ class Listener:
         self._transcribe(turn, self._windows_position)
 
     def _on_started(self, sample: int, now_ms: float) -> None:
-        padding = prefix_padding_ms(self._detection) * STT_SAMPLE_RATE_HZ // 1000
+        padding = detection_rule.prefix_padding_ms(self._detection) * STT_SAMPLE_RATE_HZ // 1000
         start = max(sample - padding, self._buffer_start, 0)
         self._context.turn_id += 1
         self._context.revision = 0
         self._turn = UserTurn(self._context.new_id("item"), start)
+        self._announce(self._turn)
+        self._owner.on_speech_started(now_ms)
+
+    def _announce(self, turn: UserTurn) -> None:
         self._watch.begin()
         self._restore_patience()
-        self._partials.begin(self._turn.item_id, start)
-        self._context.send(
-            events.SpeechStarted(
-                audio_start_ms=self._samples_to_ms(start), item_id=self._turn.item_id
-            )
-        )
-        self._owner.on_speech_started(now_ms)
+        self._partials.begin(turn.item_id, turn.start_sample)
+        started_ms = self._samples_to_ms(turn.start_sample)
+        self._context.send(events.SpeechStarted(audio_start_ms=started_ms, item_id=turn.item_id))
 
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
         self._tell_stopped(turn, speech_end)
@@ -368,11 +369,10 @@ class Listener:
         if not self._transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
 
-    # --- inside ----------------------------------------------------------------------------
-
-    def _drop_open_turn(self) -> None:
+    def _drop_open_turn(self, now_ms: float) -> None:
+        self._held.drop(now_ms)
         if self._turn is not None:
-            self._tell_stopped(self._turn, self._audio.position_samples)
+            self._tell_stopped(self._turn, self.audio.position_samples)
             self._transcripts.void(self._turn)
             self._turn = None
             self._partials.end()
@@ -388,11 +388,11 @@ class Listener:
             self._endpointer.rule.end_silence_ms = rule.end_silence_ms
 
     def _rule(self) -> EndpointingRule:
-        return endpointing_rule(self._detection, self._context.config.turn_taking)
+        return detection_rule.endpointing_rule(self._detection, self._context.config.turn_taking)
 
     def _min_speech_ms(self, now_ms: float) -> int:
-        taking = self._context.config.turn_taking
-        return taking.barge_in_speech_ms if self._owner.audible(now_ms) else taking.min_speech_ms
+        taking, audible = self._context.config.turn_taking, self._owner.audible(now_ms)
+        return detection_rule.least_speech_ms(self._detection, taking, audible=audible)
 
     @staticmethod
     def _samples_to_ms(samples: int) -> int:

@@ -67,6 +67,10 @@ class Playout:
         """Return how much sent audio the listener has not heard yet."""
         return max(0.0, self._play_end_ms - now_ms)
 
+    def since_end_ms(self, now_ms: float) -> float:
+        """Return how long ago the listener had heard all that was sent; negative before."""
+        return now_ms - self._play_end_ms
+
     def heard_samples(self, now_ms: float) -> int:
         """Return how much of the item the listener has heard."""
         unheard = int(self.lead_ms(now_ms) * self._rate / 1000)

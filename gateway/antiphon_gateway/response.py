@@ -7,8 +7,11 @@ released it is held: its jobs run, but nothing of it is sent, and it can vanish 
 import enum
 from typing import Literal
 
+from antiphon_gateway import echo
+from antiphon_gateway.echo import PlayedAudio
 from antiphon_gateway.effects import NoteTurn
 from antiphon_gateway.realtime import response_object, server_events
+from antiphon_gateway.realtime.client_events import TurnPlayed
 from antiphon_gateway.realtime.items import MessageItem
 from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
 from antiphon_gateway.realtime.response_settings import ResponseSettings
@@ -16,7 +19,7 @@ from antiphon_gateway.response_events import ResponseEvents, speaks
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
-from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_gateway.turn_timings import MouthToEar, Played, TurnTimings
 from antiphon_proto.messages import (
     AudioDelta,
     ChatMessage,
@@ -28,6 +31,9 @@ from antiphon_proto.messages import (
 )
 
 _MODEL_BUDGET_MS = 120_000
+_LATELY_MS, _SOON_MS = 4_000, 300
+_QUESTION_AHEAD_MS = 600
+"""A question is answered when so much of it is still to be heard."""
 
 CancelReason = Literal["turn_detected", "client_cancelled"]
 
@@ -62,6 +68,7 @@ class Response:
                 speed=settings.speed,
                 sample_rate_hz=settings.format.sample_rate_hz,
             )
+        self._played = PlayedAudio(settings.format.sample_rate_hz)
         self._thinking = ThinkingFilter()
         self._state = _State.HELD
         self._model_job = ""
@@ -70,6 +77,7 @@ class Response:
         self._text = ""
         self._shown = ""
         self._silenced = False
+        self._start_held = False
         self._metrics_sent = False
         self._item: MessageItem | None = None
 
@@ -113,13 +121,14 @@ class Response:
         """Send what is due."""
         if self._state is _State.ENDED:
             return
-        released = self._state is _State.IN_PROGRESS
+        released = self._state is _State.IN_PROGRESS and not self._start_held
         if self._speech is not None:
             for out in self._speech.advance(now_ms, released=released):
                 if isinstance(out, TextShown):
                     self._show(out.text)
                 else:
                     self._mark("audio_sent", now_ms)
+                    self._played.add(out.pcm)
                     self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
                     self._send_metrics()
         elif released and len(self._text) > len(self._shown):
@@ -149,10 +158,29 @@ class Response:
         else:
             self._end("failed", response_object.failed(code, message), self._sent_text())
 
+    def hold_start(self) -> None:
+        """Do not begin to speak, or to write, until `release_start`; what has begun goes on."""
+        self._start_held = not self._has_begun and self._state is not _State.ENDED
+
+    def release_start(self, now_ms: float) -> None:
+        """Begin after all."""
+        self._start_held = False
+        self.advance(now_ms)
+
     def report_playout(self, played_ms: float, now_ms: float) -> None:
         """Take the client's word for how much of the audio it has played."""
         if self._speech is not None and not self._silenced:
             self._speech.playout.report(played_ms, now_ms)
+
+    def report_played(self, event: TurnPlayed) -> None:
+        """Take the client's word for when the first audio was played, once: the wait is known."""
+        if not self._metrics_sent or self._timings is None or not self._context.extensions:
+            return
+        played = Played(event.received_us / 1000, event.started_us / 1000, event.heard_us / 1000)
+        wait = self._timings.mouth_to_ear(played, self._context.capture)
+        if wait is not None:
+            self._send_timings(self._timings, wait)
+        self._timings = None
 
     def silence(self) -> None:
         """The client stopped playing: what was sent and not heard never will be."""
@@ -212,9 +240,48 @@ class Response:
             and self._speech.playout.lead_ms(now_ms) > 0
         )
 
+    def heard_ms(self, now_ms: float) -> float:
+        """Return how much of its audio was heard; 0 for a text response."""
+        if self._speech is None:
+            return 0.0
+        samples = self._speech.playout.heard_samples(now_ms)
+        return samples * 1000 / self._speech.sample_rate_hz
+
+    def may_echo(self, now_ms: float) -> bool:
+        """Whether it is being heard, or was until just now."""
+        if self._speech is None or self._silenced or not self._has_begun:
+            return False
+        return self._speech.playout.since_end_ms(now_ms) < echo.MAX_LAG_MS
+
+    def echo_likeness(self, microphone: bytes, now_ms: float) -> float:
+        """Return how much the newest microphone audio is its echo (`echo.likeness`)."""
+        if self._speech is None or not self.may_echo(now_ms):
+            return -1.0
+        playout = self._speech.playout
+        past_end = max(0.0, playout.since_end_ms(now_ms)) * self._speech.sample_rate_hz / 1000
+        return echo.likeness(
+            microphone, self._played, playout.heard_samples(now_ms) + int(past_end)
+        )
+
+    def spoken_lately(self, now_ms: float) -> str:
+        """Return the words heard in the last seconds and the next moment."""
+        if self._speech is None or not self.may_echo(now_ms):
+            return ""
+        spoken, rate = self._speech.spoken, self._speech.sample_rate_hz
+        heard = self._speech.playout.heard_samples(now_ms)
+        before = spoken.heard(heard - _LATELY_MS * rate // 1000)
+        return spoken.heard(heard + _SOON_MS * rate // 1000)[len(before) :]
+
+    def asks(self, now_ms: float) -> bool:
+        """Whether it ends with a question that the listener has heard, or nearly so."""
+        if self._speech is None or self._model_done is None or not self._speech.finished:
+            return False
+        nearly_heard = self._speech.playout.lead_ms(now_ms) <= _QUESTION_AHEAD_MS
+        return nearly_heard and self._text.rstrip().endswith("?")
+
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` will have audio to send."""
-        if self._speech is None or self._state is not _State.IN_PROGRESS:
+        if self._speech is None or self._state is not _State.IN_PROGRESS or self._start_held:
             return None
         return self._speech.playout.next_due_ms(now_ms)
 
@@ -232,6 +299,12 @@ class Response:
         return self._speech.spoken.heard(min(played_samples, self._speech.playout.sent_samples))
 
     # --- inside ----------------------------------------------------------------------------
+
+    @property
+    def _has_begun(self) -> bool:
+        if self._speech is None:
+            return bool(self._shown)
+        return self._speech.playout.sent_samples > 0
 
     def _sent_text(self) -> str:
         if self._speech is None:
@@ -286,14 +359,20 @@ class Response:
         self._metrics_sent = True
         steps_ms = self._timings.offsets_ms()
         self._context.emit(NoteTurn(self._timings.turn_id, self.response_id, steps_ms))
-        if not self._context.extensions:
-            return
+        if self._context.extensions:
+            self._send_timings(self._timings, None)
+
+    def _send_timings(self, timings: TurnTimings, wait: MouthToEar | None) -> None:
+        steps_ms = timings.offsets_ms()
         self._context.send(
             server_events.TurnMetrics(
-                turn_id=self._timings.turn_id,
+                turn_id=timings.turn_id,
                 response_id=self.response_id,
                 voice_to_voice_ms=steps_ms["audio_sent"],
                 steps_ms=steps_ms,
+                complete=wait is not None,
+                mouth_to_ear_ms=wait.total_ms if wait else None,
+                parts_ms=wait.parts_ms if wait else timings.parts_ms(),
             )
         )
 

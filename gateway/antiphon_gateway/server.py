@@ -3,18 +3,24 @@
 import asyncio
 import errno
 import logging
+import time
 
 from aiohttp import web
 
-from antiphon_gateway.app import CONNECTIONS, DOOR, QUIET_CONNECTIONS, create_app
+from antiphon_gateway.admission import Admission
+from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
+from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
+from antiphon_gateway.job_times import JobTimes
+from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.vad import Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
+from antiphon_proto.messages import Stage
 
 _log = logging.getLogger(__name__)
 
@@ -40,20 +46,34 @@ def run(config: Config) -> None:
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
-    dispatcher = Dispatcher(bus, config)
-    app = create_app(config, dispatcher, vad)
+    metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
+
+    def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
+        metrics.job_waited(stage, urgent, waited_ms)
+        if urgent:
+            admission.note(stage, waited_ms, now_ms)
+
+    def busy() -> frozenset[Stage]:
+        now_ms = time.monotonic_ns() // 1_000_000
+        return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+
+    times = JobTimes(waited, metrics.job_ended)
+    door = Door(config.gateway, busy)
+    dispatcher = Dispatcher(bus, config, times)
+    app = create_app(config, dispatcher, vad, door, metrics)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
+            group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             await signals.first.wait()
-            app[DOOR].draining = True
+            door.draining = True
             connections = app[CONNECTIONS]
             _log.info("gateway draining", extra={"sessions": len(connections)})
             await drain(connections, config.gateway.drain_s, signals.second)

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from antiphon_gateway.effects import Effect
-from antiphon_gateway.history import History, ItemEvent
+from antiphon_gateway.history import History
+from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
+from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.prompt_warming import PromptWarming
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime import session_settings
 from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
+from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speculation import has_room
@@ -32,23 +33,21 @@ class Session:
     def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
         self.context = context
         self.history = History(context)
-        self._catalogue = catalogue
-        self._settings = session_settings.default_session(context.config, catalogue)
-        self._listener = Listener(context, self, self._settings.audio.input.turn_detection)
+        self._settings = LiveSettings(context, catalogue)
+        self._listener = Listener(context, self, self._settings.turn_detection)
         self._warming = PromptWarming(context)
         self._response: Response | None = None
         self._speculation: tuple[UserTurn, Response] | None = None
         self._turn_due: UserTurn | None = None
         self._unanswered: TurnTimings | None = None
+        self._interruptions = Interruptions(context, self._listener)
         self._streams = 0
 
     # --- inputs ----------------------------------------------------------------------------
 
     def open(self, _: float) -> None:
         """Greet the client."""
-        self.context.send(
-            events.SessionCreated(session=self._settings.to_json(self.context.session_id))
-        )
+        self.context.send(events.SessionCreated(session=self._settings.to_json()))
 
     def on_event(self, event: client.ClientEvent, now_ms: float) -> None:
         """Take a client event; what is wrong with it is answered with an `error` event."""
@@ -58,8 +57,11 @@ class Session:
             error.event_id = error.event_id or event.event_id
             self.refuse(error)
 
-    def on_audio(self, pcm: bytes, sample_rate_hz: int) -> None:
-        """Take microphone audio from a binary frame."""
+    def on_audio(
+        self, pcm: bytes, sample_rate_hz: int, now_ms: float = 0.0, captured_us: int | None = None
+    ) -> None:
+        """Take microphone audio from a binary frame, captured at that time of the client's."""
+        self.context.capture.note(len(pcm) / 2 / sample_rate_hz, captured_us, now_ms)
         try:
             self._listener.append(pcm, sample_rate_hz)
         except InvalidEvent as error:
@@ -78,6 +80,9 @@ class Session:
         if self._warming.owns(result.job_id):
             self._warming.on_result(result.body)
             self._read_ahead(now_ms)
+            return
+        if self._interruptions.owns(result.job_id):
+            self._interruptions.on_result(result.body, now_ms)
             return
         for response in self._live_responses():
             if response.owns(result.job_id):
@@ -112,14 +117,13 @@ class Session:
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
         jobs = [*self._listener.open_jobs(), *self._warming.open_jobs()]
-        for response in self._live_responses():
-            jobs += response.open_jobs()
-        return tuple(jobs)
+        jobs += self._interruptions.open_jobs()
+        return (*jobs, *(job for one in self._live_responses() for job in one.open_jobs()))
 
     @property
     def input_format(self) -> AudioFormat:
         """The format of `input_audio_buffer.append`."""
-        return self._settings.audio.input.format
+        return self._settings.input_format
 
     def in_turn(self, now_ms: float) -> bool:
         """Whether the user speaks, waits for an answer or hears one."""
@@ -132,10 +136,35 @@ class Session:
         """Whether the user hears a response now."""
         return self._response is not None and self._response.audible(now_ms)
 
+    def judge_of(self, start_sample: int, now_ms: float) -> Interruptions | None:
+        """Who judges speech first, because it would stop or void a response."""
+        held = self._settings.interrupts_response and self._interruptions.begin(
+            start_sample, self._response, now_ms, disturbs=self._would_disturb(now_ms)
+        )
+        return self._interruptions if held else None
+
+    def on_held_dropped(self, now_ms: float) -> None:
+        """The held speech does not count: the response goes on."""
+        self._interruptions.end(now_ms, stopped=False)
+        self._after_response_step(now_ms)
+
+    def turn_to_reopen(self, start_sample: int) -> UserTurn | None:
+        """The turn that the held speech goes on with, when its answer has hardly begun."""
+        turn = self._interruptions.turn_to_reopen(start_sample)
+        return turn if turn is not None and self.history.holds_turn(turn) else None
+
+    def on_turn_reopened(self, turn: UserTurn, now_ms: float) -> None:
+        """The turn was not over: what was made of it is taken back."""
+        self._interruptions.note_retraction(turn)
+        self.on_speech_started(now_ms)
+        self._turn_due = self._unanswered = None
+        self.history.retract(turn, self._response)
+
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
+        self._interruptions.end(now_ms, stopped=True)
         self._drop_speculation()
-        if self._interrupts_response:
+        if self._settings.interrupts_response:
             self._interrupt(now_ms)
         self._warming.begin()
         self._read_ahead(now_ms)
@@ -154,7 +183,7 @@ class Session:
         taking = self.context.config.turn_taking
         loads = (self.context.load(stage) for stage in STAGES)
         if taking.speculation and has_room(loads, taking.speculation_wait_ms):
-            response = self._new_response(self._default_response(), turn.timings)
+            response = self._new_response(self._settings.response(), turn.timings)
             response.start(self.history.messages(response.settings, heard=turn.transcript))
             self._speculation = (turn, response)
 
@@ -163,6 +192,7 @@ class Session:
         if turn.manual:
             self._drop_speculation()
         self._unanswered = turn.timings
+        self._interruptions.newest_turn = None if turn.manual else turn
         self.history.add_turn(turn)
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
@@ -172,7 +202,7 @@ class Session:
         response = self._response
         answered = response is not None and response.waits and response.in_conversation
         self._start_waiting_response(now_ms)
-        if not answered and not turn.manual and turn.transcript and self._creates_response:
+        if not answered and not turn.manual and turn.transcript and self._settings.creates_response:
             if self._turn_due is None or self._turn_due.end_sample < turn.end_sample:
                 self._turn_due = turn
         else:
@@ -188,11 +218,13 @@ class Session:
     @property
     def _answers_next(self) -> bool:
         """Whether what the user says now would be answered at once."""
-        return self._creates_response and not self._busy and not self._listener.transcribing
+        return (
+            self._settings.creates_response and not self._busy and not self._listener.transcribing
+        )
 
     def _messages(self, heard: str) -> tuple[ChatMessage, ...]:
         """Return what the model will read when the user has said this."""
-        return self.history.messages(self._default_response(), heard=heard)
+        return self.history.messages(self._settings.response(), heard=heard)
 
     def _read_ahead(self, now_ms: float) -> None:
         """Have the model read what was said so far; pass on what it knows of its end."""
@@ -218,7 +250,7 @@ class Session:
             self._speculation = None
         self._drop_speculation()
         if response is None or response.ended:
-            response = self._new_response(self._default_response(), turn.timings)
+            response = self._new_response(self._settings.response(), turn.timings)
             response.start(self.history.messages(response.settings))
         self._run(response, now_ms)
 
@@ -229,12 +261,12 @@ class Session:
                 f"response {self._response.response_id if self._response else ''} is in progress; "
                 "wait for its response.done or send response.cancel",
             )
-        settings = merge_response(self._settings, overrides, self._catalogue)
+        settings = self._settings.response(overrides)
         self.history.messages(settings)
         timings: TurnTimings | None = None
         if settings.conversation == "auto":
             self._drop_speculation()
-            self._turn_due = None
+            self._turn_due = self._interruptions.newest_turn = None
             timings = self._unanswered
         self._run(self._new_response(settings, timings), now_ms)
         self._start_waiting_response(now_ms)
@@ -252,6 +284,7 @@ class Session:
         self._response = response
         if response.in_conversation:
             self._unanswered = None
+        self._interruptions.hold(response)
         response.release(self.history.add_response(response), now_ms)
         self._after_response_step(now_ms)
 
@@ -285,6 +318,15 @@ class Session:
             self.history.cut(response, response.heard_text(now_ms))
         response.silence()
 
+    def _would_disturb(self, now_ms: float) -> bool:
+        """Whether a response is heard, made, or due."""
+        return (
+            self._busy
+            or self.audible(now_ms)
+            or self._turn_due is not None
+            or (self._settings.creates_response and self._listener.transcribing)
+        )
+
     def _cancel_response(self, response_id: str | None, now_ms: float) -> None:
         response = self._response
         if (
@@ -310,16 +352,19 @@ class Session:
     def _handle(self, event: client.ClientEvent, now_ms: float) -> None:
         match event:
             case client.InputAudioAppend(audio=audio):
-                self._append(audio)
-            case client.Playout(item_id=item_id, played_ms=played_ms):
-                self._take_playout(item_id, played_ms, now_ms)
+                form = self._settings.input_format
+                pcm = form.to_pcm16(audio)
+                self.context.capture.note(len(pcm) / 2 / form.sample_rate_hz, None, now_ms)
+                self._listener.append(pcm, form.sample_rate_hz)
+            case client.Playout() | client.TurnPlayed():
+                self._take_playout(event, now_ms)
             case client.SessionUpdate(session=update):
-                self._update(update)
+                self._update(update, now_ms)
                 self._respond_when_free(now_ms)
             case client.InputAudioCommit():
                 self._listener.commit(now_ms)
             case client.InputAudioClear():
-                self._listener.clear()
+                self._listener.clear(now_ms)
                 self.context.send(events.InputAudioCleared())
                 self._respond_when_free(now_ms)
             case (
@@ -328,8 +373,8 @@ class Session:
                 | client.ItemDelete()
                 | client.ItemTruncate()
             ):
-                self._refuse_open_item(event)
-                self.history.handle(event)
+                running = (one.item_id for one in self._live_responses() if one.in_progress)
+                self.history.handle(event, taken={*self._listener.open_item_ids, *running})
                 if not isinstance(event, client.ItemRetrieve):
                     self._drop_speculation()
             case client.ResponseCreate(response=overrides):
@@ -337,51 +382,19 @@ class Session:
             case client.ResponseCancel(response_id=response_id):
                 self._cancel_response(response_id, now_ms)
             case client.OutputAudioClear():
-                raise InvalidEvent(
-                    "unsupported_event",
-                    "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its "
-                    "own audio and sends conversation.item.truncate",
-                )
+                raise client.only_for_webrtc()
 
-    def _refuse_open_item(self, event: ItemEvent) -> None:
-        """The ids that the open utterance and the running response have are taken."""
-        running = (one.item_id for one in self._live_responses() if one.in_progress)
-        taken = {*self._listener.open_item_ids, *running}
-        if isinstance(event, client.ItemCreate) and event.item.id in taken:
-            raise InvalidEvent(
-                "item_already_exists", f"item.id {event.item.id!r} is taken", param="item.id"
-            )
-
-    def _append(self, audio: bytes) -> None:
-        form = self._settings.audio.input.format
-        self._listener.append(form.to_pcm16(audio), form.sample_rate_hz)
-
-    def _update(self, update: dict[str, Any]) -> None:
-        settings = session_settings.merge(self._settings, update, self._catalogue)
-        if settings != self._settings:
+    def _update(self, update: dict[str, Any], now_ms: float) -> None:
+        if self._settings.update(update):
             self._drop_speculation()
-        self._settings = settings
-        self._listener.configure(settings.audio.input.turn_detection)
-        transcription = settings.audio.input.transcription
-        self._listener.language = (transcription and transcription.language) or ""
-        session = self._settings.to_json(self.context.session_id)
-        self.context.send(events.SessionUpdated(session=session))
+        self._listener.configure(self._settings.turn_detection, now_ms)
+        self._listener.language = self._settings.language
+        self.context.send(events.SessionUpdated(session=self._settings.to_json()))
 
-    def _take_playout(self, item_id: str, played_ms: float, now_ms: float) -> None:
-        response = self.history.response_of(item_id)
-        if response is not None:
-            response.report_playout(played_ms, now_ms)
+    def _take_playout(self, event: client.Playout | client.TurnPlayed, now_ms: float) -> None:
+        response = self.history.response_of(event.item_id)
+        if response is not None and isinstance(event, client.TurnPlayed):
+            response.report_played(event)
+        elif response is not None and isinstance(event, client.Playout):
+            response.report_playout(event.played_ms, now_ms)
             self.advance(now_ms)
-
-    def _default_response(self) -> ResponseSettings:
-        return merge_response(self._settings, None, self._catalogue)
-
-    @property
-    def _creates_response(self) -> bool:
-        detection = self._settings.audio.input.turn_detection
-        return detection is not None and detection.create_response
-
-    @property
-    def _interrupts_response(self) -> bool:
-        detection = self._settings.audio.input.turn_detection
-        return detection is not None and detection.interrupt_response

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from antiphon_gateway.capture_clock import CaptureClock
 from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.effects import CancelJobs, Effect, SendEvent, Submit
@@ -30,6 +31,7 @@ class SessionContext:
         self.new_id = new_id
         self.load = load
         self.conversation_id = new_id("conv")
+        self.capture = CaptureClock()
         self.turn_id = 0
         self.revision = 0
         self._jobs = 0

@@ -8,7 +8,7 @@ import dataclasses
 from collections import deque
 from typing import NamedTuple
 
-from antiphon_gateway.clauses import ClauseSplitter
+from antiphon_gateway.clauses import ClauseSplitter, is_open
 from antiphon_gateway.effects import NoteUnderrun
 from antiphon_gateway.playout import Playout
 from antiphon_gateway.runway import CHARACTER_MS, Runway
@@ -21,6 +21,9 @@ from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 _MAX_CLAUSES = 2
 _AHEAD_MS = 4_000
 _BUDGET_MS = 30_000
+_CONTEXT_CHARACTERS = 100
+_SOMETHING_FOLLOWS = " and so"
+"""Stands for words that are not known yet: with anything behind it, a clause does not fall."""
 
 
 class TextShown(NamedTuple):
@@ -73,6 +76,7 @@ class SpeechPipeline:
         self._speed = speed
         self._splitter = ClauseSplitter(phrase_words=context.config.tts.first_clause_words)
         self._runway = Runway()
+        self._sentence = ""
         self._waiting: deque[str] = deque()
         self._clauses: deque[_Clause] = deque()
         self._marks: deque[tuple[int, str]] = deque()
@@ -178,7 +182,7 @@ class SpeechPipeline:
         clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
             clause.job_id = self._context.submit(
-                Synthesize(text=speech, voice=self._voice, speed=self._speed),
+                self._command(text, speech),
                 budget_ms=_BUDGET_MS,
                 urgent=self._jobs_started == 0,
             )
@@ -186,6 +190,29 @@ class SpeechPipeline:
             self._jobs_started += 1
         self._clauses.append(clause)
         return True
+
+    def _command(self, text: str, speech: str) -> Synthesize:
+        """Return the synthesis of a clause within its sentence."""
+        preceding, following = self._sentence, ""
+        if is_open(text) and not (self._text_finished and not self._upcoming.strip()):
+            # The last of them may be half a word.
+            known = self._upcoming.split(" ")[:-1] if not self._waiting else self._upcoming.split()
+            following = f" {speakable(' '.join(known[:2]))}".rstrip() or _SOMETHING_FOLLOWS
+        self._sentence = f"{preceding}{speech} "[-_CONTEXT_CHARACTERS:] if following else ""
+        if not self._context.config.tts.sentence_context:
+            preceding = following = ""
+        return Synthesize(
+            text=speech,
+            voice=self._voice,
+            speed=self._speed,
+            preceding=preceding,
+            following=following,
+        )
+
+    @property
+    def _upcoming(self) -> str:
+        """What comes behind the clause that is begun next, as far as it is known."""
+        return self._waiting[0] if self._waiting else self._splitter.rest
 
     def _queue_audio(self) -> None:
         """Move the audio of the clauses that are next in order into the playout queue."""

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from antiphon_gateway.english import read_aloud
+
 _THOUGHT_TAGS = ("think", "thinking", "thought", "reasoning")
 _OPEN_TAGS = tuple(f"<{name}>" for name in _THOUGHT_TAGS)
 _TAGS = _OPEN_TAGS + tuple(f"</{name}>" for name in _THOUGHT_TAGS)
@@ -61,15 +63,14 @@ def _partial_tag_length(text: str) -> int:
 def speakable(text: str, language: str = "en") -> str:
     """Return what text to speech shall say of one clause or message; empty when it is nothing.
 
-    Code blocks are left out, links are their label, addresses their host. Symbols become words in
-    English; in other languages they are left to the engine, as numbers always are.
+    Code blocks are left out, links are their label, addresses their host. Symbols, abbreviations,
+    dates and units become words in English; in other languages they are left to the engine.
     """
     text = _without_thoughts(text)
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     if language == "en":
-        for pattern, replacement in _SYMBOLS:
-            text = pattern.sub(replacement, text)
+        text = read_aloud(text)
     text = "".join(filter(_is_speakable_character, text)).strip()
     for pattern, replacement in _TIDY:
         text = pattern.sub(replacement, text)
@@ -95,33 +96,6 @@ def _host(match: re.Match[str]) -> str:
     return host.removeprefix("www.") + rest
 
 
-_CURRENCIES = {
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "¥": ("yen", "yen", "sen", "sen"),
-}
-
-
-def _money(match: re.Match[str]) -> str:
-    """Speak "$5.20" as "5 dollars and 20 cents", "$1.5 million" as "1.5 million dollars"."""
-    unit, units, cent, cents = _CURRENCIES[match["sign"]]
-    whole, hundredths = match["whole"], match["hundredths"]
-    if match["scale"]:
-        return f"{match['number']}{match['scale']} {units}"
-    if hundredths is None:
-        return f"{match['number']} {unit if match['number'] == '1' else units}"
-    amount = f"{whole} {unit if whole == '1' else units}"
-    if hundredths == "00":
-        return amount
-    small = f"{int(hundredths)} {cent if hundredths == '01' else cents}"
-    return small if whole == "0" else f"{amount} and {small}"
-
-
-_NUMBER = r"(?P<number>(?P<whole>\d+(?:,\d{3})*)(?:\.(?P<hundredths>\d\d)(?!\d)|\.\d+)?)"
-_SCALE = r"(?P<scale>\s(?:thousand|million|billion|trillion)\b|[kKMB]\b)?"
-_SIGN = r"(?P<sign>[$€£¥])"
-
 _Replacement = str | Callable[[re.Match[str]], str]
 _Rules = tuple[tuple[re.Pattern[str], _Replacement], ...]
 
@@ -141,6 +115,7 @@ _MARKUP: _Rules = (
     (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),
     (re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL), " "),
     (re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\[\]|]+", re.IGNORECASE), _host),
+    (re.compile(r"(?<![\w@.])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,3}/[^\s<>\[\]|]*"), _host),
     (re.compile(r"^ ?(?:[-*_] ?){3,}$", re.MULTILINE), ""),
     (re.compile(_TABLE_RULE, re.MULTILINE), ""),
     (re.compile(r"^(?: ?>)+ ?", re.MULTILINE), ""),
@@ -152,25 +127,6 @@ _MARKUP: _Rules = (
     (re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])"), r"\1"),
     (re.compile(r"\*+|~~+|`+|(?<!\w)_+|_+(?!\w)"), ""),
     (re.compile(r"_"), " "),
-)
-
-_SYMBOLS: _Rules = (
-    (re.compile(r"(?<=\d)[–-](?=[$€£¥]\d)|(?<=\d%)[–-](?=\d)"), " to "),
-    (re.compile(r"(?<![\w.,-])(\d{1,2}|\d{4})[–-](?=\d{1,2}(?![\w-])|\d{4}(?![\w-]))"), r"\1 to "),
-    (re.compile(_SIGN + r"\s?" + _NUMBER + _SCALE), _money),
-    (re.compile(r"(?<![\w.,])" + _NUMBER + r"(?P<scale>)\s?" + _SIGN), _money),
-    (re.compile(r"\s+&\s+"), " and "),
-    (re.compile(r"(?<=\d)\s?%"), " percent"),
-    (re.compile(r"\s?°\s?C\b"), " degrees Celsius"),
-    (re.compile(r"\s?°\s?F\b"), " degrees Fahrenheit"),
-    (re.compile(r"(?<=\d)\s?°"), " degrees"),
-    (re.compile(r"\bkm/h\b"), "kilometers per hour"),
-    (re.compile(r"\bm/s\b"), "meters per second"),
-    (re.compile(r"(?<![\w.])[~≈]\s?(?=\d)"), "about "),
-    (re.compile(r"(?<!\w)#(?=\d)"), "number "),
-    (re.compile(r"\s*(?:→|->|=>|⇒)\s*"), " to "),
-    (re.compile(r"(?<=[a-z])/(?=[a-z])"), " or "),
-    (re.compile(r"\band or or\b"), "and or"),
 )
 
 _TIDY: _Rules = (

@@ -1,39 +1,59 @@
-"""How much silence ends a turn, by what is known of its sound, its words and its speaker. Pure.
+"""How much silence ends a turn, by what is known of its sound and its words. Pure.
 
 The score is a logistic model: the logarithm of the odds that the turn is over, for as many ends as
-pauses. What is not known adds nothing. `make bench-endpointing` fits and compares it.
+pauses. What is not known adds nothing. `make bench-endpointing` compares the rule with others and,
+with `ARGS=--fit`, fits its weights.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from antiphon_gateway.turn_text import ends_in_mark, hangs, reads_complete, trails_off, words
+from antiphon_gateway.turn_text import hangs, reads_complete, trails_off, words
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 
 HARD_END_MS: dict[Eagerness, int] = {"high": 1_200, "medium": 2_000, "auto": 2_000, "low": 4_000}
 """Silence that ends a turn whatever else is known."""
 
-_BIAS: dict[Eagerness, float] = {"high": 0.5, "medium": 0.0, "auto": 0.0, "low": -0.8}
-"""Added to the score."""
-_SILENCE_MS = ((-2.0, 2_000), (-0.5, 1_000), (0.3, 800), (0.8, 480), (1.2, 0))
-"""Silence that is needed at a score, straight lines between. The last is cut off at the least."""
-_COMPLETE_WORDS_MS: dict[Eagerness, int] = {"high": 400, "medium": 480, "auto": 480, "low": 800}
-"""Needed when the words read complete and nothing else is known."""
+WEIGHTS: dict[str, float] = {
+    "prior": 0.48,
+    "sound": 0.15,
+    "model": 0.63,
+    "confidence": 1.28,
+    "few_words": -0.61,
+    "hangs": -0.3,
+    "trails_off": -0.99,
+}
+"""What each feature adds to the score."""
 
-_PRIOR = -0.2
-_SOUND = 0.15
+_Table = tuple[tuple[float, int], ...]
+
+_BALANCED: _Table = ((-3.0, 2_000), (-0.3, 950), (1.2, 900), (1.4, 200))
+"""Silence that is needed at a score, straight lines between. Pauses of up to 900 ms are common in
+the middle of a request, so that little is won between the surely over and those 900 ms."""
+_QUICK: _Table = ((-4.0, 1_000), (-0.4, 950), (0.6, 550), (0.9, 200))
+_SILENCE_MS: dict[Eagerness, _Table] = {
+    "high": _QUICK,
+    "medium": _BALANCED,
+    "auto": _BALANCED,
+    "low": tuple((least + 1.0, silence_ms) for least, silence_ms in _BALANCED),
+}
+_COMPLETE_WORDS_MS: dict[Eagerness, int] = {"high": 400, "medium": 480, "auto": 480, "low": 900}
+"""Needed when the words read complete and the language model has not spoken; else at least."""
+_DOUBTFUL_SOUND = 0.5
+_PAUSES_THAT_TELL = 3
+_PAUSE_MARGIN_MS = 100
+_SURE_MS = 320
+"""A turn that ends after so little silence is over, whoever speaks."""
+
+_TELLING_SILENCE_MS = 256
 _SOUND_MIDDLE = 2.0
-_MESSAGE_END = 0.43
-_MESSAGE_END_MIDDLE = -2.0
-_HAS_END_MARK = 0.3
-_HAS_NO_END_MARK = -0.1
-_ASKED = -0.35
-_HANGS = -0.8
-_TRAILS_OFF = -0.8
-_FEW_WORDS = -0.6
-_MOST_LOG_ODDS = 4.0
+_MODEL_MIDDLE = -2.0
+_CONFIDENCE_MIDDLE = -0.35
+"""Between the values of ends and of pauses: as good as not knowing."""
+_MOST_SOUND = 4.0
+_MOST_MODEL = 7.0
 _FEW = 2
 
 
@@ -50,6 +70,8 @@ class Evidence(NamedTuple):
 
     soundings: Sequence[Sounding] = ()
     transcript: str | None = None
+    confidence: float = 0.0
+    """Mean logarithm of the probabilities of the transcript's tokens; 0: not known."""
     message_end: float | None = None
     """The language model's probability that the message ends with the transcript."""
     pauses_ms: Sequence[int] = ()
@@ -64,10 +86,18 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def weigh(evidence: Evidence, eagerness: Eagerness, least_silence_ms: int) -> Verdict:
+def weigh(
+    evidence: Evidence,
+    eagerness: Eagerness,
+    least_silence_ms: int,
+    *,
+    weights: Mapping[str, float] = WEIGHTS,
+    bias: float = 0.0,
+) -> Verdict:
     """Return the silence that ends the turn by what is known now.
 
-    It lies between `least_silence_ms` and the hard end of the eagerness.
+    It lies between `least_silence_ms` and the hard end of the eagerness. `bias` is added to the
+    score.
     """
     hard_end_ms = HARD_END_MS[eagerness]
     known = {
@@ -75,45 +105,61 @@ def weigh(evidence: Evidence, eagerness: Eagerness, least_silence_ms: int) -> Ve
         "words": bool(evidence.transcript),
         "model": evidence.message_end is not None,
     }
-    if known["sound"] or known["model"]:
-        needed_ms = _silence_ms(score(evidence) + _BIAS[eagerness])
-    elif evidence.transcript and reads_complete(evidence.transcript):
-        needed_ms = _COMPLETE_WORDS_MS[eagerness]
-    else:
+    if not (known["sound"] or known["model"] or _may_be_complete(evidence)):
         return Verdict(hard_end_ms, "silence")
+    needed_ms = _silence_ms(score(evidence, weights) + bias, _SILENCE_MS[eagerness])
+    if evidence.message_end is None:
+        complete_ms = _COMPLETE_WORDS_MS[eagerness]
+        needed_ms = complete_ms if _may_be_complete(evidence) else max(needed_ms, complete_ms)
+    needed_ms = _for_speaker(needed_ms, evidence.pauses_ms, least_silence_ms)
     reason = "+".join(name for name, there in known.items() if there)
     return Verdict(min(max(needed_ms, least_silence_ms), hard_end_ms), reason)
 
 
-def score(evidence: Evidence) -> float:
+def score(evidence: Evidence, weights: Mapping[str, float] = WEIGHTS) -> float:
     """Return the logarithm of the odds that the turn is over."""
-    total = _PRIOR
+    return sum(weights[name] * value for name, value in features(evidence).items())
+
+
+def features(evidence: Evidence) -> dict[str, float]:
+    """Return what the score is made of; all but the prior are 0 where nothing is known."""
+    values = dict.fromkeys(WEIGHTS, 0.0)
+    values["prior"] = 1.0
     if evidence.soundings:
-        odds = [_log_odds(sounding.probability) for sounding in evidence.soundings]
-        total += _SOUND * (sum(odds) / len(odds) - _SOUND_MIDDLE)
+        # In a longer silence the model says "finished" of everything.
+        early = [one for one in evidence.soundings if one.silence_ms <= _TELLING_SILENCE_MS]
+        odds = [_log_odds(one.probability, _MOST_SOUND) for one in early or evidence.soundings[:1]]
+        values["sound"] = sum(odds) / len(odds) - _SOUND_MIDDLE
     if evidence.message_end is not None:
-        total += _MESSAGE_END * (_log_odds(evidence.message_end, 7.0) - _MESSAGE_END_MIDDLE)
+        values["model"] = _log_odds(evidence.message_end, _MOST_MODEL) - _MODEL_MIDDLE
     if evidence.transcript:
-        total += _score_of_words(evidence.transcript, evidence.language)
-    return total
+        english = evidence.language in ("", "en")
+        if evidence.confidence:
+            values["confidence"] = max(evidence.confidence, -1.0) - _CONFIDENCE_MIDDLE
+        values["few_words"] = float(len(words(evidence.transcript)) <= _FEW)
+        values["hangs"] = float(english and hangs(evidence.transcript))
+        values["trails_off"] = float(trails_off(evidence.transcript))
+    return values
 
 
-def _score_of_words(transcript: str, language: str) -> float:
-    total = _HAS_END_MARK if ends_in_mark(transcript) else _HAS_NO_END_MARK
-    if transcript.endswith("?"):
-        total += _ASKED
-    if trails_off(transcript):
-        total += _TRAILS_OFF
-    if language in ("", "en") and hangs(transcript):
-        total += _HANGS
-    if len(words(transcript)) <= _FEW:
-        total += _FEW_WORDS
-    return total
+def _may_be_complete(evidence: Evidence) -> bool:
+    """Tell whether the words read complete and the sound does not speak against it."""
+    heard = [one.probability for one in evidence.soundings]
+    sounds_unfinished = bool(heard) and max(heard) < _DOUBTFUL_SOUND
+    return reads_complete(evidence.transcript or "") and not sounds_unfinished
 
 
-def _silence_ms(total: float) -> int:
+def _for_speaker(needed_ms: int, pauses_ms: Sequence[int], least_silence_ms: int) -> int:
+    """Return more where the speaker is known to pause for longer, unless the turn is over."""
+    if len(pauses_ms) < _PAUSES_THAT_TELL or needed_ms <= max(least_silence_ms, _SURE_MS):
+        return needed_ms
+    longest_ms = sorted(pauses_ms)[-(len(pauses_ms) // 4 + 1)]
+    return max(needed_ms, longest_ms + _PAUSE_MARGIN_MS)
+
+
+def _silence_ms(total: float, table: _Table) -> int:
     """Return the silence needed at a score."""
-    (low, most_ms), *rest = _SILENCE_MS
+    (low, most_ms), *rest = table
     if total <= low:
         return most_ms
     for high, least_ms in rest:
@@ -123,6 +169,6 @@ def _silence_ms(total: float) -> int:
     return most_ms
 
 
-def _log_odds(probability: float, most: float = _MOST_LOG_ODDS) -> float:
+def _log_odds(probability: float, most: float) -> float:
     probability = min(max(probability, 1e-9), 1 - 1e-9)
     return min(max(math.log(probability / (1 - probability)), -most), most)

@@ -10,8 +10,8 @@ from antiphon_proto.messages import Done, Failed, PredictTurnEnd, ResultBody, Tu
 
 HEARD_MS = 8_000
 """How much of the utterance the model of turn ends hears."""
-_ASK_AT_MS = (0, 192, 384, 768)
-"""Silences at which it is asked; the first at the pause itself."""
+_ASK_AT_MS = (0, 192)
+"""Silences at which it is asked, the first at the pause itself. Later answers tell less."""
 _BUDGET_MS = 1_000
 _PAUSES_KEPT = 12
 
@@ -28,6 +28,7 @@ class TurnEndWatch:
         self._soundings: list[Sounding] = []
         self._transcript: str | None = None
         self._language = ""
+        self._confidence = 0.0
         self._message_end: float | None = None
 
     def begin(self) -> None:
@@ -36,6 +37,7 @@ class TurnEndWatch:
         self._asked = 0
         self._soundings = []
         self._transcript = None
+        self._confidence = 0.0
         self._message_end = None
 
     def end(self) -> None:
@@ -79,12 +81,16 @@ class TurnEndWatch:
         elif isinstance(body, TurnEnd):
             self._soundings.append(Sounding(self._asked_at_ms, body.probability))
 
-    def take_transcript(self, text: str, language: str = "") -> None:
+    def take_manner(self, language: str, confidence: float) -> None:
+        """Take the language of the transcript and how sure the transcriber is of its words."""
+        self._language = language or self._language
+        self._confidence = confidence
+
+    def take_transcript(self, text: str) -> None:
         """Take the words of the utterance so far; what was scored of others is void."""
         if self._transcript is not None and not same_words(text, self._transcript):
             self._message_end = None
         self._transcript = text
-        self._language = language or self._language
 
     def take_message_end(self, text: str, probability: float) -> None:
         """Take the language model's probability that a message ends after `text`.
@@ -99,6 +105,7 @@ class TurnEndWatch:
         evidence = Evidence(
             soundings=tuple(self._soundings),
             transcript=self._transcript,
+            confidence=self._confidence,
             message_end=self._message_end,
             pauses_ms=tuple(self._pauses_ms),
             language=self._language,

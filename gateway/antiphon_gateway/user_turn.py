@@ -23,6 +23,8 @@ class UserTurn:
     manual: bool = False
     """Ended by the client's commit, which asks for no response."""
     timings: TurnTimings | None = None
+    retractions: int = 0
+    """How often its end was decided too early, and the answer taken back."""
 
     @property
     def seconds(self) -> float:

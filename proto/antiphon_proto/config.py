@@ -62,6 +62,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    admission_queue_wait_ms: Milliseconds = 2_000
+    """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
     """A network connection without a request for so long is closed."""
     idle_timeout_s: Seconds = 1800.0
@@ -161,10 +163,14 @@ class Tts(_Section, frozen=True, kw_only=True):
     engine: str = "piper"
     model: str = "en_US-joe-medium"
     """A name of the model manifest or the path of a Piper voice."""
+    streaming: bool = True
+    """Hand out a clause's speech while the rest of it is made."""
     first_clause_words: Count = 4
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True
     """Cut later sentences in parts while the listener has little audio left."""
+    sentence_context: bool = True
+    """Speak a part of a sentence with the intonation it has within the sentence."""
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
@@ -191,8 +197,24 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     min_speech_ms: Milliseconds = 96
     """Shorter speech is noise."""
     barge_in_speech_ms: Milliseconds = 250
-    """Speech needed to interrupt while a response is audible."""
-    eager_silence_ms: Milliseconds = 128
+    """Speech needed to interrupt a response; shorter speech over it is noise."""
+    interruption_words: bool = True
+    """Let words decide whether speech over a response interrupts it: `uh-huh` does not. Off: speech
+    interrupts after `barge_in_speech_ms`."""
+    interruption_patience_ms: Milliseconds = 450
+    """Speech over a response that interrupts it when its words are not known by then."""
+    ducked_patience_ms: Milliseconds = 700
+    """The same while the client plays the response quietly, where a wait hurts less."""
+    duck: bool = True
+    """Lower an audible response until it is decided whether it is interrupted."""
+    echo_check: bool = True
+    """Do not let a response be interrupted by itself, heard through the microphone."""
+    retraction_ms: Milliseconds = 700
+    """An answer that was heard no longer than this when the user goes on was too early: it is taken
+    back, and what was said before and after is one turn. 0: never."""
+    resume_speech_ms: Milliseconds = 160
+    """Speech after a pause that voids what was prepared for the end of the turn."""
+    eager_silence_ms: Milliseconds = 96
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the

@@ -73,6 +73,10 @@ class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
     text: str
     voice: str
     speed: float = 1.0
+    preceding: str = ""
+    """What was said of the same sentence before `text`, with its space; only for the intonation."""
+    following: str = ""
+    """What comes of the same sentence after `text`, with its space; only for the intonation."""
 
 
 Command = Transcribe | PredictTurnEnd | Generate | ReadPrompt | Synthesize

@@ -1,5 +1,6 @@
 """The figures of the latency measurement, on made turns and against a scripted server."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from antiphon.connection import Audio
 from antiphon.recording import Recording
 from antiphon.spoken_turn import SpokenTurn
 from antiphon.turn import Reply
+from antiphon_proto.config import Config, load
 from antiphon_proto.errors import ConfigurationError
+from bench import levers
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.latency import main
 from bench.report import Outcome, as_json, as_text
@@ -100,6 +103,18 @@ def test_a_bad_manifest_is_refused(tmp_path: Path, content: str | None, problem:
 
 def test_a_server_that_is_not_there_is_a_failed_measurement(unused_tcp_port: int, capsys):
     assert main(["--url", f"ws://127.0.0.1:{unused_tcp_port}", "--turns", "1", "--json"]) == 1
-    figures = json.loads(capsys.readouterr().out)
-    assert "make run" in figures["failures"][0]
-    assert figures["skipped"] == 1
+    outcomes = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [outcome["sessions"] for outcome in outcomes] == [1, 2, 4]
+    assert all("make run" in outcome["failures"][0] for outcome in outcomes)
+    assert [outcome["skipped"] for outcome in outcomes] == [1, 2, 4]
+
+
+def test_every_switch_names_a_setting_and_changes_it():
+    parser = argparse.ArgumentParser()
+    levers.add_arguments(parser)
+    switches = [f"--no-{name}" for name in levers.LEVERS] + ["--full-window"]
+    for switch in switches:
+        settings = parser.parse_args([switch]).settings
+        assert load(environment={}, settings=settings) != Config()
+    assert len(parser.parse_args([*switches, "--set", "stt.threads=3"]).settings) == 7
+    assert parser.parse_args([]).settings == []

@@ -126,6 +126,7 @@ def test_a_reply_that_goes_on_was_not_killed():
     assert not interruptions.killed(made)
     assert interruptions.silence_ms(made) is None
     assert made.interrupted_items == set()
+    assert interruptions.ducked_ms(made) == pytest.approx(350)
     assert not made.listener.ducked
 
 
@@ -135,6 +136,14 @@ def test_a_reply_sent_whole_is_killed_when_the_listener_stops_it():
     done(made, 1, -1.0)
     assert not interruptions.killed(made)
     made.listener.flush(START_S + 0.25)
+    assert interruptions.silence_ms(made) == pytest.approx(250)
+
+
+def test_a_reply_that_ran_dry_is_silent_from_when_it_was_cancelled():
+    made = record(over_reply=True)
+    reply(made, 1, -2.0, 2.05)
+    done(made, 1, 0.25, "cancelled")
+    assert made.listener.flushes == []
     assert interruptions.silence_ms(made) == pytest.approx(250)
 
 

@@ -1,111 +1,33 @@
 """The browser client against a scripted gateway: real Chromium, real sockets, real audio thread."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from playwright.async_api import Page, expect
+from scripted_gateway import RATE_HZ, Event, Samples, ScriptedGateway
 
-from antiphon_proto import frames
-from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.frames import FrameKind
 
 pytestmark = pytest.mark.browser
 
-WEB = Path(__file__).parents[2] / "web"
-RATE_HZ = 24_000
-Event = dict[str, Any]
-Samples = npt.NDArray[np.int16]
-
-
-class ScriptedGateway:
-    """One WebSocket of the public protocol; the test says what the server says."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.protocol: str | None = None
-        self.frames: list[AudioFrame] = []
-        self.connections = 0
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._changed = asyncio.Condition()
-        self._socket: web.WebSocketResponse | None = None
-
-    def application(self) -> web.Application:
-        app = web.Application()
-        app.router.add_get("/", self._index)
-        app.router.add_static("/src/", WEB / "src")
-        app.router.add_get("/v1/realtime", self._realtime)
-        app.on_response_prepare.append(self._secure)
-        return app
-
-    async def send(self, type_: str, **fields: Any) -> None:
-        assert self._socket is not None
-        await self._socket.send_json({"type": type_, "event_id": "event_1", **fields})
-
-    async def send_audio(self, stream: int, samples: Samples, first: int = 0) -> None:
-        """Send samples as 40 ms frames that continue at index `first` of the stream."""
-        assert self._socket is not None
-        for at in range(0, len(samples), 960):
-            pcm = samples[at : at + 960].tobytes()
-            frame = AudioFrame(FrameKind.PLAYBACK, at // 960, first + at, RATE_HZ, stream, pcm)
-            await self._socket.send_bytes(frame.encode())
-
-    async def event(self, type_: str) -> Event:
-        """Return the next event of this type that the page sends; skip others."""
-        async with asyncio.timeout(15):
-            while (event := await self._events.get())["type"] != type_:
-                pass
-            return event
-
-    async def received_frames(self, count: int) -> list[AudioFrame]:
-        """Return all microphone frames, once there are `count` more than now."""
-        wanted = len(self.frames) + count
-        async with asyncio.timeout(15), self._changed:
-            await self._changed.wait_for(lambda: len(self.frames) >= wanted)
-        return self.frames
-
-    async def connected(self, count: int = 1) -> None:
-        async with asyncio.timeout(15), self._changed:
-            await self._changed.wait_for(lambda: self.connections >= count)
-
-    async def disconnected(self) -> None:
-        async with asyncio.timeout(15), self._changed:
-            await self._changed.wait_for(lambda: self._socket is None or self._socket.closed)
-
-    async def close(self, code: int) -> None:
-        assert self._socket is not None
-        await self._socket.close(code=code)
-
-    async def _index(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(WEB / "index.html")
-
-    async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Content-Security-Policy"] = "default-src 'self'"
-
-    async def _realtime(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=("antiphon.v1", "realtime"))
-        await socket.prepare(request)
-        self._socket = socket
-        self.protocol = socket.ws_protocol
-        await self.send("session.created", session={"id": "sess_1", "type": "realtime"})
-        await self._change(connections=1)
-        async for message in socket:
-            if message.type is WSMsgType.BINARY:
-                self.frames.append(frames.decode(message.data))
-                await self._change()
-            else:
-                self._events.put_nowait(message.json())
-        await self._change()
-        return socket
-
-    async def _change(self, connections: int = 0) -> None:
-        async with self._changed:
-            self.connections += connections
-            self._changed.notify_all()
+KEEP_OUTPUT = """
+    const connect = AudioNode.prototype.connect;
+    AudioNode.prototype.connect = function (target, ...rest) {
+        if (target instanceof AudioDestinationNode && this instanceof AnalyserNode) {
+            const samples = new Float32Array(this.fftSize);
+            window.loudest = () => {
+                this.getFloatTimeDomainData(samples);
+                return Math.max(...samples.map(Math.abs));
+            };
+        }
+        return connect.call(this, target, ...rest);
+    };
+"""
+"""Gives a test the samples that leave the page: `loudest()` of the last 20 ms."""
 
 
 @pytest.fixture
@@ -270,16 +192,23 @@ async def test_the_answer_after_a_barge_in_is_played_in_full(
 
 
 async def test_ducking_lowers_the_answer_until_it_is_lifted(
-    page: Page, gateway: ScriptedGateway, until: Any
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, until: Any
 ) -> None:
+    page: Page = await open_page(gateway.url, microphone=tone_wav, init_script=KEEP_OUTPUT)
     await talk(page, gateway)
     await answer(gateway, 1, "La")
-    await gateway.send_audio(1, tone(4))
-    await until(page, "stats.outputLevel > 0.75")
-    await gateway.send("antiphon.duck")
-    await until(page, "stats.outputLevel < 0.7 && stats.state === 'speaking'")
-    await gateway.send("antiphon.unduck")
-    await until(page, "stats.outputLevel > 0.75")
+    await gateway.send_audio(1, tone(6))
+    full = 8_000 / 32_768
+    await until(page, f"Math.abs(window.loudest() - {full}) < {full * 0.05}")
+    await gateway.send("antiphon.duck", item_id="item_a1", ducked=True)
+    await until(page, f"window.loudest() < {full * 0.2}")
+    await expect(page.get_by_role("status")).to_have_text("Speaking quietly")
+    assert 0.05 * full < await page.evaluate("window.loudest()")
+    played = (await stats(page))["playedSamples"]
+    await until(page, f"stats.playedSamples > {played}")
+    await gateway.send("antiphon.duck", item_id="item_a1", ducked=False)
+    await until(page, f"Math.abs(window.loudest() - {full}) < {full * 0.05}")
+    await expect(page.get_by_role("status")).to_have_text("Speaking")
 
 
 async def test_a_muted_microphone_sends_silence_and_keeps_the_session(

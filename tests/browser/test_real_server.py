@@ -118,6 +118,12 @@ async def test_a_spoken_question_is_written_down_and_answered_aloud(
     text = done["response"]["output"][0]["content"][0]["transcript"].strip()
     await expect(page.locator("#log .assistant p")).to_have_text(text)
     await expect(page.get_by_role("status")).to_have_text("Listening")
+    first, whole = wire.of_type("antiphon.turn.metrics")
+    assert (first["complete"], whole["complete"]) == (False, True)
+    assert sum(whole["parts_ms"].values()) == pytest.approx(whole["mouth_to_ear_ms"], abs=1.0)
+    # The jitter buffer waits for 80 ms of audio, which may arrive at once.
+    assert whole["parts_ms"]["jitter_buffer"] >= 0
+    assert whole["parts_ms"]["playout"] > 0
     await page.screenshot(path=tmp_path / "3-answered.png")
     await assert_fits(page)
     figures = await stats(page)

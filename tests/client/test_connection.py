@@ -102,13 +102,33 @@ async def test_playout_is_reported_while_playing_and_once_at_the_end(serve: Any)
 
     async with connect(await serve(script)) as talk:
         await receive_all(talk)
-    reports = peers[0].events
+    reports = [event for event in peers[0].events if event["type"] == "antiphon.playout"]
     assert len(reports) >= 2
     assert {report["item_id"] for report in reports} == {"reply_1"}
     played = [report["played_ms"] for report in reports]
     assert played == sorted(played)
     assert reports[-1] == {**reports[-1], "played_ms": 320, "buffered_ms": 0}
     assert all(abs(r["played_ms"] + r["buffered_ms"] - 320) <= 1 for r in reports)
+
+
+async def test_the_first_audio_of_an_item_is_told_once_on_the_clock_of_the_microphone(serve: Any):
+    peers = []
+
+    async def script(peer):
+        peers.append(peer)
+        await peer.send("antiphon.audio.started", stream=1, sample_rate_hz=16_000, **IDS)
+        await peer.play(MS_40)
+        await peer.play(MS_40)
+        while (await peer.receive_event("antiphon.playout"))["buffered_ms"]:
+            pass
+
+    before_us = time.monotonic() * 1e6
+    async with connect(await serve(script)) as talk:
+        await receive_all(talk)
+    (told,) = [event for event in peers[0].events if event["type"] == "antiphon.turn.played"]
+    assert told["item_id"] == "reply_1"
+    assert before_us < told["received_us"] <= told["started_us"] == told["heard_us"]
+    assert told["heard_us"] < time.monotonic() * 1e6
 
 
 async def test_playback_stops_and_is_truncated_when_the_user_speaks(serve: Any):

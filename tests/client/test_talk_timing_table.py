@@ -4,7 +4,15 @@ import itertools
 
 import pytest
 
-from antiphon.timing_table import ON_THE_WAY, QUIET_START, TOTAL, parts, table
+from antiphon.timing_table import (
+    ON_THE_WAY,
+    QUIET_START,
+    SEEN_LATER,
+    TOTAL,
+    parts,
+    table,
+    whole_parts,
+)
 
 STEPS = {
     "pause_seen": 200.0,
@@ -73,3 +81,18 @@ def test_the_printed_table_ends_with_the_sum_of_its_parts():
     assert lines[-1].split()[:3] == TOTAL.split()
     assert sum(shown[:-1]) == shown[-1] == 655
     assert len({len(line) for line in lines[:-1]}) == 1
+
+
+def test_what_the_server_knows_from_mouth_to_ear_is_the_whole_wait():
+    known = {"capture_uplink": 20.4, "endpoint_wait": 128.3, "stt": 99.9, "hold": 0.0}
+    rows = whole_parts(known, seen_ms=248.6, first_sample_ms=230.2, mouth_to_ear_ms=251.7)
+    assert [row.name for row in rows] == [
+        SEEN_LATER,
+        "capture and way up",
+        "waiting for the end of the turn",
+        "transcript",
+        "audio held until the turn's end",
+        QUIET_START,
+    ]
+    assert rows[0].part_ms == -18
+    assert sum(row.part_ms for row in rows) == rows[-1].at_ms == 252

@@ -50,7 +50,7 @@ def test_the_transcript_is_asked_for_in_the_pause_and_the_model_before_the_end()
     rig = Rig()
     rig.speak(SPEECH + PAUSE)
     job = rig.job(Transcribe)
-    assert len(job.payload) == 2 * 512 * 24
+    assert len(job.payload) == 2 * 512 * 23
     rig.transcribe("What time is it?")
     assert rig.job(Generate).command == Generate(
         messages=(
@@ -130,7 +130,7 @@ def test_barge_in_stops_the_response_and_keeps_what_was_heard() -> None:
     rig.pass_time(1_000)
     rig.types()
     sent_ms = rig.audio_ms()
-    rig.speak("x" * 8)
+    rig.speak("x" * 15)
     types = rig.types()
     onset = types.index("input_audio_buffer.speech_started")
     assert types[onset + 1 :] == [
@@ -142,7 +142,7 @@ def test_barge_in_stops_the_response_and_keeps_what_was_heard() -> None:
         "response.done",
     ]
     rig.pass_time(5_000)
-    assert rig.audio_ms() - sent_ms <= 8 * 32
+    assert rig.audio_ms() - sent_ms <= 15 * 32
     assert rig.types() == []
     heard = rig.session.history.conversation.messages("")[-1]
     assert heard.role == "assistant"
@@ -153,7 +153,7 @@ def test_the_cancelled_response_says_why() -> None:
     rig = Rig()
     spoken_turn(rig)
     answer(rig, "One two three four five six.", clause_ms=3_000)
-    rig.speak("x" * 8)
+    rig.speak("x" * 15)
     done = rig.last("response.done")["response"]
     assert done["status"] == "cancelled"
     assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}

@@ -213,7 +213,7 @@ def test_the_turns_timings_are_told_once_and_count_from_the_end_of_speech() -> N
     metrics = [event for event in rig.events if event["type"] == "antiphon.turn.metrics"]
     assert len(metrics) == 1
     steps_ms = metrics[0]["steps_ms"]
-    assert steps_ms["pause_seen"] == 128
+    assert steps_ms["pause_seen"] == 96
     assert steps_ms["endpoint"] == 480
     assert metrics[0]["voice_to_voice_ms"] == steps_ms["audio_sent"] == max(steps_ms.values())
 

@@ -20,6 +20,9 @@ from antiphon_proto.messages import (
     Transcribe,
 )
 
+LONG_AFTER = "." * 50
+"""1.6 s: what is said then belongs to no earlier turn."""
+
 
 def test_an_unknown_item_in_the_input_is_refused_before_the_response_begins() -> None:
     rig = Rig()
@@ -79,14 +82,13 @@ def test_a_turn_answered_by_the_clients_response_is_not_answered_again() -> None
 def test_a_turn_is_answered_after_a_cough_that_came_before_its_transcript() -> None:
     rig = Rig()
     rig.speak(SPEECH + END)
-    question = rig.job(Transcribe)
     rig.speak("x" * 5)
     rig.transcribe("What time is it?")
-    assert question.job_id not in rig.jobs
-    rig.speak(PAUSE)
-    rig.transcribe("")
-    rig.speak(END)
     assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
+    rig.speak(PAUSE)
+    answer(rig, "It is noon.")
+    rig.pass_time(1_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
 
 
 @pytest.mark.parametrize("end", ["clear", "commit off", "commit"])
@@ -106,7 +108,7 @@ def test_a_turn_is_answered_when_the_client_ends_the_utterance_it_waited_for(end
 
 def test_two_turns_in_quick_succession_are_answered_once_with_both_in_order() -> None:
     rig = Rig()
-    rig.speak(SPEECH + END + SPEECH + END)
+    rig.speak(SPEECH + END + LONG_AFTER + SPEECH + END)
     first, second = [job for job in rig.jobs.values() if isinstance(job.command, Transcribe)]
     rig.jobs = {second.job_id: second, first.job_id: first}
     rig.transcribe("And in Rome?")
@@ -123,7 +125,7 @@ def test_two_turns_in_quick_succession_are_answered_once_with_both_in_order() ->
 
 def test_nothing_is_prepared_while_an_earlier_turn_has_no_transcript() -> None:
     rig = Rig()
-    rig.speak(SPEECH + END + SPEECH + PAUSE)
+    rig.speak(SPEECH + END + LONG_AFTER + SPEECH + PAUSE)
     first, second = (job for job in rig.jobs.values() if isinstance(job.command, Transcribe))
     rig.jobs = {second.job_id: second, first.job_id: first}
     rig.transcribe("And in Rome?")
@@ -202,9 +204,9 @@ def test_an_item_replaced_by_the_client_is_left_alone() -> None:
     rig.transcribe("What time is it?")
     reply_id = rig.last("response.output_item.added")["item"]["id"]
     rig.send(type="conversation.item.delete", item_id=reply_id)
-    text_item(rig, "Mine.", id=reply_id)
     answer(rig, "It is noon.", clause_ms=900)
     assert rig.last("response.done")
+    text_item(rig, "Mine.", id=reply_id)
     rig.speak("x" * 10)
     assert history(rig) == [("user", "Mine.")]
 

@@ -75,6 +75,9 @@ class Walk:
         self.live: set[str] = set()
         self.next_sample: dict[int, int] = {}
         self.turn = (0, 0)
+        self.ducked = ""
+        self.deletes = False
+        self.interrupts = True
 
     # --- inputs ----------------------------------------------------------------------------
 
@@ -82,6 +85,7 @@ class Walk:
         """Do something that a client, a worker or the clock may do."""
         actions = [self.talk, self.talk, self.work, self.work, self.work, self.wait, self.say]
         actions.append(self.score)
+        self.deletes = False
         self.random.choice(actions)()
         self.check()
 
@@ -134,7 +138,9 @@ class Walk:
     def say(self) -> None:
         """Send a client event; most are fair, some are not."""
         before = len(self.rig.events)
-        self.rig.send(event_id="walk", **self.random.choice(self.client_events()))
+        event = self.random.choice(self.client_events())
+        self.deletes = event["type"] == "conversation.item.delete"
+        self.rig.send(event_id="walk", **event)
         for event in self.rig.events[before:]:
             if event["type"] == "error":
                 assert event["error"]["event_id"] == "walk", event
@@ -142,9 +148,11 @@ class Walk:
     def client_events(self) -> list[dict[str, Any]]:
         """Return one event of each kind, with random fields."""
         item_id = self.random.choice(self.ids[-6:])
+        # Two open items of one name could not be told apart here.
+        new_id = "mine" if self.open["conversation.item.added", item_id] else item_id
         text = {"type": "input_text", "text": "Hi"}
-        message = {"type": "message", "role": "user", "content": [text], "id": item_id}
-        output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": item_id}
+        message = {"type": "message", "role": "user", "content": [text], "id": new_id}
+        output = {"type": "function_call_output", "call_id": "c", "output": "o", "id": new_id}
         audio = {"turn_detection": self.random.choice(DETECTIONS)}
         form = {"type": self.random.choice(["audio/pcm", "audio/pcmu"])}
         modalities = [self.random.choice(["audio", "audio", "audio", "text"])]
@@ -175,6 +183,13 @@ class Walk:
                 "audio_end_ms": ms,
             },
             {"type": "antiphon.playout", "item_id": item_id, "played_ms": ms, "buffered_ms": 0},
+            {
+                "type": "antiphon.turn.played",
+                "item_id": item_id,
+                "received_us": ms,
+                "started_us": ms,
+                "heard_us": 2 * ms,
+            },
             {"type": "response.create"},
             {"type": "response.create", "response": response},
             {"type": "response.cancel"},
@@ -188,6 +203,7 @@ class Walk:
         self.check_audio()
         for event in self.rig.events[self.seen_events :]:
             self.check_event(event)
+        self.check_interruptions(self.rig.events[self.seen_events :])
         self.seen_events = len(self.rig.events)
         due_ms = self.rig.session.next_due_ms(self.rig.now_ms)
         assert due_ms is None or due_ms >= self.rig.now_ms
@@ -229,6 +245,8 @@ class Walk:
                 self.open[opening, name] -= 1
         if kind == "response.done":
             self.done.add(name)
+        if kind == "conversation.item.deleted" and not self.deletes:
+            self.open["transcript", name] = 0
         if kind == "response.output_audio_transcript.delta":
             self.texts[name] = self.texts.get(name, "") + event["delta"]
         if kind == "response.output_audio_transcript.done":
@@ -240,6 +258,24 @@ class Walk:
             assert self.open["transcript", name] == 0, event
         for one in ("response.created", "input_audio_buffer.speech_started"):
             assert sum(count for (what, _), count in self.open.items() if what == one) <= 1
+
+    def check_interruptions(self, events: list[dict[str, Any]]) -> None:
+        """A duck ends; who is told that the user speaks hears no more of the response."""
+        for event in events:
+            kind = event["type"]
+            if kind == "antiphon.duck":
+                assert self.rig.session.context.extensions
+                assert event["ducked"] == (not self.ducked), event
+                assert self.ducked in ("", event["item_id"])
+                self.ducked = event["item_id"] if event["ducked"] else ""
+            elif kind == "session.updated":
+                detection = event["session"]["audio"]["input"]["turn_detection"]
+                self.interrupts = detection is not None and detection["interrupt_response"]
+            elif kind == "input_audio_buffer.speech_started":
+                self.ducked = ""
+        kinds = [event["type"] for event in events]
+        if kinds.count("input_audio_buffer.speech_started") and "response.created" not in kinds:
+            assert not (self.interrupts and self.rig.session.audible(self.rig.now_ms))
 
     def check_audio(self) -> None:
         """Audio has no gaps, and none follows the end of its response."""
@@ -260,6 +296,7 @@ class Walk:
             self.check()
         left = {what: count for what, count in self.open.items() if count}
         assert left == {}
+        assert not self.ducked
         assert self.rig.jobs == {}
         assert self.rig.session.next_due_ms(self.rig.now_ms) is None
         assert not self.rig.session.in_turn(self.rig.now_ms)

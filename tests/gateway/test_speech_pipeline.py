@@ -20,6 +20,7 @@ class Speech:
         self.context = SessionContext(config or Config(), session_id="sess_1", extensions=True)
         self.pipeline = SpeechPipeline(self.context, voice="", speed=1.0, sample_rate_hz=rate_hz)
         self.jobs: list[tuple[str, str]] = []
+        self.commands: list[Synthesize] = []
         self.gaps_ms: list[float] = []
         self.sent = 0
 
@@ -28,6 +29,7 @@ class Speech:
             self.sent += len(out.pcm) // 2 if isinstance(out, AudioOut) else 0
         for effect in self.context.take_effects():
             if isinstance(effect, Submit) and isinstance(effect.request.command, Synthesize):
+                self.commands.append(effect.request.command)
                 self.jobs.append((effect.request.job_id, effect.request.command.text))
             elif isinstance(effect, NoteUnderrun):
                 self.gaps_ms.append(effect.gap_ms)
@@ -131,6 +133,43 @@ def test_sentences_are_whole_while_the_listener_has_enough() -> None:
     speech.say(" know it. " + STORY)
     assert speech.jobs[1][1] == "I know it."
     assert speech.jobs[2][1].endswith("slept.")
+
+
+def contexts(*texts: str, last: bool = True, config: Config | None = None) -> list[tuple[str, ...]]:
+    """Return what precedes, is and follows each part of a text, all jobs answered."""
+    speech = Speech(config=config)
+    for text in texts:
+        speech.say(text)
+    if last:
+        speech.say("", last=True)
+    for number in range(9):
+        if number < len(speech.jobs):
+            speech.answer(number, SECOND, 0)
+    return [(job.preceding, job.text, job.following) for job in speech.commands]
+
+
+def test_a_part_of_a_sentence_is_spoken_within_its_sentence() -> None:
+    assert contexts("The capital of France is Paris. It is old.") == [
+        ("", "The capital of France", " is Paris."),
+        ("The capital of France ", "is Paris.", ""),
+        ("", "It is old.", ""),
+    ]
+
+
+def test_words_that_are_not_known_yet_are_stood_for() -> None:
+    assert contexts("Yes, you can, b", last=False) == [("", "Yes, you can,", " and so")]
+
+
+def test_only_whole_words_follow() -> None:
+    assert contexts("The capital of France is Par", last=False)[0][2] == " is"
+
+
+def test_context_can_be_switched_off() -> None:
+    config = Config(tts=Tts(sentence_context=False))
+    assert contexts("The capital of France is Paris.", config=config) == [
+        ("", "The capital of France", ""),
+        ("", "is Paris.", ""),
+    ]
 
 
 def test_hurry_can_be_switched_off() -> None:

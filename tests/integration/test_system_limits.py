@@ -111,11 +111,36 @@ async def test_what_all_clients_leave_unfinished_together_is_bounded() -> None:
         assert GATEWAY in server.processes
 
 
+async def test_messages_are_never_inflated() -> None:
+    with running_system(SIMULATED, workers={}) as server:
+        server.wait_for(lambda: server.get("/healthz") is not None, 20)
+        offer = "Sec-WebSocket-Extensions: permessage-deflate"
+        async with opened(server, offer) as (reader, writer, answer):
+            assert "permessage-deflate" not in answer
+            writer.write(bytes([0xC1, 0x80 | 2]) + bytes(4) + b"{}")
+            assert await close_code(reader) == 1002
+        server.assert_no_traceback()
+
+
+async def test_a_message_in_thousands_of_pieces_is_one_message() -> None:
+    with running_system(SIMULATED, workers={}) as server:
+        server.wait_for(lambda: server.get("/healthz") is not None, 20)
+        async with opened(server) as (reader, writer, _):
+            piece = struct.pack("!BB4sc", 0x00, 0x81, bytes(4), b" ")
+            writer.write(struct.pack("!BB4sc", 0x01, 0x81, bytes(4), b" ") + piece * 60_000)
+            writer.write(struct.pack("!BB4s2s", 0x80, 0x82, bytes(4), b"{}"))
+            await writer.drain()
+            assert "type is missing" in (await reader.readuntil(b"type is missing")).decode(
+                errors="replace"
+            )
+        server.assert_no_traceback()
+
+
 @asynccontextmanager
-async def unfinished(
-    server: System,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Open a session and announce a message of 15 MiB that does not come to its end."""
+async def opened(
+    server: System, *headers: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, str]]:
+    """Open a session by hand; give the streams and the head of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
@@ -125,14 +150,25 @@ async def unfinished(
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {key}",
+        *headers,
     ]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
-    writer.write(struct.pack("!BBQ4s", 0x81, 0x80 | 127, 15 * MIB, bytes(4)))
+    answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert " 101 " in answer
     try:
-        yield reader, writer
+        yield reader, writer, answer
     finally:
         writer.transport.abort()
+
+
+@asynccontextmanager
+async def unfinished(
+    server: System,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a session and announce a message of 15 MiB that does not come to its end."""
+    async with opened(server) as (reader, writer, _):
+        writer.write(struct.pack("!BBQ4s", 0x81, 0x80 | 127, 15 * MIB, bytes(4)))
+        yield reader, writer
 
 
 async def close_code(reader: asyncio.StreamReader) -> int:

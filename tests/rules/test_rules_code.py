@@ -1,6 +1,7 @@
 """What code of this project never does, read from its syntax tree."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,22 @@ def test_every_task_belongs_to_a_task_group() -> None:
 def test_cancellation_is_never_swallowed() -> None:
     found = {relative(path): list(swallowed_cancellations(tree(path))) for path in modules()}
     assert {place: lines for place, lines in found.items() if lines} == {}
+
+
+def test_the_page_shows_text_as_text_only() -> None:
+    found = {relative(path): parsed_as_markup(path.read_text("utf-8")) for path in files(".js")}
+    assert {place: names for place, names in found.items() if names} == {}
+
+
+def parsed_as_markup(source: str) -> list[str]:
+    """Return the ways in which a script turns text into elements or code."""
+    return re.findall(
+        r"\b(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval)\b", source
+    )
+
+
+def test_text_that_becomes_markup_is_found() -> None:
+    assert parsed_as_markup("line.innerHTML = words;") == ["innerHTML"]
 
 
 def lines_in(path: Path) -> int:

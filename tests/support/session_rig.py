@@ -6,7 +6,14 @@ import msgspec
 
 from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
-from antiphon_gateway.effects import CancelJobs, DetectSpeech, SendAudio, SendEvent, Submit
+from antiphon_gateway.effects import (
+    CancelJobs,
+    DetectSpeech,
+    NoteTurnEnd,
+    SendAudio,
+    SendEvent,
+    Submit,
+)
 from antiphon_gateway.realtime import catalogue, client_events, server_events
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
@@ -32,7 +39,7 @@ from antiphon_proto.messages import (
 WINDOW_MS = 32
 SPEECH = "x" * 20
 PAUSE = "." * 7
-"""224 ms: the final transcript was asked for, after 128 ms."""
+"""224 ms: the final transcript was asked for, after 96 ms."""
 END = "." * 63
 """2,016 ms: the hard end of `semantic_vad`, `auto`."""
 
@@ -60,11 +67,15 @@ class Rig:
         )
         self.session = Session(context, catalogue.from_config(config))
         self.now_ms = 0.0
+        self.client_ahead_ms = 50_000.0
+        """How far the client's clock is ahead of the server's."""
+        self.uplink_ms = 0.0
         self.events: list[dict[str, Any]] = []
         self.audio: list[SendAudio] = []
         self.jobs: dict[str, Request] = {}
         self.cancelled: list[str] = []
         self.detected_bytes = 0
+        self.turn_ends: list[NoteTurnEnd] = []
         self.submissions: list[Request] = []
         self._indexes: dict[str, int] = {}
         self.session.open(self.now_ms)
@@ -82,7 +93,9 @@ class Rig:
         """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character."""
         for mark in script:
             self.now_ms += WINDOW_MS
-            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000)
+            captured_us = round((self.now_ms - WINDOW_MS + self.client_ahead_ms) * 1000)
+            arrived_ms = self.now_ms + self.uplink_ms
+            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000, arrived_ms, captured_us)
             probability = 0.9 if mark == "x" else 0.01
             self.session.on_speech_probabilities([probability], self.now_ms)
             self._settle()
@@ -201,6 +214,8 @@ class Rig:
                     self.jobs.pop(job_id, None)
             elif isinstance(effect, DetectSpeech):
                 self.detected_bytes += len(effect.pcm)
+            elif isinstance(effect, NoteTurnEnd):
+                self.turn_ends.append(effect)
 
 
 def spoken_turn(rig: Rig, text: str = "What time is it?") -> None:

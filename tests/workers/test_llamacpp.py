@@ -141,6 +141,15 @@ async def test_an_answer_reads_only_what_was_not_read_ahead(engine: Engine) -> N
     assert 0 < engine.tokens_read <= 12
 
 
+async def test_a_long_conversation_is_read_ahead_as_it_will_be_answered(engine: Engine) -> None:
+    assert isinstance(engine, LlamaCpp)
+    story = ChatMessage("assistant", "Once upon a time there was a dragon. " * 12)
+    said = (STORY, story, STORY, story, STORY, story, ChatMessage("user", "How long ago was that"))
+    await end_probability(engine, *said)
+    await reply(engine, generate(*said, tokens=200))
+    assert 0 < engine.tokens_read <= 10
+
+
 async def test_a_cancelled_answer_stops_being_generated(engine: Engine) -> None:
     async with aclosing(engine.run(job(generate(STORY, tokens=400)), b"")) as running:
         for _ in range(3):

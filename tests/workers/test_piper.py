@@ -138,6 +138,40 @@ async def test_a_pause_between_sentences_belongs_to_no_word(engine: Engine) -> N
     assert placed["it"].pause_samples < 0.08 * RATE_HZ
 
 
+async def test_the_rest_of_its_sentence_shapes_a_part_and_is_not_spoken(engine: Engine) -> None:
+    alone = await spoken(engine, "The capital of France")
+    command = Synthesize(text="The capital of France", voice="", following=" is Paris.")
+    within = await results(engine, command)
+    ends = [word.end_character for body, _ in within for word in _words(body)]
+    assert ends == [3, 11, 14, 21]
+    assert b"".join(pcm for _, pcm in within) != b"".join(pcm for _, pcm in alone)
+    lengths = [sum(len(pcm) for _, pcm in made) for made in (alone, within)]
+    assert abs(lengths[0] - lengths[1]) < 0.4 * 2 * RATE_HZ
+
+
+async def test_the_parts_of_a_sentence_are_its_own_samples_when_all_of_it_is_known(
+    engine: Engine,
+) -> None:
+    whole = b"".join(await speak(engine, "The capital of France is Paris."))
+    command = Synthesize(text="is Paris.", voice="", preceding="The capital of France ")
+    part = await results(engine, command)
+    assert [word.end_character for body, _ in part for word in _words(body)] == [2, 9]
+    tail = pcm16_to_float(b"".join(pcm for _, pcm in part))[RATE_HZ // 10 :]
+    difference = tail - pcm16_to_float(whole)[-len(tail) :]
+    assert np.abs(difference).max() < 2e-4
+
+
+async def test_context_in_other_sentences_is_survived(engine: Engine) -> None:
+    command = Synthesize(text="Yes. I do", voice="", preceding="Do you? ", following=" so. Well")
+    made = await results(engine, command)
+    assert [word.end_character for body, _ in made for word in _words(body)] == [4, 6, 9]
+
+
+def _words(body: object) -> tuple[SpokenWord, ...]:
+    assert isinstance(body, AudioDelta)
+    return body.words
+
+
 @pytest.mark.parametrize(
     ("text", "pause_ms"),
     [

@@ -6,7 +6,7 @@
  * @param {boolean} ready the server's session stands
  * @param {number} retryInS seconds until the next try to connect
  */
-export function caption({ phase, link, active, muted }, ready, retryInS) {
+export function caption({ phase, link, active, muted, ducked }, ready, retryInS) {
   if (link === "waiting") return `Connection lost. Trying again in ${retryInS} s`;
   switch (phase) {
     case "idle":
@@ -18,7 +18,7 @@ export function caption({ phase, link, active, muted }, ready, retryInS) {
     case "thinking":
       return "Thinking";
     case "speaking":
-      return "Speaking";
+      return ducked ? "Speaking quietly" : "Speaking";
     case "error":
       return "Not connected";
   }

@@ -37,6 +37,7 @@ class Page {
     },
     onAudio: ({ stream, timestamp, pcm }) => {
       if (!this.#session.accepts(stream)) return;
+      if (this.#audio) this.#session.onAudioArrived(stream, this.#audio.clockMs);
       this.#audio?.play({ type: "audio", stream, firstSample: timestamp, pcm }, [pcm.buffer]);
     },
   });

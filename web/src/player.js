@@ -27,6 +27,7 @@ export const MAX_BUFFER_S = 60;
  * @property {number} bufferedSamples at the stream's rate
  * @property {number} underruns of this stream
  * @property {number} droppedSamples of this stream
+ * @property {number} [clockMs] when, by the clock of the microphone's timestamps; the worklet's
  */
 
 /**

@@ -10,6 +10,7 @@
  * @property {string} itemId
  * @property {number} contentIndex
  * @property {number} sampleRateHz
+ * @property {number | null} receivedMs when its first audio arrived, by the microphone's clock
  * @property {boolean} sounding its first sample was played
  * @property {boolean} complete all its audio has arrived
  * @property {boolean} interrupted
@@ -44,6 +45,12 @@ export class Playout {
     return voice !== undefined && !voice.interrupted;
   }
 
+  /** Audio of this stream has arrived. @param {number} stream @param {number} clockMs */
+  arrived(stream, clockMs) {
+    const voice = this.#voices.get(stream);
+    if (voice) voice.receivedMs ??= clockMs;
+  }
+
   /** @param {string} itemId */
   speaks(itemId) {
     return this.#some((voice) => voice.itemId === itemId);
@@ -62,6 +69,7 @@ export class Playout {
       itemId: event.item_id,
       contentIndex: event.content_index ?? 0,
       sampleRateHz: event.sample_rate_hz,
+      receivedMs: null,
       sounding: false,
       complete: false,
       interrupted: false,

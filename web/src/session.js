@@ -88,6 +88,11 @@ export class Session {
     return this.#playout.accepts(stream);
   }
 
+  /** Audio of a stream has arrived. @param {number} stream @param {number} clockMs */
+  onAudioArrived(stream, clockMs) {
+    this.#playout.arrived(stream, clockMs);
+  }
+
   /** The button was pressed. @returns {Command[]} */
   talk() {
     if (this.voice) return this.stop();
@@ -187,10 +192,12 @@ export class Session {
       return [send("conversation.item.truncate", { item_id, content_index, audio_end_ms })];
     }
     const ended = report.event === "ended";
+    const loud = ended && this.ducked ? this.#loud() : [];
     if (ended && !this.#playout.speaks(item_id)) this.transcript.finish(item_id);
     const played_ms = heardMs(report.playedSamples, sampleRateHz, ended ? 0 : latencyMs);
     const buffered_ms = Math.floor((report.bufferedSamples * 1000) / sampleRateHz);
-    return [send("antiphon.playout", { item_id, played_ms, buffered_ms })];
+    const played = report.event === "started" ? firstPlayed(voice, report.clockMs, latencyMs) : [];
+    return [...loud, send("antiphon.playout", { item_id, played_ms, buffered_ms }), ...played];
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -213,8 +220,7 @@ export class Session {
       case "antiphon.audio.started":
         return this.#openStream(event);
       case "antiphon.duck":
-      case "antiphon.unduck":
-        this.ducked = event.type === "antiphon.duck";
+        this.ducked = event.ducked && this.#playout.speaks(event.item_id);
         return [{ do: "duck", on: this.ducked }];
       case "antiphon.turn.metrics":
         this.turns.metrics(event);
@@ -306,8 +312,13 @@ export class Session {
   /** Fall silent; each stream's flush report brings its truncation. @returns {Command[]} */
   #interrupt() {
     for (const voice of this.#playout.interrupt()) this.transcript.interrupt(voice.itemId);
+    return [{ do: "flush" }, ...this.#loud()];
+  }
+
+  /** @returns {Command[]} */
+  #loud() {
     this.ducked = false;
-    return [{ do: "flush" }, { do: "duck", on: false }];
+    return [{ do: "duck", on: false }];
   }
 
   /** Make room for a typed question. @returns {Command[]} */
@@ -358,6 +369,19 @@ export class Session {
     this.problem = null;
     this.#pendingTexts = [];
   }
+}
+
+/**
+ * Tell when the first sample of a stream was played, so that the server knows the whole wait.
+ * @param {import("./playout.js").Voice} voice @param {number | undefined} startedMs
+ * @param {number} latencyMs @returns {Command[]}
+ */
+function firstPlayed({ itemId: item_id, receivedMs }, startedMs, latencyMs) {
+  if (startedMs === undefined || receivedMs === null) return [];
+  const started_us = Math.round(startedMs * 1000);
+  const received_us = Math.min(Math.round(receivedMs * 1000), started_us);
+  const heard_us = started_us + Math.round(latencyMs * 1000);
+  return [send("antiphon.turn.played", { item_id, received_us, started_us, heard_us })];
 }
 
 /**

@@ -7,8 +7,8 @@
  * @property {string} responseId
  * @property {number | null} playedAfterMs from the event that ended the question to the first
  *   sample played here
- * @property {number | null} voiceToVoiceMs from the end of the user's speech to the first audio, by
- *   the server's clock
+ * @property {number | null} voiceToVoiceMs from the end of the user's speech to the first audio: sent,
+ *   and once the server knows it, played
  * @property {Record<string, number>} stepsMs what `voiceToVoiceMs` is made of, in order
  */
 
@@ -36,8 +36,11 @@ export class Turns {
 
   /** The server's figures, `antiphon.turn.metrics`. @param {any} event */
   metrics(event) {
-    const { response_id, voice_to_voice_ms, steps_ms } = event;
-    this.#put(response_id, { voiceToVoiceMs: voice_to_voice_ms, stepsMs: steps_ms });
+    const { response_id, voice_to_voice_ms, mouth_to_ear_ms, steps_ms, parts_ms } = event;
+    this.#put(response_id, {
+      voiceToVoiceMs: mouth_to_ear_ms ?? voice_to_voice_ms,
+      stepsMs: parts_ms ?? steps_ms,
+    });
   }
 
   /** @param {string} responseId @param {Partial<Turn>} figures */

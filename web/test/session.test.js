@@ -157,9 +157,39 @@ test("speech while nothing is audible flushes nothing", () => {
 
 test("a ducked answer that goes on is neither flushed nor truncated", () => {
   const session = speaking();
-  assert.deepEqual(session.onEvent({ type: "antiphon.duck" }, 0), [{ do: "duck", on: true }]);
-  assert.deepEqual(session.onEvent({ type: "antiphon.unduck" }, 0), [{ do: "duck", on: false }]);
+  const duck = (ducked) => ({ type: "antiphon.duck", item_id: "item_a1", ducked });
+  assert.deepEqual(session.onEvent(duck(true), 0), [{ do: "duck", on: true }]);
+  assert.equal(session.caption, "Speaking quietly");
+  assert.deepEqual(session.onEvent(duck(false), 0), [{ do: "duck", on: false }]);
+  assert.equal(session.caption, "Speaking");
   assert.equal(session.phase, "speaking");
+});
+
+test("a duck that comes after the answer has ended lowers nothing", () => {
+  const session = speaking();
+  session.onPlayback(report("ended", 24_000), 0, 0);
+  const duck = { type: "antiphon.duck", item_id: "item_a1", ducked: true };
+  assert.deepEqual(session.onEvent(duck, 0), [{ do: "duck", on: false }]);
+});
+
+test("an answer that ends while ducked leaves the next one loud", () => {
+  const session = speaking();
+  session.onEvent({ type: "antiphon.duck", item_id: "item_a1", ducked: true }, 0);
+  const commands = session.onPlayback(report("ended", 24_000), 0, 0);
+  assert.deepEqual(commands[0], { do: "duck", on: false });
+  assert.equal(session.ducked, false);
+});
+
+test("an answer that was taken back leaves nothing on the screen", () => {
+  const session = speaking();
+  session.onEvent({ type: "conversation.item.added", item: { id: "item_u1", type: "message", role: "user" } }, 0);
+  session.onEvent({ type: "input_audio_buffer.speech_started", item_id: "item_u2" }, 0);
+  session.onPlayback(report("flushed", 1_200), 0, 0);
+  session.onEvent(done("cancelled", { reason: "turn_detected" }), 0);
+  session.onEvent({ type: "conversation.item.deleted", item_id: "item_a1" }, 0);
+  session.onEvent({ type: "conversation.item.deleted", item_id: "item_u1" }, 0);
+  assert.deepEqual(session.transcript.entries, []);
+  assert.equal(session.phase, "listening");
 });
 
 test("a response retracted before it was heard leaves no text", () => {
@@ -310,4 +340,36 @@ test("unknown events change nothing", () => {
     assert.deepEqual(session.onEvent({ type }, 0), []);
   }
   assert.equal(session.phase, "listening");
+});
+
+test("when the first sample of a reply is played is told once, by the microphone's clock", () => {
+  const session = listening();
+  session.onEvent({ type: "response.created", response: { id: "resp_1" } }, 0);
+  session.onEvent(
+    { type: "antiphon.audio.started", ...IDS, stream: 1, sample_rate_hz: RATE_HZ }, 0,
+  );
+  session.onAudioArrived(1, 5_000);
+  session.onAudioArrived(1, 5_040);
+  const started = { ...report("started", 0), clockMs: 5_080.5 };
+  assert.deepEqual(sent(session.onPlayback(started, 20, 0))[1], {
+    type: "antiphon.turn.played",
+    item_id: "item_a1",
+    received_us: 5_000_000,
+    started_us: 5_080_500,
+    heard_us: 5_100_500,
+  });
+  const playing = { ...report("playing", 2_400), clockMs: 5_180 };
+  assert.equal(sent(session.onPlayback(playing, 20, 0)).length, 1);
+});
+
+test("the whole wait replaces what the server knew of it first", () => {
+  const session = speaking();
+  const metrics = { type: "antiphon.turn.metrics", turn_id: 1, response_id: "resp_1" };
+  const steps_ms = { audio_sent: 300 };
+  session.onEvent({ ...metrics, voice_to_voice_ms: 300, steps_ms, parts_ms: { stt: 300 } }, 0);
+  const parts_ms = { stt: 300, downlink: 10 };
+  const whole = { voice_to_voice_ms: 300, mouth_to_ear_ms: 310, steps_ms, parts_ms };
+  session.onEvent({ ...metrics, ...whole }, 0);
+  const [turn] = session.turns.turns;
+  assert.deepEqual([turn.voiceToVoiceMs, turn.stepsMs], [310, parts_ms]);
 });

@@ -12,6 +12,7 @@ from antiphon_gateway.dispatch.actions import Action, Cancel, Connect, Deliver, 
 from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.links import Links
 from antiphon_gateway.dispatch.load import StageLoad, load
+from antiphon_gateway.dispatch.observer import JobObserver, NoObserver
 from antiphon_gateway.dispatch.readiness import StageReadiness, readiness
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.dispatch.scheduler import Scheduler
@@ -41,9 +42,10 @@ class Dispatcher:
     raises goes to the event loop's exception handler and harms no other job.
     """
 
-    def __init__(self, bus: Bus, config: Config) -> None:
+    def __init__(self, bus: Bus, config: Config, observer: JobObserver | None = None) -> None:
         """Prepare to serve as the gateway that `config` names; `run` does the work."""
         self._bus = bus
+        self._observer: JobObserver = observer or NoObserver()
         self._name = config.gateway.name
         self._scheduler = Scheduler(self._name)
         self._recipients: dict[str, DeliverResult] = {}
@@ -76,14 +78,18 @@ class Dispatcher:
         `deliver` is called on the event loop, after this returns, for each result in order; the
         last and only the last is `Done` or `Failed`. Raises ValueError when the job id is in use.
         """
-        actions = self._scheduler.submit(request, _now_ms())
+        now_ms = _now_ms()
+        actions = self._scheduler.submit(request, now_ms)
         self._recipients[request.job_id] = deliver
+        self._observer.submitted(request, now_ms)
         self._perform(actions)
 
     def cancel(self, job_ids: list[str]) -> None:
         """End jobs: nothing more of them is delivered, not even a terminal result."""
+        now_ms = _now_ms()
         for job_id in job_ids:
-            self._recipients.pop(job_id, None)
+            if self._recipients.pop(job_id, None):
+                self._observer.ended(job_id, "cancelled", now_ms)
         self._perform(self._scheduler.cancel(job_ids))
 
     def stages(self) -> dict[Stage, StageReadiness]:
@@ -203,13 +209,18 @@ class Dispatcher:
             return
         if isinstance(action.result.body, Done | Failed):
             del self._recipients[action.job_id]
+            outcome = "done" if isinstance(action.result.body, Done) else "failed"
+            self._observer.ended(action.job_id, outcome, _now_ms())
         deliver(action.result, action.payload)
 
     def _send(self, send: Send) -> bool:
         frames = codec.encode(send.job, send.payload)
-        return self._links is not None and self._links.send(
+        sent = self._links is not None and self._links.send(
             send.worker_id, send.incarnation, frames
         )
+        if sent:
+            self._observer.sent(send.job.job_id, _now_ms())
+        return sent
 
     def _publish(self, cancel: Cancel) -> None:
         if self._control is not None and not self._control.closed:

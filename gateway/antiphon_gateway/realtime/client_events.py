@@ -18,6 +18,9 @@ Index = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 SessionMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A position in a session's audio. JavaScript counts exactly up to 2**53."""
 
+ClientMicroseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A time of the clock that stamps the client's microphone frames."""
+
 
 class ClientEventBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Base of every client event. Fields that we do not know are ignored."""
@@ -98,6 +101,22 @@ class Playout(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.playout"
     buffered_ms: SessionMilliseconds
 
 
+class TurnPlayed(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.turn.played"):
+    """Extension: when the first audio of a response item was played, by the microphone's clock."""
+
+    item_id: ClientId
+    received_us: ClientMicroseconds
+    """The first audio arrived."""
+    started_us: ClientMicroseconds
+    """Its first sample left the jitter buffer."""
+    heard_us: ClientMicroseconds
+    """Its first sample left the loudspeaker."""
+
+    def __post_init__(self) -> None:
+        if not self.received_us <= self.started_us <= self.heard_us:
+            raise ValueError("received_us, started_us and heard_us do not follow each other")
+
+
 ClientEvent = (
     SessionUpdate
     | InputAudioAppend
@@ -111,6 +130,7 @@ ClientEvent = (
     | ResponseCreate
     | ResponseCancel
     | Playout
+    | TurnPlayed
 )
 
 
@@ -172,4 +192,13 @@ def _not_json(exc: Exception) -> InvalidEvent:
     # msgspec reports an unpaired surrogate as truncated input.
     return InvalidEvent(
         "invalid_json", f"event is not JSON in UTF-8, or has an unpaired surrogate: {exc}"
+    )
+
+
+def only_for_webrtc() -> InvalidEvent:
+    """Return why `output_audio_buffer.clear` is refused."""
+    return InvalidEvent(
+        "unsupported_event",
+        "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its own audio "
+        "and sends conversation.item.truncate",
     )

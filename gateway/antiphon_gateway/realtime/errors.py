@@ -48,3 +48,20 @@ class InvalidEvent(ProtocolError):
         self.message = message
         self.param = param
         self.event_id = event_id
+
+
+def buffer_full(limit_ms: int) -> InvalidEvent:
+    """Return why audio was dropped that the client did not commit."""
+    return InvalidEvent(
+        "input_audio_buffer_full",
+        f"the input audio buffer holds at most {limit_ms // 1000} s without a commit; "
+        "it was cleared",
+    )
+
+
+def commit_empty(held_ms: int, needed_ms: int) -> InvalidEvent:
+    """Return why a commit of hardly any audio is refused."""
+    return InvalidEvent(
+        "input_audio_buffer_commit_empty",
+        f"the input audio buffer holds {held_ms} ms of audio, a commit needs {needed_ms} ms",
+    )

@@ -341,6 +341,13 @@ class TranscriptPartial(ServerEvent, frozen=True, kw_only=True, tag="antiphon.tr
     unstable: str
 
 
+class Duck(ServerEvent, frozen=True, kw_only=True, tag="antiphon.duck"):
+    """The user may be interrupting: play this item quietly, or as before again."""
+
+    item_id: str
+    ducked: bool
+
+
 class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.metrics"):
     """Where the time of one turn went."""
 
@@ -352,6 +359,12 @@ class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.met
     """End of the user's speech to the first audio of the response."""
     steps_ms: dict[str, float]
     """Each step that happened (`turn_timings.STEPS`), counted from the end of the user's speech."""
+    complete: bool = False
+    """Whether the client has said when the first audio was played."""
+    mouth_to_ear_ms: float | None = None
+    """The last of the user's speech captured to the first sample played; when complete."""
+    parts_ms: dict[str, float] = {}
+    """Where the time went; when complete they sum to `mouth_to_ear_ms`."""
 
 
 _encoder = msgspec.json.Encoder()

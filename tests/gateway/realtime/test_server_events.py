@@ -255,6 +255,9 @@ EXTENSIONS: list[tuple[ServerEvent, dict[str, Any]]] = [
             "response_id": "resp_1",
             "voice_to_voice_ms": 5.0,
             "steps_ms": {"llm": 5.0},
+            "complete": False,
+            "mouth_to_ear_ms": None,
+            "parts_ms": {},
         },
     ),
 ]

@@ -6,7 +6,9 @@ import { Player } from "../player.js";
 const REPORT_MS = 100;
 
 class PlaybackProcessor extends AudioWorkletProcessor {
-  #player = new Player(sampleRate, (report) => this.port.postMessage(report));
+  #player = new Player(sampleRate, (report) =>
+    this.port.postMessage({ ...report, clockMs: (currentFrame * 1000) / sampleRate }),
+  );
   #untilReport = 0;
 
   constructor() {

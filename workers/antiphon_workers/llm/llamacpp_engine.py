@@ -113,6 +113,10 @@ class LlamaCpp(Engine):
             threads.poll = 0
         return parameters
 
+    def _prompt_limit(self, max_output_tokens: int) -> int:
+        context_tokens = self.config.llm.context_tokens
+        return max(context_tokens - max_output_tokens, context_tokens // 2)
+
     def _learn_template(self, probe: TemplateProbe) -> None:
         self._template = chat_template.learn(probe.render)
         if self._template is not None:
@@ -124,7 +128,8 @@ class LlamaCpp(Engine):
         Nothing is read that would not fit, or of a model whose template could not be learned.
         """
         assert self._server is not None
-        *before, last = fit(command.messages, self.config.llm.context_tokens // 2)
+        # Cut as for the answer to come, whose prompt must begin with this one.
+        *before, last = fit(command.messages, self._prompt_limit(self.config.llm.max_output_tokens))
         words = without_end_mark(last.content)
         prompt = self._template and self._template.open_prompt(
             [*before, ChatMessage(last.role, words)]
@@ -143,10 +148,7 @@ class LlamaCpp(Engine):
 
     def _complete(self, command: Generate, emit: Emit) -> None:
         """Generate, dropping more of the conversation when it proves longer than estimated."""
-        limit = max(
-            self.config.llm.context_tokens - command.max_output_tokens,
-            self.config.llm.context_tokens // 2,
-        )
+        limit = self._prompt_limit(command.max_output_tokens)
         messages = fit(command.messages, limit)
         reply = self._call(command, messages, emit)
         if reply.overlong_tokens:

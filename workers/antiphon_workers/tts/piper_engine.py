@@ -18,7 +18,7 @@ from antiphon_workers.engine import Engine, Step
 from antiphon_workers.threads import steps_in_thread
 from antiphon_workers.tts import piper_stream
 from antiphon_workers.tts.piper_text import PiperText, SentenceWord
-from antiphon_workers.tts.silence import SilenceTrimmer
+from antiphon_workers.tts.silence import Edges, SilenceTrimmer
 from antiphon_workers.tts.word_times import PlacedWord, WordTimes
 
 FIRST_CHUNK_MS = 40
@@ -31,6 +31,8 @@ PAUSES_MS = {".": 240, "!": 240, "?": 240, ":": 180, ";": 180, ",": 140, "\N{EM 
 PHRASE_PAUSE_MS = 80
 """Silence behind a text that ends without a mark."""
 
+_LEAD_FRAMES = 3
+"""Rendered before the first phoneme; speech was heard at most 2 frames before it."""
 _MANIFEST_FILE = "voice.onnx"
 _LAST_MARK = re.compile(r"([.!?:;,\N{EM DASH}])[^\w.!?:;,]*$")
 _SAMPLE_TEXT = "The quick brown fox jumps over the lazy dog."
@@ -66,7 +68,9 @@ class Piper(Engine):
             raise StartupError(
                 f"{path} is not a Piper voice ({exc}); set tts.model to one"
             ) from exc
-        peak = max(float(np.abs(part).max()) for part in self._voice.render(sample.inputs).parts)
+        rendering = self._voice.render(sample.inputs)
+        self._places_words = bool(sample.words and rendering.durations_frames)
+        peak = max(float(np.abs(part).max()) for part in rendering.parts(0, None))
         self._gain = _SAMPLE_PEAK / max(peak, 1e-3)
 
     def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
@@ -100,7 +104,10 @@ class Piper(Engine):
             sent_bytes += len(chunk)
             return AudioDelta(sample_rate_hz=rate_hz, words=times.take(sent_bytes // 2)), chunk
 
-        for samples in self._speech(command, trimmer, times):
+        speech = self._speech(command, trimmer, times)
+        if not self.config.tts.streaming:
+            speech = iter(list(speech))
+        for samples in speech:
             waiting += float_to_pcm16(samples)
             if not sent_bytes and len(waiting) >= first_bytes:
                 yield taken(len(waiting))
@@ -113,25 +120,48 @@ class Piper(Engine):
         self, command: Synthesize, trimmer: SilenceTrimmer, times: WordTimes
     ) -> Iterator[Samples]:
         """Yield the trimmed speech at the gain measured at load; tell `times` its words."""
+        # Without word times what precedes and follows could not be left out again.
+        context = (
+            {"preceding": command.preceding, "following": command.following}
+            if self._places_words
+            else {}
+        )
         rendered = 0
-        for sentence in self._text.sentences(command.text, command.voice, command.speed):
+        for sentence in self._text.sentences(command.text, command.voice, command.speed, **context):
             rendering = self._voice.render(sentence.inputs)
-            times.add(self._placed(sentence.words, rendering.durations_frames, rendered))
-            for part in rendering.parts:
+            frames = list(accumulate(rendering.durations_frames, initial=0))
+            first = 0 if sentence.first is None else frames[sentence.first]
+            if not rendered and not first and sentence.words and len(frames) > 1:
+                # Some sentences begin with several hundred milliseconds of silence.
+                first = max(frames[sentence.words[0].first] - _LEAD_FRAMES, 0)
+            end = None if sentence.end is None else frames[sentence.end]
+            times.add(
+                self._placed(sentence.words, frames, rendered - first * self._text.hop_samples)
+            )
+            edges = Edges(
+                self._text.sample_rate_hz,
+                fade_in=sentence.first is not None,
+                end_sample=None if end is None else (end - first) * self._text.hop_samples,
+            )
+            for part in rendering.parts(first, end):
                 rendered += len(part)
-                yield trimmer.feed(part * self._gain)
+                yield trimmer.feed(edges.fade(part) * self._gain)
         yield trimmer.end()
 
     def _placed(
-        self, words: list[SentenceWord], durations_frames: list[int], offset: int
+        self, words: list[SentenceWord], frames: list[int], offset: int
     ) -> list[PlacedWord]:
-        """Return where the words of a sentence that begins at sample `offset` are."""
-        if not durations_frames:
+        """Return where the words of a sentence are whose frame 0 would be at sample `offset`."""
+        if len(frames) == 1:
             return []
         hop = self._text.hop_samples
-        starts = list(accumulate((frames * hop for frames in durations_frames), initial=offset))
         return [
-            PlacedWord(word.end_character, starts[word.first], starts[word.end]) for word in words
+            PlacedWord(
+                word.end_character,
+                offset + frames[word.first] * hop,
+                offset + frames[word.end] * hop,
+            )
+            for word in words
         ]
 
 

@@ -1,7 +1,7 @@
 """Running a VITS voice: in one piece, or its encoder once and the rest in windows."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +15,7 @@ Inputs = Mapping[str, Any]
 """The voice's inputs by name: `input`, `input_lengths`, `scales`, `sid`."""
 Frames = np.ndarray[Any, Any]
 
-_FIRST_WINDOW_FRAMES = 16
+_FIRST_WINDOW_FRAMES = 14
 _LONGEST_WINDOW_FRAMES = 64
 _CONTEXTS_FRAMES = (12, 24, 48)
 """Neighbours a window is decoded with; HiFi-GAN's receptive field is 11 frames in most voices."""
@@ -34,8 +34,9 @@ class Rendering(NamedTuple):
 
     durations_frames: list[int]
     """Frames of each input id; empty when the voice does not tell."""
-    parts: Iterator[Samples]
-    """The waveform's consecutive parts, each as soon as it exists."""
+    parts: Callable[[int, int | None], Iterator[Samples]]
+    """Yields the waveform's consecutive parts from one frame to another or the end, each as soon as
+    it exists."""
 
 
 class Voice(Protocol):
@@ -54,10 +55,10 @@ def load(path: Path, threads: int, hop_samples: int, sample: Inputs) -> Voice:
         parts = piper_graph.cut(model)
     except piper_graph.NotCuttable as exc:
         logger.warning("voice does not stream", extra={"reason": str(exc)})
-        return WholeVoice(_session(serialized, threads))
+        return WholeVoice(_session(serialized, threads), hop_samples)
     del model
     # One after the other: each session holds a copy of the weights.
-    expected = _rendered(WholeVoice(_session(serialized, threads)), sample)
+    expected = _rendered(WholeVoice(_session(serialized, threads), hop_samples), sample)
     encoder, decoder = _session(parts.encoder, threads), _session(parts.decoder, threads)
     flow = None if parts.flow is None else _session(parts.flow, threads)
     for context_frames in _CONTEXTS_FRAMES:
@@ -66,19 +67,25 @@ def load(path: Path, threads: int, hop_samples: int, sample: Inputs) -> Voice:
         if len(streamed) == len(expected) and np.abs(streamed - expected).max() < _TOLERANCE:
             return streaming
     logger.warning("voice does not stream", extra={"reason": "windows differ from the whole"})
-    return WholeVoice(_session(serialized, threads))
+    return WholeVoice(_session(serialized, threads), hop_samples)
 
 
 class WholeVoice:
     """The uncut model."""
 
-    def __init__(self, session: "onnxruntime.InferenceSession") -> None:
+    def __init__(self, session: "onnxruntime.InferenceSession", hop_samples: int) -> None:
         self._session = session
+        self._hop = hop_samples
 
     def render(self, inputs: Inputs) -> Rendering:
         """Render the waveform in one part."""
         waveform, *durations = self._session.run(None, dict(inputs))
-        return Rendering(_frames(durations), iter([waveform.reshape(-1)]))
+
+        def parts(first: int, end: int | None) -> Iterator[Samples]:
+            last = None if end is None else end * self._hop
+            yield waveform.reshape(-1)[first * self._hop : last]
+
+        return Rendering(_frames(durations), parts)
 
 
 class StreamingVoice:
@@ -102,14 +109,22 @@ class StreamingVoice:
         """Encode the sentence; its parts come window by window, doubling up to 64 frames."""
         if self._flow is None:
             latent, *durations = self._encoder.run(None, dict(inputs))
-            return Rendering(_frames(durations), self._windows(_Latent.known(latent)))
-        prior, mask, *durations = self._encoder.run(None, dict(inputs))
-        return Rendering(_frames(durations), self._windows(_Latent(self._flow, prior, mask)))
+            mask = latent
+        else:
+            latent, mask, *durations = self._encoder.run(None, dict(inputs))
 
-    def _windows(self, latent: "_Latent") -> Iterator[Samples]:
-        start, length = 0, _FIRST_WINDOW_FRAMES
-        while start < latent.frames:
-            end = min(start + length, latent.frames)
+        def parts(first: int, end: int | None) -> Iterator[Samples]:
+            skipped = max(first - self._context - _FLOW_CONTEXT_FRAMES, 0)
+            seen = _Latent(self._flow, latent[:, :, skipped:], mask[:, :, skipped:])
+            last = seen.frames if end is None else end - skipped
+            return self._windows(seen, first - skipped, last)
+
+        return Rendering(_frames(durations), parts)
+
+    def _windows(self, latent: "_Latent", start: int, last: int) -> Iterator[Samples]:
+        length = _FIRST_WINDOW_FRAMES
+        while start < last:
+            end = min(start + length, last)
             yield self._window(latent, start, end)
             start, length = end, min(2 * length, _LONGEST_WINDOW_FRAMES)
 
@@ -123,7 +138,10 @@ class StreamingVoice:
 
 
 class _Latent:
-    """The flow's output, made from the left as far as it is asked for."""
+    """The flow's output, made from the left as far as it is asked for.
+
+    Without a flow it is what is given.
+    """
 
     def __init__(
         self, flow: "onnxruntime.InferenceSession | None", prior: Frames, mask: Frames
@@ -132,15 +150,8 @@ class _Latent:
         self._flow = flow
         self._prior = prior
         self._mask = mask
-        self._made: Frames = prior[:, :, :0]
+        self._made: Frames = prior[:, :, :0] if flow else prior
         self._block = 0
-
-    @classmethod
-    def known(cls, latent: Frames) -> "_Latent":
-        """Return a latent that is already there."""
-        whole = cls(None, latent, latent)
-        whole._made = latent
-        return whole
 
     def up_to(self, frame: int) -> Frames:
         """Return `[1, channels, frame]`, less at the end of the sentence."""
@@ -170,7 +181,7 @@ def _frames(durations: list[Frames]) -> list[int]:
 
 
 def _rendered(voice: Voice, inputs: Inputs) -> Samples:
-    return np.concatenate(list(voice.render(inputs).parts))
+    return np.concatenate(list(voice.render(inputs).parts(0, None)))
 
 
 def _session(model: bytes, threads: int) -> "onnxruntime.InferenceSession":

@@ -37,6 +37,16 @@ class Sentence(NamedTuple):
 
     inputs: Inputs
     words: list[SentenceWord]
+    first: int | None = None
+    """Where the text begins, if ids that speak what precedes it are before it."""
+    end: int | None = None
+    """Where it ends, if ids that speak what follows it are behind it."""
+
+
+class _Word(NamedTuple):
+    start_character: int
+    end_character: int
+    span: Span
 
 
 class PiperText:
@@ -52,36 +62,51 @@ class PiperText:
         self.sample_rate_hz: int = self._piper.config.sample_rate
         self.hop_samples: int = self._piper.config.hop_length
 
-    def sentences(self, text: str, speaker: str = "", speed: float = 1.0) -> Iterator[Sentence]:
-        """Yield what speaks `text`; nothing for text without a letter or digit."""
-        for offset, piece in speakable_pieces(text, PIECE_CHARACTERS):
+    def sentences(
+        self,
+        text: str,
+        speaker: str = "",
+        speed: float = 1.0,
+        *,
+        preceding: str = "",
+        following: str = "",
+    ) -> Iterator[Sentence]:
+        """Yield what speaks `text`; nothing for text without a letter or digit.
+
+        What precedes and follows it is part of the inputs, not of the words.
+        """
+        if not any(map(str.isalnum, text)):
+            return
+        said = range(len(preceding), len(preceding) + len(text))
+        for offset, piece in speakable_pieces(preceding + text + following, PIECE_CHARACTERS):
             phonemes = [list(sentence) for sentence in self._piper.phonemize(piece)]
             words = self._words(piece, offset, phonemes)
             start = 0
             for sentence in phonemes:
                 end = start + len(sentence)
-                yield self._sentence(sentence, start, words, speaker, speed)
-                words = [word for word in words if word[1].end > end]
+                own = [word for word in words if word.span.end <= end]
+                spoken = self._sentence(sentence, start, own, speaker, speed)
+                if kept := _kept(spoken, own, said):
+                    yield kept
+                words = words[len(own) :]
                 start = end + 1
 
-    def _words(self, piece: str, offset: int, phonemes: list[list[str]]) -> list[tuple[int, Span]]:
-        """Return where each word of `piece` ends and its phonemes, counted over all sentences."""
+    def _words(self, piece: str, offset: int, phonemes: list[list[str]]) -> list[_Word]:
+        """Return where each word of `piece` is and its phonemes, counted over all sentences."""
         found = list(_WORD.finditer(piece))
         alone = [(len(word.group()), self._remembered(word.group())) for word in found]
-        spans = align(alone, _joined(phonemes))
-        return [(offset + word.end(), span) for word, span in zip(found, spans, strict=True)]
+        return [
+            _Word(offset + word.start(), offset + word.end(), span)
+            for word, span in zip(found, align(alone, _joined(phonemes)), strict=True)
+        ]
 
     def _phonemes(self, word: str) -> tuple[str, ...]:
         return tuple(_joined([list(part) for part in self._piper.phonemize(word)]))
 
     def _sentence(
-        self,
-        phonemes: list[str],
-        start: int,
-        words: list[tuple[int, Span]],
-        speaker: str,
-        speed: float,
+        self, phonemes: list[str], start: int, words: list[_Word], speaker: str, speed: float
     ) -> Sentence:
+        """Return the inputs for phonemes that begin at `start` of the piece, with all its words."""
         settings = self._piper.config
         ids = self._piper.phonemes_to_ids(phonemes)
         scales = [settings.noise_scale, settings.length_scale / speed, settings.noise_w_scale]
@@ -94,21 +119,16 @@ class PiperText:
             number = settings.speaker_id_map.get(speaker, settings.default_speaker_id)
             inputs["sid"] = np.array([number], np.int64)
         first_ids = self._first_ids(phonemes, len(ids))
-        if not first_ids:
-            return Sentence(inputs, [])
-        last = len(phonemes)
-        return Sentence(
-            inputs,
-            [
-                SentenceWord(
-                    end_character,
-                    first_ids[min(max(span.start - start, 0), last)],
-                    first_ids[span.end - start],
-                )
-                for end_character, span in words
-                if span.end <= start + last
-            ],
-        )
+        placed = [
+            SentenceWord(
+                word.end_character,
+                first_ids[min(max(word.span.start - start, 0), len(phonemes))],
+                first_ids[max(word.span.end - start, 0)],
+            )
+            for word in words
+            if first_ids
+        ]
+        return Sentence(inputs, placed)
 
     def _first_ids(self, phonemes: list[str], ids: int) -> list[int]:
         """Return the index of each phoneme's first id, and the end; empty when ids are not so made.
@@ -123,6 +143,22 @@ class PiperText:
         if begin + sum(counts) + 1 != ids:
             return []
         return [begin, *(begin + np.cumsum(counts, dtype=np.int64)).tolist()]
+
+
+def _kept(spoken: Sentence, words: list[_Word], said: range) -> Sentence | None:
+    """Return a sentence with only the words whose characters are in `said`; None without any."""
+    inside = [number for number, word in enumerate(words) if word.start_character in said]
+    if not spoken.words:
+        return spoken if inside or not words else None
+    if not inside:
+        return None
+    own = spoken.words[inside[0] : inside[-1] + 1]
+    return Sentence(
+        spoken.inputs,
+        [word._replace(end_character=word.end_character - said.start) for word in own],
+        first=own[0].first if inside[0] > 0 else None,
+        end=own[-1].end if inside[-1] + 1 < len(words) else None,
+    )
 
 
 def speakable_pieces(text: str, limit: int) -> Iterator[tuple[int, str]]:

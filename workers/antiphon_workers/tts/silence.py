@@ -10,6 +10,7 @@ THRESHOLD = 10 ** (-50 / 20)
 """Samples below -50 dBFS are silence."""
 
 _FADE_MS = 5
+_EDGE_MS = 8
 
 
 class _Kept(NamedTuple):
@@ -94,3 +95,24 @@ def _faded_out(samples: Samples, count: int) -> Samples:
     faded = samples.copy()
     faded[len(faded) - count :] *= np.linspace(1.0, 0.0, count, dtype=np.float32)
     return faded
+
+
+class Edges:
+    """Fades the edges of speech that was cut out of a longer stretch, while it streams."""
+
+    def __init__(self, sample_rate_hz: int, *, fade_in: bool, end_sample: int | None) -> None:
+        """`end_sample` is where the speech is cut off; None where it ends by itself."""
+        self._fade = _EDGE_MS * sample_rate_hz // 1000
+        self._fade_in = fade_in
+        self._end = end_sample
+        self._passed = 0
+
+    def fade(self, samples: Samples) -> Samples:
+        """Return the next samples, quieter near a cut."""
+        places = np.arange(self._passed, self._passed + len(samples), dtype=np.float32)
+        self._passed += len(samples)
+        if self._fade_in:
+            samples = samples * np.clip(places / self._fade, 0.0, 1.0)
+        if self._end is not None:
+            samples = samples * np.clip((self._end - 1 - places) / self._fade, 0.0, 1.0)
+        return samples

@@ -1,0 +1,121 @@
+"""When rules of endpointing end a turn, on pauses whose evidence is known. Pure."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from antiphon_gateway.turn_end import WEIGHTS, Eagerness, Evidence, weigh
+from antiphon_gateway.turn_text import reads_complete
+from antiphon_proto.config import TurnTaking
+from bench.pause_evidence import TRANSCRIBED_AT_MS, Known
+from bench.turn_recordings import Pause, Turn
+
+WINDOW_MS = 32
+_LAST_MS = 10_000
+SOUND_TAKES_MS = 100
+WORDS_TAKE_MS = 130
+MODEL_TAKES_MS = 60
+"""From the question to the answer, as measured in the product on two cores."""
+RETRACTABLE_MS = 550
+"""A turn that goes on so soon after it was ended is taken up again."""
+
+
+class Judged(NamedTuple):
+    """A pause and all that is ever known of it."""
+
+    pause: Pause
+    known: Known
+
+
+class Example(NamedTuple):
+    """A turn with its pauses."""
+
+    turn: Turn
+    pauses: tuple[Judged, ...]
+
+
+Rule = Callable[[Evidence], int]
+"""What is known so far to the silence that is needed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule did with one turn."""
+
+    cut_in: bool
+    """It ended the turn at a pause inside it."""
+    retractable: bool
+    wait_ms: int
+    """Silence after which it ended the turn at its end."""
+
+
+def silence(needed_ms: int) -> Rule:
+    """Return the rule of a fixed silence."""
+    return lambda _: needed_ms
+
+
+def complete_words(needed_ms: int, otherwise_ms: int = 2_000) -> Rule:
+    """Return the rule that ends a turn early when its words read complete."""
+    return lambda evidence: needed_ms if reads_complete(evidence.transcript or "") else otherwise_ms
+
+
+def sound(threshold: float, otherwise_ms: int) -> Rule:
+    """Return the rule that asks once how a pause sounds, at 192 ms or before."""
+
+    def needed(evidence: Evidence) -> int:
+        heard = [one for one in evidence.soundings if one.silence_ms == 192]
+        return 0 if heard and heard[0].probability > threshold else otherwise_ms
+
+    return needed
+
+
+def policy(
+    eagerness: Eagerness = "auto", *, bias: float = 0.0, weights: Mapping[str, float] = WEIGHTS
+) -> Rule:
+    """Return the product's rule; `bias` is added to its score."""
+    least_ms = TurnTaking().least_silence_ms
+
+    def needed(evidence: Evidence) -> int:
+        verdict = weigh(evidence, eagerness, least_ms, weights=weights, bias=bias)
+        return verdict.silence_ms
+
+    return needed
+
+
+def judge(rule: Rule, example: Example) -> Outcome:
+    """Return what a rule does with a turn."""
+    cut_in = retractable = False
+    for judged in example.pauses:
+        ended_ms = ends_after(rule, judged.known)
+        if judged.pause.is_end:
+            return Outcome(cut_in, retractable, ended_ms)
+        if ended_ms <= judged.pause.length_ms and not cut_in:
+            cut_in = True
+            retractable = judged.pause.length_ms - ended_ms <= RETRACTABLE_MS
+    raise ValueError("the last pause of a turn is its end")
+
+
+def ends_after(rule: Rule, known: Known) -> int:
+    """Return the silence at which a rule ends the turn, in a silence that lasts."""
+    arrivals = _arrivals(known)
+    # Answers are looked at when they arrive, and all of them at the end of each window.
+    moments: list[int] = sorted({*arrivals, *range(WINDOW_MS, _LAST_MS, WINDOW_MS)})
+    evidence = Evidence()
+    for now_ms in moments:
+        evidence = evidence._replace(**arrivals.get(now_ms, {}))
+        if now_ms >= TRANSCRIBED_AT_MS and now_ms >= rule(evidence):
+            return now_ms
+    return _LAST_MS
+
+
+def _arrivals(known: Known) -> dict[int, dict[str, Any]]:
+    """Return which fields of the evidence become known at which silence."""
+    words_ms = TRANSCRIBED_AT_MS + WORDS_TAKE_MS
+    arrivals: dict[int, dict[str, Any]] = {
+        words_ms: {"transcript": known.transcript, "confidence": known.confidence},
+        words_ms + MODEL_TAKES_MS: {"message_end": known.message_end},
+    }
+    for number, sounding in enumerate(known.soundings, 1):
+        at_ms = sounding.silence_ms + SOUND_TAKES_MS
+        arrivals.setdefault(at_ms, {})["soundings"] = known.soundings[:number]
+    return arrivals

@@ -1,0 +1,41 @@
+"""Switches that take one lever away, so that its worth is measured and not believed. Pure."""
+
+import argparse
+
+LEVERS = {
+    "speculation": "turn_taking.speculation=false",
+    "warming": "turn_taking.warming=false",
+    "smart-turn": "turn_taking.predict_turn_end=false",
+    "partials": "turn_taking.partial_interval_ms=0",
+    "streaming-tts": "tts.streaming=false",
+}
+"""What `--no-NAME` sets."""
+FULL_WINDOW = "stt.encoder_window=padded"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the switches and `--set`."""
+    group = parser.add_argument_group("the started server")
+    group.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="a setting, for example stt.threads=1; may be repeated",
+    )
+    for name, setting in LEVERS.items():
+        group.add_argument(
+            f"--no-{name}",
+            dest="settings",
+            action="append_const",
+            const=setting,
+            help=f"the same as --set {setting}",
+        )
+    group.add_argument(
+        "--full-window",
+        dest="settings",
+        action="append_const",
+        const=FULL_WINDOW,
+        help=f"the same as --set {FULL_WINDOW}",
+    )

@@ -1,0 +1,237 @@
+"""Follows speech over a response until it is known whether it interrupts it. Pure.
+
+    speech    ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+              │  │     │      └ verdict: stop (words, or long enough) or go on
+              │  │     └ words asked for
+              │  └ held: the response is ducked
+              └ begins
+
+The client is told of the duck and of nothing else. The speech becomes a turn only when it stops the
+response.
+"""
+
+from collections.abc import Callable
+
+from antiphon_gateway import echo
+from antiphon_gateway.interruption import (
+    InterruptionRule,
+    OverlappingSpeech,
+    Verdict,
+    judge,
+    plain_words,
+)
+from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.response import Response
+from antiphon_gateway.session_context import SessionContext
+from antiphon_proto.messages import (
+    STT_SAMPLE_RATE_HZ,
+    Done,
+    Failed,
+    ResultBody,
+    Transcribe,
+    Transcript,
+)
+
+_WORDS_AT_MS = 224
+"""Speech before the words are asked for: less has none for the engine to find."""
+_WORDS_EVERY_MS = 192
+_ECHO_EVERY_MS = 96
+_ECHO_LIKENESS = 0.78
+"""In 95 of 100 cases echo at -10 and -20 dB reaches 0.83, other speech 0.73 at most, with echo or
+without."""
+_WORDS_BUDGET_MS = 1_000
+_PADDING_MS = 200
+"""Audio before the speech that is transcribed with it."""
+_DUCKED_MS = 1_000
+"""A response that is not interrupted by then is loud again, whatever the noise."""
+
+
+class BargeIn:
+    """One stretch of speech over a response, from its first detection to the verdict."""
+
+    def __init__(
+        self,
+        context: SessionContext,
+        audio: Callable[[int, int], bytes],
+        start_sample: int,
+        response: Response | None,
+        *,
+        language: str | None,
+        only_echo: bool = False,
+    ) -> None:
+        """Begin. `audio` gives the microphone's PCM16 between two samples.
+
+        `response` is what is heard or about to be. With `only_echo` it was heard to its end, and
+        nothing but its echo is to be kept out.
+        """
+        taking = context.config.turn_taking
+        self.start_sample = start_sample
+        """Where the speech begins that is not an echo."""
+        self.heard_ms: float | None = None
+        """How much of the response was heard when the speech began."""
+        self.was_audible = False
+        """Whether the response was being heard when the speech was noticed."""
+        self._context = context
+        self._audio = audio
+        self._response = response
+        self._language = language
+        self._only_echo = only_echo
+        self._judges_words = taking.interruption_words
+        self._echo = False
+        self._echo_checked_at = 0
+        self._ducked_item_id = ""
+        self._job_id = ""
+        self._asked_ms = 0
+        self._words: str | None = None
+        self._words_log_probability = 0.0
+        self._words_until_ms = 0
+        if response is not None:
+            response.hold_start()
+
+    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+        """Decide from what is known when the microphone is at `position`."""
+        first = self.heard_ms is None
+        if first:
+            self._note_beginning(position, now_ms)
+        self._check_echo(position, now_ms)
+        speech_ms = max(0, _to_ms(position - self.start_sample) - silence_ms)
+        if self._judges_words and not self._echo and not self._only_echo:
+            self._ask(position, speech_ms, silence_ms)
+        verdict = judge(self._evidence(speech_ms, silence_ms, now_ms), self._rule())
+        if self._only_echo and not self._echo:
+            return Verdict.STOP
+        late = speech_ms + silence_ms >= _DUCKED_MS
+        if verdict is Verdict.UNDECIDED and self.was_audible:
+            self._duck(not self._echo and not late)
+        return verdict
+
+    def _rule(self) -> InterruptionRule:
+        taking = self._context.config.turn_taking
+        patience_ms = taking.barge_in_speech_ms
+        if self._judges_words:
+            told = self._ducked_item_id and self._tells_ducks
+            patience_ms = taking.ducked_patience_ms if told else taking.interruption_patience_ms
+        return InterruptionRule(taking.barge_in_speech_ms, patience_ms)
+
+    def _evidence(self, speech_ms: int, silence_ms: int, now_ms: float) -> OverlappingSpeech:
+        response = self._response
+        return OverlappingSpeech(
+            speech_ms=speech_ms,
+            silence_ms=silence_ms,
+            words=self._words,
+            words_log_probability=self._words_log_probability,
+            words_until_ms=self._words_until_ms,
+            words_asked=bool(self._job_id),
+            answers=response is not None and response.asks(now_ms),
+            echo=self._echo,
+        )
+
+    def _note_beginning(self, position: int, now_ms: float) -> None:
+        response, since_ms = self._response, _to_ms(position - self.start_sample)
+        self.heard_ms = 0.0 if response is None else response.heard_ms(now_ms - since_ms)
+        self.was_audible = response is not None and response.audible(now_ms)
+
+    def close(self, now_ms: float, *, stopped: bool = False) -> None:
+        """End: the response stops or goes on as it was before."""
+        self._cancel_job()
+        if not stopped:
+            self._duck(False)
+        if self._response is not None and not stopped:
+            self._response.release_start(now_ms)
+
+    def hold(self, response: Response) -> None:
+        """A response that was made meanwhile waits for the verdict."""
+        self._response = response
+        response.hold_start()
+
+    # --- echo ------------------------------------------------------------------------------
+
+    def _check_echo(self, position: int, now_ms: float) -> None:
+        """Compare what the microphone hears with what is played, every 96 ms."""
+        response = self._response
+        if response is None or not self._context.config.turn_taking.echo_check:
+            return
+        if _to_ms(position - self._echo_checked_at) < _ECHO_EVERY_MS:
+            return
+        self._echo_checked_at = position
+        microphone = self._audio(position - _to_samples(echo.COMPARED_MS), position)
+        self._echo = response.echo_likeness(microphone, now_ms) >= _ECHO_LIKENESS
+        if self._echo:
+            self._begin_again(position)
+
+    def _begin_again(self, position: int) -> None:
+        """All that was heard so far is the response itself."""
+        self._cancel_job()
+        self.start_sample = max(self.start_sample, position - _to_samples(_ECHO_EVERY_MS))
+        self._asked_ms = self._words_until_ms = 0
+        self._words = None
+
+    # --- words -----------------------------------------------------------------------------
+
+    def owns(self, job_id: str) -> bool:
+        """Tell whether a job is the one asked for last."""
+        return job_id == self._job_id and bool(job_id)
+
+    def open_jobs(self) -> tuple[str, ...]:
+        """Return the id of the job that has not ended, if any."""
+        return (self._job_id,) if self._job_id else ()
+
+    def on_result(self, body: ResultBody, now_ms: float) -> None:
+        """Take one result of the job. A failure leaves the decision to the length."""
+        if isinstance(body, Transcript):
+            self._take_words(body, now_ms)
+        elif isinstance(body, Done | Failed):
+            self._job_id = ""
+
+    def _take_words(self, heard: Transcript, now_ms: float) -> None:
+        spoken = self._response.spoken_lately(now_ms) if self._response is not None else ""
+        self._words_until_ms = self._asked_ms
+        echoed = self._context.config.turn_taking.echo_check and echo.echoed_words(
+            plain_words(heard.text), plain_words(spoken)
+        )
+        self._words = "" if echoed else heard.text
+        self._words_log_probability = heard.average_log_probability
+
+    def _cancel_job(self) -> None:
+        if self._job_id:
+            self._context.cancel(self._job_id)
+        self._job_id = ""
+
+    def _ask(self, position: int, speech_ms: int, silence_ms: int) -> None:
+        """Ask for the words so far, when there is enough that is new."""
+        enough_ms = self._context.config.turn_taking.barge_in_speech_ms
+        ended = silence_ms > 0 and speech_ms >= enough_ms
+        new_ms = speech_ms - self._asked_ms
+        due = new_ms >= (_WORDS_EVERY_MS if self._asked_ms else _WORDS_AT_MS)
+        if self._job_id or not (due or (ended and new_ms > 0)):
+            return
+        self._asked_ms = speech_ms
+        start = self.start_sample - _to_samples(_PADDING_MS)
+        self._job_id = self._context.submit(
+            Transcribe(final=False, language=self._language),
+            payload=self._audio(start, position),
+            budget_ms=_WORDS_BUDGET_MS,
+            urgent=True,
+        )
+
+    # --- duck ------------------------------------------------------------------------------
+
+    @property
+    def _tells_ducks(self) -> bool:
+        return self._context.extensions and self._context.config.turn_taking.duck
+
+    def _duck(self, ducked: bool) -> None:
+        if ducked == bool(self._ducked_item_id) or self._response is None:
+            return
+        item_id = self._ducked_item_id or self._response.item_id
+        self._ducked_item_id = item_id if ducked else ""
+        if self._tells_ducks:
+            self._context.send(events.Duck(item_id=item_id, ducked=ducked))
+
+
+def _to_ms(samples: int) -> int:
+    return samples * 1000 // STT_SAMPLE_RATE_HZ
+
+
+def _to_samples(duration_ms: int) -> int:
+    return duration_ms * STT_SAMPLE_RATE_HZ // 1000

@@ -1,0 +1,55 @@
+"""Rules for the end of a turn on real recordings, with the real models."""
+
+from pathlib import Path
+
+import pytest
+
+from antiphon_gateway.turn_end import Evidence, Sounding
+from antiphon_gateway.vad import MODEL_FILE, SileroModel
+from antiphon_proto import models
+from antiphon_proto.config import Config, Stt
+from bench.clips import DEFAULT_CLIPS
+from bench.endpoint_rules import Example, Judged, ends_after, judge, policy, silence
+from bench.pause_evidence import EvidenceSource, Known
+from bench.statistics import wilson_interval
+from bench.turn_recordings import read_sources, turns_of
+
+REQUESTS = ("what_time_is_it.wav", "would_you_please.wav")
+
+
+def test_the_interval_of_a_share_holds_it_and_narrows_with_more_trials() -> None:
+    low, high = wilson_interval(5, 100)
+    assert (round(low, 3), round(high, 3)) == (0.022, 0.112)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_a_rule_decides_by_what_has_arrived_by_then() -> None:
+    known = Known((Sounding(96, 0.9),), "What time is it?", -0.2, 0.6)
+    seen: list[Evidence] = []
+
+    def rule(evidence: Evidence) -> int:
+        seen.append(evidence)
+        return 0 if evidence.message_end else 2_000
+
+    assert ends_after(rule, known) == 286
+    assert seen[0] == Evidence()
+
+
+@pytest.mark.models
+def test_requests_with_a_pause_between_their_words_are_kept_whole(tmp_path: Path) -> None:
+    config = Config(stt=Stt(threads=1))
+    silero = models.find("silero-vad", config.models.directory)
+    vad = SileroModel(silero / MODEL_FILE if silero.is_dir() else silero)
+    evidence = EvidenceSource(config, tmp_path / "kept.json")
+    chosen = [one for one in read_sources(DEFAULT_CLIPS) if one.name in REQUESTS]
+    assert len(chosen) == len(REQUESTS)
+    for source in chosen:
+        said, paused = turns_of(source, vad, inserted=1)
+        examples = [
+            Example(turn, tuple(Judged(one, evidence.of(turn, one)) for one in turn.pauses))
+            for turn in (said, paused)
+        ]
+        assert [judge(policy(), one).cut_in for one in examples] == [False, False]
+        assert judge(policy(), examples[0]).wait_ms < 400
+        assert judge(silence(200), examples[1]).cut_in
+    evidence.close()

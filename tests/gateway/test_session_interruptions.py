@@ -1,0 +1,338 @@
+"""Speech over a response: what stops it, what does not, and what was an answer too early."""
+
+from typing import Any
+
+import pytest
+from session_rig import (
+    END,
+    PAUSE,
+    SPEECH,
+    Rig,
+    answer,
+    history,
+    messages_asked,
+    spoken_turn,
+    turn_detection,
+)
+
+from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.messages import ChatMessage, Failed, Generate, Transcribe
+
+STARTED = "input_audio_buffer.speech_started"
+DUCK_MS = 96
+"""Speech after which the response is ducked."""
+LATE = "." * 50
+"""1.6 s: long enough that what is said then is no part of the turn before."""
+
+
+def speaking(*, heard_ms: int = 1_500, extensions: bool = True, **options: Any) -> Rig:
+    """Return a session whose response has been audible for so long."""
+    rig = Rig(extensions=extensions, **options)
+    spoken_turn(rig)
+    answer(rig, "One two three four five six.", " Seven eight nine ten.", clause_ms=2_000)
+    rig.pass_time(heard_ms)
+    rig.types()
+    return rig
+
+
+def ducks(rig: Rig) -> list[tuple[str, bool]]:
+    """Return the duck events so far: item and state."""
+    return [(e["item_id"], e["ducked"]) for e in rig.events if e["type"] == "antiphon.duck"]
+
+
+def test_a_response_is_ducked_at_once_and_stopped_by_a_word() -> None:
+    rig = speaking()
+    rig.speak("x" * (DUCK_MS // 32))
+    [(item_id, ducked)] = ducks(rig)
+    assert ducked
+    rig.speak("x" * 5)
+    assert rig.job(Transcribe).command == Transcribe(final=False)
+    assert STARTED not in [event["type"] for event in rig.events]
+    rig.transcribe("What about")
+    rig.speak("x")
+    types = [event["type"] for event in rig.events if event["type"] != "antiphon.duck"]
+    assert types[0] == STARTED
+    done = rig.last("response.done")["response"]
+    assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+    assert done["output"][0]["id"] == item_id
+    assert len(ducks(rig)) == 1
+
+
+def test_the_words_of_an_interruption_are_one_turn_from_its_first_sound() -> None:
+    rig = speaking()
+    rig.speak("x" * 9)
+    rig.transcribe("What about")
+    rig.speak("x" * 11 + PAUSE)
+    rig.transcribe("What about Rome?")
+    rig.speak("." * 10)
+    heard = rig.last("conversation.item.input_audio_transcription.completed")
+    assert heard["transcript"] == "What about Rome?"
+    assert messages_asked(rig)[-1] == ChatMessage("user", "What about Rome?")
+
+
+@pytest.mark.parametrize("words", ["Uh-huh.", "Yeah, okay.", "Mm-hmm", "I see.", "", "[laughs]"])
+def test_a_backchannel_lets_the_response_go_on_and_is_no_turn(words: str) -> None:
+    rig = speaking()
+    rig.speak("x" * 10)
+    rig.transcribe(words)
+    rig.speak("." * 10)
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+    rig.speak(END)
+    rig.pass_time(5_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+    assert {e["type"] for e in rig.events if e["type"].startswith(("input", "conversation"))} == {
+        "conversation.item.done"
+    }
+    assert rig.audio_ms() == 4_000
+    assert rig.jobs == {}
+
+
+def test_a_backchannel_is_no_part_of_the_turn_that_follows() -> None:
+    rig = speaking()
+    rig.speak("x" * 10)
+    rig.transcribe("Uh-huh.")
+    rig.speak("." * 5 + "x" * 22)
+    rig.speak(PAUSE)
+    rig.jobs = {key: job for key, job in rig.jobs.items() if job.command == Transcribe(final=True)}
+    assert len(rig.job(Transcribe).payload) <= 2 * 512 * (5 + 22 + 4)
+
+
+def test_words_after_a_backchannel_in_one_breath_stop_the_response() -> None:
+    rig = speaking()
+    rig.speak("x" * 9)
+    rig.transcribe("Yeah,")
+    rig.speak("x" * 9)
+    rig.transcribe("Yeah, but why?")
+    rig.speak("x")
+    assert STARTED in rig.types()
+
+
+def test_a_short_noise_undoes_the_duck_and_asks_for_no_words() -> None:
+    rig = speaking()
+    asked = rig.submitted(Transcribe)
+    rig.speak("x" * 6 + "." * 6)
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+    assert rig.submitted(Transcribe) == asked
+    assert STARTED not in rig.types()
+
+
+@pytest.mark.parametrize("failed", [False, True], ids=["no answer", "failed"])
+@pytest.mark.parametrize(("extensions", "patience_ms"), [(False, 450), (True, 700)])
+def test_words_that_do_not_come_leave_the_decision_to_the_length(
+    extensions: bool, patience_ms: int, failed: bool
+) -> None:
+    rig = speaking(extensions=extensions)
+    rig.speak("x" * 10)
+    if failed:
+        code = Failed(code="deadline_exceeded", message="", retryable=True)
+        rig.answer(rig.job(Transcribe), code)
+    windows = patience_ms // 32
+    rig.speak("x" * (windows - 10))
+    assert STARTED not in rig.types()
+    rig.speak("x")
+    assert STARTED in rig.types()
+
+
+def test_a_short_command_stops_the_response_when_its_word_arrives() -> None:
+    rig = speaking()
+    rig.speak("x" * 9 + "." * 8)
+    assert STARTED not in rig.types()
+    rig.transcribe("Stop.")
+    rig.speak(".")
+    types = rig.types()
+    assert STARTED in types
+    assert "response.done" in types
+    rig.speak(END)
+    assert "input_audio_buffer.committed" in rig.types()
+
+
+def test_a_short_sound_whose_words_never_come_does_not_stop_the_response() -> None:
+    rig = speaking()
+    rig.speak("x" * 9 + "." * 30)
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+    assert STARTED not in rig.types()
+    assert not [job for job in rig.jobs.values() if isinstance(job.command, Transcribe)]
+
+
+def test_a_backchannel_answers_a_question_that_was_heard() -> None:
+    rig = Rig(extensions=True)
+    spoken_turn(rig)
+    answer(rig, "Would you like some sugar?", clause_ms=1_500)
+    rig.pass_time(1_200)
+    rig.types()
+    rig.speak("x" * 9)
+    rig.transcribe("Yeah.")
+    rig.speak("x")
+    assert STARTED in rig.types()
+
+
+def test_only_clients_with_the_extensions_are_told_of_a_duck() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "One two three four five six.", clause_ms=3_000)
+    rig.types()
+    rig.speak("x" * 9)
+    assert rig.types() == []
+
+
+def test_ducking_and_the_judgement_of_words_can_be_turned_off() -> None:
+    rig = speaking(config=Config(turn_taking=TurnTaking(duck=False, interruption_words=False)))
+    rig.speak("x" * 7)
+    assert rig.types() == []
+    rig.speak("x")
+    types = rig.types()
+    assert STARTED in types
+    assert "antiphon.duck" not in types
+
+
+@pytest.mark.parametrize("end", ["clear", "commit", "off"])
+def test_whoever_ends_the_listening_undoes_the_duck(end: str) -> None:
+    rig = speaking()
+    rig.speak("x" * 5)
+    if end == "off":
+        turn_detection(rig, None)
+    else:
+        rig.send(type=f"input_audio_buffer.{end}")
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+
+
+# --- not audible yet -----------------------------------------------------------------------
+
+
+def test_a_cough_does_not_void_what_is_prepared_in_the_pause() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it?")
+    model = rig.job(Generate)
+    rig.speak("x" * 4 + "." * 10)
+    assert model.job_id in rig.jobs
+    assert "response.created" in rig.types()
+
+
+def test_a_cough_does_not_cancel_a_response_that_is_not_audible_yet() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.types()
+    rig.speak("x" * 4)
+    answer(rig, "It is noon.")
+    assert rig.audio == []
+    rig.speak("." * 6)
+    rig.pass_time(1_000)
+    assert rig.audio_ms() == 500
+    assert rig.types()[-1] == "response.done"
+
+
+def test_a_response_made_while_somebody_may_be_speaking_waits_for_the_verdict() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + END + "x" * 4)
+    rig.transcribe("What time is it?")
+    answer(rig, "It is noon.")
+    assert "response.created" in rig.types()
+    assert rig.audio == []
+    rig.speak("." * 6)
+    assert rig.audio_ms() == 500
+
+
+# --- an answer too early -------------------------------------------------------------------
+
+
+def test_going_on_before_the_answer_is_heard_makes_one_turn_of_both_parts() -> None:
+    rig = Rig()
+    spoken_turn(rig, "What time is it?")
+    first = rig.last("input_audio_buffer.committed")["item_id"]
+    revision = rig.job(Generate).revision
+    answer(rig, "It is three minutes past twelve.", clause_ms=3_000)
+    rig.pass_time(200)
+    rig.types()
+    rig.speak("x" * 9)
+    rig.transcribe("in Oslo")
+    rig.speak("x")
+    started = rig.last(STARTED)
+    assert started["audio_start_ms"] == 0
+    types = [event["type"] for event in rig.events]
+    assert types[0] == STARTED
+    done, *deleted = types[types.index("response.done") :]
+    assert done == "response.done"
+    assert deleted == ["conversation.item.deleted"] * 2
+    assert rig.last("conversation.item.deleted")["item_id"] == first
+    assert history(rig) == []
+    rig.speak("x" * 10 + PAUSE)
+    both = rig.job(Transcribe)
+    assert both.revision > revision
+    assert len(both.payload) == 2 * 512 * (20 + 7 + 10 + 20 + 3)
+    rig.transcribe("What time is it in Oslo?")
+    rig.speak("." * 10)
+    assert rig.last("input_audio_buffer.committed")["item_id"] == started["item_id"]
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it in Oslo?")]
+
+
+def test_going_on_before_the_transcript_is_there_transcribes_both_parts_once() -> None:
+    rig = Rig()
+    turn_detection(rig, {"type": "server_vad", "silence_duration_ms": 320})
+    rig.speak(SPEECH + "." * 12)
+    first = rig.job(Transcribe)
+    rig.speak("x" * 15)
+    assert first.job_id in rig.cancelled
+    rig.jobs = {key: job for key, job in rig.jobs.items() if job.command != Transcribe(final=False)}
+    rig.speak("." * 12)
+    rig.transcribe("What time is it in Oslo?")
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it in Oslo?")]
+    completed = "conversation.item.input_audio_transcription.completed"
+    assert rig.types().count(completed) == 1
+
+
+def test_an_answer_that_was_heard_for_longer_is_interrupted_not_taken_back() -> None:
+    rig = speaking(heard_ms=1_000, extensions=False)
+    rig.speak("x" * 15)
+    assert "conversation.item.deleted" not in rig.types()
+    assert history(rig) == [("user", "What time is it?"), ("assistant", "One two three four")]
+
+
+def test_what_is_said_long_after_a_turn_that_is_not_answered_yet_is_another_turn() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.types()
+    rig.speak(LATE + "x" * 15)
+    types = rig.types()
+    assert STARTED in types
+    assert "conversation.item.deleted" not in types
+
+
+def test_retraction_can_be_turned_off() -> None:
+    rig = Rig(config=Config(turn_taking=TurnTaking(retraction_ms=0)))
+    spoken_turn(rig)
+    rig.types()
+    rig.speak("x" * 15)
+    types = rig.types()
+    assert "response.done" in types
+    assert "conversation.item.deleted" not in types
+
+
+def test_a_response_that_the_client_asked_for_is_not_taken_back() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.send(type="response.cancel")
+    rig.send(type="response.create")
+    rig.types()
+    rig.speak("x" * 15)
+    assert "conversation.item.deleted" not in rig.types()
+
+
+def test_a_cut_of_an_answer_that_was_taken_back_is_no_error() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "It is three minutes past twelve.", clause_ms=3_000)
+    reply = rig.last("response.output_item.added")["item"]["id"]
+    rig.speak("x" * 15)
+    assert rig.last("response.done")["response"]["status"] == "cancelled"
+    rig.types()
+    rig.send(type="conversation.item.truncate", item_id=reply, content_index=0, audio_end_ms=100)
+    assert rig.types() == []
+
+
+def test_a_turn_too_long_to_grow_is_not_reopened() -> None:
+    rig = Rig(config=Config(turn_taking=TurnTaking(max_utterance_ms=1_000)))
+    spoken_turn(rig)
+    rig.types()
+    rig.speak("x" * 15)
+    assert "conversation.item.deleted" not in rig.types()
