@@ -156,7 +156,7 @@ async def test_a_loading_worker_says_so_and_then_announces_itself(gateway: Gatew
     later = await gateway.status(Loading)
     assert later.elapsed_ms > first.elapsed_ms
     heartbeat = await gateway.status(Heartbeat)
-    assert (heartbeat.slots, heartbeat.running, heartbeat.last_step_age_ms) == (1, (), 0)
+    assert (heartbeat.slots, heartbeat.running, heartbeat.last_step_age_ms) == (2, (), 0)
     assert heartbeat.pid == gateway.processes[0].pid
     assert heartbeat.endpoint.endswith(f"stt-0.{heartbeat.incarnation}.jobs")
 
