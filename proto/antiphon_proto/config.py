@@ -217,14 +217,14 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     back, and what was said before and after is one turn. 0: never."""
     resume_speech_ms: Milliseconds = 160
     """Speech after a pause that voids what was prepared for the end of the turn."""
-    eager_silence_ms: Milliseconds = 96
+    eager_silence_ms: Milliseconds = 64
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""
     predict_turn_end: bool = True
     """`semantic_vad`: ask how the pause sounds, again as it grows."""
-    partial_interval_ms: Milliseconds = 600
+    partial_interval_ms: Milliseconds = 400
     """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
     max_utterance_ms: Milliseconds = 300_000
     """Longest utterance; it is ended there. Its audio is held for 60 s, its words are kept."""
