@@ -208,7 +208,7 @@ class BargeIn:
         self._asked_ms = speech_ms
         start = self.start_sample - _to_samples(_PADDING_MS)
         self._job_id = self._context.submit(
-            Transcribe(final=False, language=self._language),
+            Transcribe(final=True, language=self._language),
             payload=self._audio(start, position),
             budget_ms=_WORDS_BUDGET_MS,
             urgent=True,

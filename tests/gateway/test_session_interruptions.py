@@ -46,7 +46,7 @@ def test_a_response_is_ducked_at_once_and_stopped_by_a_word() -> None:
     [(item_id, ducked)] = ducks(rig)
     assert ducked
     rig.speak("x" * 5)
-    assert rig.job(Transcribe).command == Transcribe(final=False)
+    assert rig.job(Transcribe).command == Transcribe(final=True)
     assert STARTED not in [event["type"] for event in rig.events]
     rig.transcribe("What about")
     rig.speak("x")
