@@ -96,7 +96,7 @@ class EvidenceSource:
         settings = self._config.llm
         messages = (ChatMessage("system", settings.instructions), ChatMessage("user", text))
         job = ReadPrompt(messages=messages), b""
-        question = f"model {settings.model}"
+        question = f"model {settings.model} {settings.requantize}"
         return _probability(self._answer(question, text.encode(), lambda: self._ask("llm", *job)))
 
     def _answer(self, question: str, about: bytes, ask: Callable[[], Answer]) -> Answer:

@@ -27,7 +27,7 @@ MIN_FREE_BYTES = 1_000_000_000
 CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "soxr", "zmq", "supervisor")
 ENGINE_MODULES = {
     "faster-whisper": ("faster_whisper",),
-    "llamacpp": ("xllamacpp",),
+    "llamacpp": ("xllamacpp", "gguf"),
     "piper": ("piper", "onnx"),
     "coqui": ("TTS", "torch"),
     "moonshine": ("moonshine_voice",),

@@ -86,9 +86,9 @@ class Listener:
         return self._turn is not None
 
     @property
-    def stable_words(self) -> str:
-        """The words of the open utterance that will not change."""
-        return self._partials.stable
+    def words_so_far(self) -> str:
+        """The words of the open utterance as last heard; the newest may still change."""
+        return self._partials.latest_text
 
     @property
     def open_item_ids(self) -> tuple[str, ...]:

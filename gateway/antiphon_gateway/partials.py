@@ -120,14 +120,14 @@ class PartialTranscripts:
         return bool(job_id) and job_id in self.open_jobs()
 
     def on_result(self, job_id: str, body: ResultBody) -> None:
-        """Take one result of a job. A failure costs one partial and is not told."""
+        """Take one result of a job. A failure, or no words, costs one partial and is not told."""
         if job_id != self._job_id:
             words = self._committed.on_result(body)
             if words is not None:
                 self._commit(words.split())
         elif isinstance(body, Done | Failed):
             self._job_id = ""
-        elif isinstance(body, Transcript):
+        elif isinstance(body, Transcript) and body.text.strip():
             self._heard_until_sample = self._asked_at_sample
             self._take(body.text.split())
 

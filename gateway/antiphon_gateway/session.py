@@ -229,7 +229,7 @@ class Session:
     def _read_ahead(self, now_ms: float) -> None:
         """Have the model read what was said so far; pass on what it knows of its end."""
         if self._listener.user_speaking and self._answers_next:
-            self._warming.read(self._messages(self._listener.stable_words))
+            self._warming.read(self._messages(self._listener.words_so_far))
         if end := self._warming.take_end():
             self.on_message_end(end.text, end.probability, now_ms)
 

@@ -17,13 +17,13 @@ HARD_END_MS: dict[Eagerness, int] = {"high": 1_200, "medium": 2_000, "auto": 2_0
 """Silence that ends a turn whatever else is known."""
 
 WEIGHTS: dict[str, float] = {
-    "prior": 0.48,
-    "sound": 0.15,
-    "model": 0.63,
-    "confidence": 1.28,
-    "few_words": -0.61,
-    "hangs": -0.3,
-    "trails_off": -0.99,
+    "prior": 0.66,
+    "sound": 0.13,
+    "model": 0.85,
+    "confidence": 1.49,
+    "few_words": -0.68,
+    "hangs": 0.08,
+    "trails_off": -1.23,
 }
 """What each feature adds to the score."""
 

@@ -4,12 +4,13 @@ import base64
 
 from session_rig import END, PAUSE, SPEECH, Rig, answer, spoken_turn
 
-from antiphon_proto.config import load
+from antiphon_proto.config import Config, load
 from antiphon_proto.messages import (
     ChatMessage,
     Done,
     Failed,
     Generate,
+    ReadPrompt,
     TextDelta,
     Transcribe,
 )
@@ -254,6 +255,28 @@ def test_partials_tell_stable_words_from_unstable_ones() -> None:
         ("What", "time is"),
         ("What time is", "it in"),
     ]
+
+
+def test_a_partial_without_words_changes_nothing() -> None:
+    rig = Rig(extensions=True)
+    for words in ("What time", "", "What time is"):
+        rig.speak("x" * 20)
+        rig.transcribe(words)
+    partials = [event for event in rig.events if event["type"] == "antiphon.transcript.partial"]
+    assert [(event["stable"], event["unstable"]) for event in partials] == [
+        ("", "What time"),
+        ("What time", "is"),
+    ]
+
+
+def test_the_model_reads_ahead_what_was_last_heard() -> None:
+    rig = Rig(config=Config())
+    rig.speak("x" * 20)
+    rig.answer(rig.job(ReadPrompt), Done(engine_ms=1.0))
+    rig.transcribe("Turn on the")
+    command = rig.job(ReadPrompt).command
+    assert isinstance(command, ReadPrompt)
+    assert command.messages[-1].content == "Turn on the"
 
 
 def test_a_pause_ends_the_partials_so_that_the_final_transcript_does_not_wait() -> None:

@@ -61,7 +61,8 @@ async def test_a_spoken_conversation_of_two_turns(embedded_system: System, ears:
         await update(talk, SHORT_ANSWERS)
         async with open_microphone(talk):
             types = await spoken_turn(talk, "dog_or_cat", "should i get a dog or a cat", ears)
-            assert types[:3] == [
+            partial = "conversation.item.input_audio_transcription.delta"
+            assert [kind for kind in types if kind != partial][:3] == [
                 "input_audio_buffer.speech_started",
                 "input_audio_buffer.speech_stopped",
                 "input_audio_buffer.committed",

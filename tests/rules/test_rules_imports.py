@@ -20,6 +20,7 @@ MODEL_LIBRARIES = {
     "faster_whisper": (f"{ENGINES}/stt/faster_whisper_engine.py",),
     "ctranslate2": (f"{ENGINES}/stt/faster_whisper_engine.py", f"{ENGINES}/stt/spliced_encoder.py"),
     "xllamacpp": (f"{ENGINES}/llm/llamacpp_engine.py",),
+    "gguf": (f"{ENGINES}/llm/requantized.py",),
     "piper": (f"{ENGINES}/tts/piper_*.py",),
     "onnx": (f"{ENGINES}/tts/piper_*.py",),
     "onnxruntime": (

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
@@ -50,6 +51,11 @@ class Rig:
     def __init__(self, *, extensions: bool = False, config: Config | None = None) -> None:
         """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
         config = config or Config(turn_taking=TurnTaking(warming=False))
+        # Tests count windows: a pause is 3 of them, a partial transcript is due after 19.
+        taking = config.turn_taking
+        interval_ms = 600 if taking.partial_interval_ms else 0
+        taking = structs.replace(taking, eager_silence_ms=96, partial_interval_ms=interval_ms)
+        config = structs.replace(config, turn_taking=taking)
         self.load = StageLoad(slots=4)
         """How busy every stage is."""
         numbers: dict[str, int] = {}

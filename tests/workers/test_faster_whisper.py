@@ -13,7 +13,7 @@ from antiphon_proto.audio import read_wav
 from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import Transcribe, Transcript
 from antiphon_workers.engine import Engine
-from antiphon_workers.stt import faster_whisper_engine
+from antiphon_workers.stt import faster_whisper_engine, guards
 
 from .engines import loaded, results
 
@@ -80,6 +80,18 @@ async def test_speech_longer_than_whispers_window_is_heard_to_its_end(engine: En
     assert "what time is it" in heard
     assert "crayfish" in heard
     assert heard.endswith("garland")
+
+
+async def test_only_a_final_transcript_that_went_astray_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = await asyncio.to_thread(loaded, "stt", "faster-whisper")
+    monkeypatch.setattr(guards, "LEAST_LOG_PROBABILITY", 0.0)
+    said, pcm = clips()[0]
+    [(partial, _)] = await results(engine, Transcribe(final=False), pcm)
+    assert isinstance(partial, Transcript)
+    assert partial.text == ""
+    assert normalised((await transcribe(engine, pcm)).text) == normalised(said)
 
 
 async def test_a_prefix_cut_in_mid_speech_does_not_run_away(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from antiphon_proto.messages import (
     TurnEnd,
 )
 from antiphon_workers.engine import Engine, Step, Usage
-from antiphon_workers.llm import chat_template
+from antiphon_workers.llm import chat_template, requantized
 from antiphon_workers.llm.chat_template import ChatTemplate
 from antiphon_workers.llm.context import fit, tokens_per_byte_seen
 from antiphon_workers.llm.message_end import CANDIDATES, end_probability, without_end_mark
@@ -57,7 +57,7 @@ class LlamaCpp(Engine):
 
         Raises StartupError when the model is not installed or not a GGUF model.
         """
-        path = _gguf(models.find(self.config.llm.model, self.config.models.directory))
+        path = model_file(self.config)
         # The server insists on listening. Its socket's directory goes away after two questions.
         with tempfile.TemporaryDirectory(prefix="antiphon-llm-") as directory:
             try:
@@ -255,6 +255,11 @@ class _Reply:
         self._emit(self._usage)
 
 
-def _gguf(path: Path) -> Path:
-    """Return the model file of a directory of the model cache, or the path itself."""
-    return path / _MANIFEST_FILE if path.is_dir() else path
+def model_file(config: Config) -> Path:
+    """Return the configured GGUF file; of a manifest model the requantized one, where asked for."""
+    path = models.find(config.llm.model, config.models.directory)
+    if path.is_dir():
+        path /= _MANIFEST_FILE
+    if config.llm.requantize and config.llm.model in models.manifest():
+        return requantized.as_q4_0(path)
+    return path

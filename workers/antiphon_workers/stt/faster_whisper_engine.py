@@ -92,6 +92,9 @@ class FasterWhisper(Engine):
                 yield None
                 seconds = len(audio) / STT_SAMPLE_RATE_HZ
                 transcript = self._decode(states, language, command.prompt, seconds)
+                if transcript is None and not command.final:
+                    # A second opinion takes longer than the next partial is away.
+                    transcript = Transcript(text="", language=language or "")
                 yield None
         if transcript is None:
             transcript = self._padded(audio, language, command.prompt)
