@@ -52,10 +52,10 @@ async def _table(windows: list[str], clips: list[Clip], settings: list[str]) -> 
     times_ms: dict[str, list[float]] = {window: [] for window in windows}
     pairs: dict[str, list[tuple[str, str]]] = {window: [] for window in windows}
     for clip in clips:
-        pcm = _utterance(clip)
+        pcm = utterance(clip)
         for window, engine in engines.items():
             begun_s = time.perf_counter()
-            text = await _transcribed(engine, pcm)
+            text = await transcribed(engine, pcm)
             times_ms[window].append((time.perf_counter() - begun_s) * 1000)
             pairs[window].append((clip.transcript, text))
     for engine in engines.values():
@@ -71,13 +71,15 @@ async def _table(windows: list[str], clips: list[Clip], settings: list[str]) -> 
     return "\n".join(lines)
 
 
-def _utterance(clip: Clip) -> bytes:
+def utterance(clip: Clip) -> bytes:
+    """Return the clip to shortly after the end of its speech, PCM16 at `STT_SAMPLE_RATE_HZ`."""
     recording = resampled(clip.recording, STT_SAMPLE_RATE_HZ)
     end_ms = int(recording.speech_end_ms or 0) + _TAIL_MS
     return recording.pcm[: 2 * end_ms * STT_SAMPLE_RATE_HZ // 1000]
 
 
-async def _transcribed(engine: Engine, pcm: bytes) -> str:
+async def transcribed(engine: Engine, pcm: bytes) -> str:
+    """Return the final transcript that a loaded engine makes of an utterance."""
     job = Job(
         job_id="bench",
         session_id="bench",

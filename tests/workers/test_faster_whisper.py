@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from antiphon_proto.audio import read_wav
-from antiphon_proto.errors import JobFailed
+from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import Transcribe, Transcript
 from antiphon_workers.engine import Engine
-from antiphon_workers.stt import guards
+from antiphon_workers.stt import faster_whisper_engine, guards
 
 from .engines import loaded, results
 
@@ -124,3 +124,25 @@ async def test_a_prompt_does_not_become_part_of_the_transcript(engine: Engine) -
     pcm, _ = read_wav(DATA / "what_time_is_it.wav")
     transcript = await transcribe(engine, pcm, prompt="A conversation about clocks.")
     assert normalised(transcript.text) == "what time is it"
+
+
+def test_a_missing_cuda_library_is_named_with_what_installs_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_use(*_: object) -> None:
+        raise RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+
+    monkeypatch.setattr(faster_whisper_engine.FasterWhisper, "_warm", first_use)
+    with pytest.raises(StartupError, match="pip install nvidia-cublas-cu12"):
+        engine.load()
+
+
+def test_clips_encoded_in_one_call_have_the_states_they_have_alone() -> None:
+    engine = loaded("stt", "faster-whisper", "stt.compute_type=float32", "stt.turn_end_model=")
+    assert isinstance(engine, faster_whisper_engine.FasterWhisper)
+    assert engine._encoder is not None
+    speech = np.random.default_rng(1)
+    short, long = (speech.uniform(-1, 1, (80, frames)).astype(np.float32) for frames in (90, 200))
+    both = np.array(engine._encoder.encode(short, long))
+    for row, mel in zip(both, (short, long), strict=True):
+        np.testing.assert_allclose(row, np.array(engine._encoder.encode(mel))[0], atol=1e-3)

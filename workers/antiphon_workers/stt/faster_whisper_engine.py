@@ -53,12 +53,10 @@ class FasterWhisper(Engine):
             )
         self._model = _load_model(self.config, self.slots)
         self._tokenizers: dict[str, Tokenizer] = {}
-        if settings.encoder_window == "spliced":
-            bins = self._model.feature_extractor.mel_filters.shape[0]
-            self._encoder = SplicedEncoder(self._model.model, bins, settings.silence_ms)
-        hush = np.zeros(STT_SAMPLE_RATE_HZ, np.float32)
-        for _ in self._steps(hush, Transcribe(final=True)):
-            pass
+        try:
+            self._warm()
+        except RuntimeError as exc:
+            raise _unusable(self.config, exc) from exc
 
     def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
         """Yield the one transcript."""
@@ -70,6 +68,16 @@ class FasterWhisper(Engine):
     def close(self) -> None:
         """Stop the threads."""
         self._executor.shutdown(cancel_futures=True)
+
+    def _warm(self) -> None:
+        # CTranslate2 opens cuBLAS when it first computes, not when it loads a model.
+        settings = self.config.stt
+        if settings.encoder_window == "spliced":
+            bins = self._model.feature_extractor.mel_filters.shape[0]
+            self._encoder = SplicedEncoder(self._model.model, bins, settings.silence_ms)
+        hush = np.zeros(STT_SAMPLE_RATE_HZ, np.float32)
+        for _ in self._steps(hush, Transcribe(final=True)):
+            pass
 
     def _steps(self, audio: Samples, command: Transcribe) -> Generator[Step, None, None]:
         if len(audio) < SHORTEST_SAMPLES:
@@ -194,7 +202,17 @@ def _load_model(config: Config, slots: int) -> "faster_whisper.WhisperModel":
             num_workers=slots,
         )
     except (OSError, RuntimeError, ValueError) as exc:
-        raise StartupError(
-            f"faster-whisper cannot load {settings.model} on {settings.device} ({exc}); "
-            "set stt.model to a name of `antiphon models list` or to a CTranslate2 directory"
-        ) from exc
+        raise _unusable(config, exc) from exc
+
+
+def _unusable(config: Config, cause: Exception) -> StartupError:
+    settings = config.stt
+    remedy = "set stt.model to a name of `antiphon models list` or to a CTranslate2 directory"
+    if "libcublas" in str(cause):
+        remedy = (
+            "run: pip install nvidia-cublas-cu12, and add the directory nvidia/cublas/lib of its "
+            "site-packages to LD_LIBRARY_PATH"
+        )
+    return StartupError(
+        f"faster-whisper cannot load {settings.model} on {settings.device} ({cause}); {remedy}"
+    )

@@ -61,17 +61,27 @@ class SplicedEncoder:
         """Longest clip that leaves room for its margin."""
         return MOST_FRAMES - self._splice.margin_frames
 
-    def encode(self, mel: Mel) -> "ctranslate2.StorageView":
-        """Return the states `[1, positions, width]` of a clip and the silence after it."""
-        frames = max(mel.shape[1] + self._splice.margin_frames, LEAST_FRAMES)
+    def encode(self, *mels: Mel) -> "ctranslate2.StorageView":
+        """Return the states `[clips, positions, width]` of clips and the silence after them.
+
+        Clips of one call are encoded as long as the longest.
+        """
+        frames = max(*(mel.shape[1] for mel in mels), LEAST_FRAMES - self._splice.margin_frames)
+        frames += self._splice.margin_frames
         frames += frames % 2
-        # The clip's own minimum is what its silence looks like after Whisper's normalisation.
-        padding = ((0, 0), (0, frames - mel.shape[1]))
-        window = np.pad(mel, padding, constant_values=float(mel.min()))
+        # A clip's own minimum is what its silence looks like after Whisper's normalisation.
+        windows = [
+            np.pad(mel, ((0, 0), (0, frames - mel.shape[1])), constant_values=float(mel.min()))
+            for mel in mels
+        ]
         first_silent = max(frames // 2, POSITIONS - self._splice.silence_positions)
-        spliced = np.concatenate([self._states(window), self._silence[:, first_silent:]], axis=1)
+        silence = np.repeat(self._silence[:, first_silent:], len(mels), axis=0)
+        spliced = np.concatenate([self._states(*windows), silence], axis=1)
         return ctranslate2.StorageView.from_array(spliced)
 
-    def _states(self, mel: Mel) -> "np.ndarray[Any, Any]":
-        batch = ctranslate2.StorageView.from_array(np.ascontiguousarray(mel[np.newaxis]))
-        return np.array(self._model.encode(batch, to_cpu=True))
+    def _states(self, *mels: Mel) -> "np.ndarray[Any, Any]":
+        batch = ctranslate2.StorageView.from_array(np.stack(mels))
+        states = self._model.encode(batch, to_cpu=True)
+        if states.dtype == ctranslate2.DataType.bfloat16:  # numpy has no such type
+            states = states.to(ctranslate2.DataType.float32)
+        return np.array(states)
