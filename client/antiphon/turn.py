@@ -137,7 +137,13 @@ class Turn:
                 return "the response has no text yet"
             if not reply.pcm:
                 return "there is text but no audio"
-            return "the reply has not ended"
+            if reply.result is None:
+                return "the reply has not ended"
+            if self._speaking:
+                return "the server still hears speech"
+            if self._unanswered:
+                return "what was said last has no reply"
+            return "the reply is still being played"
         if self.transcript:
             return "the speech was transcribed but no response was begun"
         if self._ended_speech:

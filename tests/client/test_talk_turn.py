@@ -114,7 +114,9 @@ def test_timings_go_to_the_response_they_are_about():
 def test_the_first_missing_step_is_named():
     turn = Turn()
     seen = [turn.missing]
-    for message in (STARTED, STOPPED, transcript("hi"), created(), delta("Hi"), audio(LOUD, 1.0)):
+    reply = (created(), delta("Hi"), audio(LOUD, 1.0), done())
+    more = (STARTED, parsed("input_audio_buffer.committed", item_id="u2"))
+    for message in (STARTED, STOPPED, transcript("hi"), *reply, *more):
         note(turn, message)
         seen.append(turn.missing)
     assert seen == [
@@ -125,6 +127,9 @@ def test_the_first_missing_step_is_named():
         "the response has no text yet",
         "there is text but no audio",
         "the reply has not ended",
+        "the reply is still being played",
+        "the server still hears speech",
+        "what was said last has no reply",
     ]
 
 
