@@ -162,7 +162,7 @@ class Session:
 
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
-        self._interruptions.end(now_ms, stopped=True)
+        self._interruptions.end(now_ms, stopped=self._settings.interrupts_response)
         self._drop_speculation()
         if self._settings.interrupts_response:
             self._interrupt(now_ms)

@@ -222,6 +222,21 @@ def test_a_cough_does_not_cancel_a_response_that_is_not_audible_yet() -> None:
     assert rig.types()[-1] == "response.done"
 
 
+def test_a_response_that_may_no_longer_be_interrupted_stops_waiting_for_the_verdict() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    rig.speak("x" * 4)
+    answer(rig, "It is noon.")
+    detection = {"type": "semantic_vad", "interrupt_response": False}
+    rig.send(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
+    assert rig.audio == []
+    rig.speak("x" * 6)
+    rig.transcribe("What about")
+    rig.speak("x")
+    rig.pass_time(1_000)
+    assert rig.audio_ms() == 500
+
+
 def test_a_response_made_while_somebody_may_be_speaking_waits_for_the_verdict() -> None:
     rig = Rig()
     rig.speak(SPEECH + END + "x" * 4)
