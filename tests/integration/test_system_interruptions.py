@@ -74,7 +74,4 @@ async def test_who_only_listens_or_makes_a_noise_does_not_stop_the_answer(
         assert done["output"][0]["content"][0]["transcript"] == REPLY
         assert microphone.said.is_set()
         assert STARTED not in {event["type"] for event in client.events}
-        # A drawn-out sound may be judged in two pieces; each duck is undone.
-        told = ducks(client)
-        assert told == [True, False] * (len(told) // 2)
-        assert len(told) <= 4
+        assert ducks(client) in ([], [True, False])
