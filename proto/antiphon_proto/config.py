@@ -6,17 +6,15 @@ Precedence: defaults < TOML file < `ANTIPHON_SECTION__KEY` in the environment < 
 """
 
 import argparse
-import difflib
 import os
-import re
 import tempfile
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from antiphon_proto import settings_text
 from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.messages import Stage
 
@@ -32,8 +30,6 @@ Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 SessionLimit = Annotated[int, msgspec.Meta(ge=0, le=1024)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
-
-_UNKNOWN_FIELD = re.compile("unknown field `(.*)`")
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -320,7 +316,7 @@ def load(
     """
     environment = os.environ if environment is None else environment
     file = file or environment.get(ENV_CONFIG_FILE)
-    tree = _read_toml(Path(file)) if file else {}
+    tree = settings_text.read_toml(Path(file)) if file else {}
     for variable, value in environment.items():
         if variable.startswith(ENV_PREFIX) and variable != ENV_CONFIG_FILE:
             path = variable.removeprefix(ENV_PREFIX).lower().split("__")
@@ -333,7 +329,7 @@ def load(
     try:
         config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as exc:
-        raise ConfigurationError(_readable(str(exc), tree)) from exc
+        raise ConfigurationError(settings_text.readable(str(exc), tree, _defaults())) from exc
     if MASK in config.gateway.api_keys:
         raise ConfigurationError(f"gateway.api_keys holds {MASK}, which stands for a hidden key")
     return config
@@ -357,15 +353,6 @@ def to_toml(config: Config, *, secrets: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise ConfigurationError(f"cannot read {path}: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} is not TOML: {exc}") from exc
-
-
 def _put(tree: dict[str, Any], path: list[str], value: str, *, source: str) -> None:
     """Set one leaf given as text; lists are written `a,b`."""
     if len(path) != 2:
@@ -374,7 +361,8 @@ def _put(tree: dict[str, Any], path: list[str], value: str, *, source: str) -> N
     section, key = path
     default = getattr(getattr(Config(), section, None), key, None)
     if default is None:
-        raise ConfigurationError(f"{source}: {_unknown(f'{section}.{key}')}")
+        unknown = settings_text.unknown(f"{section}.{key}", _defaults())
+        raise ConfigurationError(f"{source}: {unknown}")
     leaves = tree.setdefault(section, {})
     if not isinstance(leaves, dict):
         raise ConfigurationError(f"{section} in the configuration file is not a section")
@@ -385,24 +373,6 @@ def _put(tree: dict[str, Any], path: list[str], value: str, *, source: str) -> N
     )
 
 
-def _readable(error: str, tree: Mapping[str, Any]) -> str:
-    """Return a validation error of `tree` as one line that begins with the setting."""
-    reason, _, place = error.partition(" - at `$.")
-    place = place.rstrip("`")
-    wrong = _UNKNOWN_FIELD.search(reason)
-    if wrong:
-        return _unknown(f"{place}.{wrong[1]}" if place else wrong[1])
-    value: Any = tree
-    for key in place.partition("[")[0].split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    shown = "" if place.startswith("gateway.api_keys") else f" is {value!r};"
-    return f"{place}{shown} {reason[:1].lower()}{reason[1:].replace('`', '')}"
-
-
-def _unknown(name: str) -> str:
-    """Say that there is no such section or setting, with the nearest one that there is."""
-    tree = msgspec.to_builtins(Config())
-    known = [f"{section}.{key}" for section, keys in tree.items() for key in keys]
-    near = difflib.get_close_matches(name, known if "." in name else list(tree), n=1)
-    what = "setting" if "." in name else "section"
-    return f"there is no {what} {name}" + (f"; did you mean {near[0]}?" if near else "")
+def _defaults() -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.to_builtins(Config())
+    return tree
