@@ -7,7 +7,7 @@ import textwrap
 
 import msgspec
 
-from antiphon_proto import config as settings
+from antiphon_proto import settings
 from antiphon_proto.config import Config
 
 _HEADER = """\

@@ -96,9 +96,12 @@ def test_only_channel_imports_zmq() -> None:
     assert importers == {"proto/antiphon_proto/channel.py"}
 
 
-def test_only_config_reads_the_environment() -> None:
+def test_only_the_configuration_reads_the_environment() -> None:
     readers = {relative(path) for path in modules() if any(environment_reads(tree(path)))}
-    assert readers == {"proto/antiphon_proto/config.py"}
+    assert readers == {
+        "proto/antiphon_proto/config.py",
+        "proto/antiphon_proto/settings.py",
+    }
 
 
 def test_nothing_is_pickled() -> None:

@@ -4,6 +4,7 @@
  * properties. No sockets, no audio, no clock; time is passed in.
  */
 
+import { Answers } from "./answers.js";
 import { caption } from "./caption.js";
 import { askInWriting, send } from "./commands.js";
 import { Hold } from "./hold.js";
@@ -11,7 +12,6 @@ import {
   HELD_TOO_SHORT, SLOW_UPLINK, connectionProblem, eventProblem, responseProblem,
   waitingProblem,
 } from "./problems.js";
-import { Playout, heardEvents } from "./playout.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 
@@ -30,7 +30,6 @@ export class Session {
   transcript = new Transcript();
   turns = new Turns();
   muted = false;
-  ducked = false;
   /** The microphone is wanted. */
   voice = false;
   /** Samples reach the server. */
@@ -46,12 +45,9 @@ export class Session {
   #ready = false;
   #failed = false;
   #userSpeaking = false;
-  #awaitingAnswer = false;
+  #answers = new Answers(this.transcript, this.turns);
   /** Something was asked in writing in this session. */
   #typed = false;
-  /** @type {string | null} */
-  #responseId = null;
-  #playout = new Playout();
   /** @type {string[]} */
   #pendingTexts = [];
   #newId;
@@ -68,9 +64,9 @@ export class Session {
   /** @returns {Phase} */
   get phase() {
     if (!this.active) return this.#failed ? "error" : "idle";
-    if (this.#playout.sounding) return "speaking";
+    if (this.#answers.sounding) return "speaking";
     if (!this.#ready) return "connecting";
-    if (!this.#userSpeaking && (this.#responseId || this.#awaitingAnswer)) return "thinking";
+    if (!this.#userSpeaking && this.#answers.due) return "thinking";
     if (!this.voice) return "idle";
     if (!this.microphoneOn) return "connecting";
     return this.uplink ? "listening" : "ready";
@@ -86,18 +82,23 @@ export class Session {
     return !this.#hold.wanted || this.#hold.held;
   }
 
+  /** The reply is played quietly. */
+  get ducked() {
+    return this.#answers.ducked;
+  }
+
   get caption() {
     return caption(this, this.#ready, this.#retryInS);
   }
 
   /** Whether audio of this stream is to be played. @param {number} stream */
   accepts(stream) {
-    return this.#playout.accepts(stream);
+    return this.#answers.accepts(stream);
   }
 
   /** Audio of a stream has arrived. @param {number} stream @param {number} clockMs */
   onAudioArrived(stream, clockMs) {
-    this.#playout.arrived(stream, clockMs);
+    this.#answers.onAudioArrived(stream, clockMs);
   }
 
   /** The button was pressed. @returns {Command[]} */
@@ -131,10 +132,10 @@ export class Session {
     this.transcript.add(id, "user");
     this.transcript.append(id, trimmed);
     this.transcript.finish(id);
-    this.#awaitingAnswer = true;
+    this.#answers.awaited = true;
     this.#typed = true;
     this.turns.asked(nowMs);
-    return [...this.#silence(), ...askInWriting(id, trimmed)];
+    return [...this.#answers.silence(), ...askInWriting(id, trimmed)];
   }
 
   /** The button is held down: what is said from now on is a turn. @param {number} nowMs @returns {Command[]} */
@@ -143,7 +144,7 @@ export class Session {
     this.#userSpeaking = true;
     this.muted = false;
     if (this.problem?.tone === "note") this.problem = null;
-    return [...this.#silence(), send("input_audio_buffer.clear")];
+    return [...this.#answers.silence(), send("input_audio_buffer.clear")];
   }
 
   /** The button was let go. @param {number} nowMs @returns {Command[]} */
@@ -155,7 +156,7 @@ export class Session {
       this.problem = HELD_TOO_SHORT;
       return [send("input_audio_buffer.clear")];
     }
-    this.#awaitingAnswer = true;
+    this.#answers.awaited = true;
     this.turns.asked(nowMs);
     return [send("input_audio_buffer.commit"), send("response.create")];
   }
@@ -218,14 +219,7 @@ export class Session {
    * @returns {Command[]}
    */
   onPlayback(report, latencyMs, nowMs) {
-    const voice = this.#playout.report(report);
-    if (!voice) return [];
-    if (report.event === "started") this.turns.played(voice.responseId, nowMs);
-    if (report.event === "ended" && !this.#playout.speaks(voice.itemId)) {
-      this.transcript.finish(voice.itemId);
-    }
-    const loud = report.event === "ended" && this.ducked ? this.#loud() : [];
-    return [...loud, ...heardEvents(voice, report, latencyMs)];
+    return this.#answers.onPlayback(report, latencyMs, nowMs);
   }
 
   /** An event of the server. @param {any} event @param {number} nowMs @returns {Command[]} */
@@ -238,24 +232,28 @@ export class Session {
         return [];
       case "input_audio_buffer.speech_started":
         this.#userSpeaking = true;
-        this.#awaitingAnswer = false;
-        return this.#playout.busy ? this.#interrupt() : [];
+        this.#answers.awaited = false;
+        return this.#answers.interrupt();
       case "input_audio_buffer.speech_stopped":
         this.#userSpeaking = false;
-        this.#awaitingAnswer = true;
+        this.#answers.awaited = true;
         this.turns.asked(nowMs);
         return [];
       case "antiphon.audio.started":
-        return this.#openStream(event);
       case "antiphon.duck":
-        this.ducked = event.ducked && this.#playout.speaks(event.item_id);
-        return [{ do: "duck", on: this.ducked }];
+        return this.#answers.onEvent(event);
       case "antiphon.turn.metrics":
         this.turns.metrics(event);
         return [];
+      case "response.created":
+        this.problem = null;
+        return this.#answers.onEvent(event);
+      case "response.done":
+        this.problem = responseProblem(event.response) ?? this.problem;
+        return this.#answers.onEvent(event);
       default:
         return event.type?.startsWith("response.")
-          ? this.#onResponseEvent(event)
+          ? this.#answers.onEvent(event)
           : this.#onItemEvent(event);
     }
   }
@@ -265,10 +263,10 @@ export class Session {
     this.transcript.onEvent(event);
     switch (event.type) {
       case "conversation.item.input_audio_transcription.completed":
-        if (!event.transcript.trim()) this.#awaitingAnswer = false;
+        if (!event.transcript.trim()) this.#answers.awaited = false;
         return [];
       case "conversation.item.input_audio_transcription.failed":
-        this.#awaitingAnswer = false;
+        this.#answers.awaited = false;
         this.problem = { message: "Your words were not understood.", fix: "Say them again." };
         return [];
       case "conversation.item.truncated":
@@ -276,72 +274,6 @@ export class Session {
       default:
         return [];
     }
-  }
-
-  /** @param {any} event @returns {Command[]} */
-  #onResponseEvent(event) {
-    if (event.type === "response.created") {
-      this.#responseId = event.response.id;
-      this.#awaitingAnswer = false;
-      this.problem = null;
-      return [];
-    }
-    if (event.type === "response.done") return this.#endResponse(event.response);
-    if (this.#playout.isInterrupted(event.response_id)) return [];
-    this.transcript.onEvent(event);
-    switch (event.type) {
-      case "response.output_audio_transcript.done":
-      case "response.output_text.done":
-        if (!this.#playout.speaks(event.item_id)) this.transcript.finish(event.item_id);
-        return [];
-      case "response.output_audio.done":
-        return this.#endStreams((voice) => voice.itemId === event.item_id);
-      default:
-        return [];
-    }
-  }
-
-  /** @param {any} response @returns {Command[]} */
-  #endResponse(response) {
-    if (this.#responseId === response.id) this.#responseId = null;
-    this.problem = responseProblem(response) ?? this.problem;
-    const ended = this.#endStreams((voice) => voice.responseId === response.id);
-    if (response.status !== "cancelled" || this.#playout.isInterrupted(response.id)) return ended;
-    this.#playout.ignore(response.id);
-    if (this.#playout.busy) return [...ended, ...this.#interrupt()];
-    for (const item of response.output ?? []) this.transcript.retract(item);
-    return ended;
-  }
-
-  /** @param {any} event @returns {Command[]} */
-  #openStream(event) {
-    if (!this.#playout.announce(event)) return [];
-    const { stream, item_id: itemId, sample_rate_hz: sampleRateHz } = event;
-    return [{ do: "open-stream", stream, itemId, sampleRateHz }];
-  }
-
-  /** @param {(voice: import("./playout.js").Voice) => boolean} which @returns {Command[]} */
-  #endStreams(which) {
-    return this.#playout.complete(which).map((stream) => ({ do: "end-stream", stream }));
-  }
-
-  /** Fall silent; each stream's flush report brings its truncation. @returns {Command[]} */
-  #interrupt() {
-    for (const voice of this.#playout.interrupt()) this.transcript.interrupt(voice.itemId);
-    return [{ do: "flush" }, ...this.#loud()];
-  }
-
-  /** @returns {Command[]} */
-  #loud() {
-    this.ducked = false;
-    return [{ do: "duck", on: false }];
-  }
-
-  /** Make room for a typed question. @returns {Command[]} */
-  #silence() {
-    const cancel = this.#responseId ? [send("response.cancel")] : [];
-    if (this.#responseId) this.#playout.ignore(this.#responseId);
-    return this.#playout.busy ? [...cancel, ...this.#interrupt()] : cancel;
   }
 
   /** @param {number} nowMs @returns {Command[]} */
@@ -370,10 +302,7 @@ export class Session {
     this.#typed = false;
     this.#userSpeaking = false;
     this.#hold.held = false;
-    this.#awaitingAnswer = false;
-    this.#responseId = null;
-    this.ducked = false;
-    this.#playout.clear();
+    this.#answers.clear();
     this.transcript.finishAll();
   }
 

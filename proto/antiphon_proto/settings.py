@@ -1,0 +1,267 @@
+"""Every setting, its default, its limits and what it means; `config` loads them."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from antiphon_proto.messages import Stage
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+SessionLimit = Annotated[int, msgspec.Meta(ge=0, le=1024)]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Gateway(_Section, frozen=True, kw_only=True):
+    """The process that clients connect to."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    name: Name = "gateway-0"
+    """What workers call it; unique among the gateways that share workers."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of other sites whose pages may connect, for example `https://home.example`."""
+    api_keys: tuple[str, ...] = ()
+    """Keys that clients must present; none on loopback means that any key is accepted."""
+    tls_certificate: str = ""
+    """PEM file of certificate and chain; with `tls_key` the gateway speaks https and wss."""
+    tls_key: str = ""
+    """PEM file of the private key."""
+    behind_proxy: bool = False
+    """A reverse proxy ends TLS and adds X-Forwarded-For; believe its last entry."""
+    max_sessions: Count = 64
+    max_sessions_per_address: SessionLimit = 16
+    """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
+    max_sessions_per_key: SessionLimit = 0
+    """Of one entry of `api_keys`; 0: no limit."""
+    admission_queue_wait_ms: Milliseconds = 2_000
+    """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
+    handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
+    """A network connection without a request for so long is closed."""
+    idle_timeout_s: Seconds = 1800.0
+    """A session that hears and says nothing for so long is closed; 0: never."""
+    audio_rate: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 1.5
+    """How many times faster than real time a client may send audio for long; 0: no limit."""
+    audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
+    """Audio that a client may send at once before `audio_rate` counts."""
+    drain_s: Seconds = 10.0
+    """When told to stop: how long a session in a turn may finish it; others are closed at once."""
+
+
+class Bus(_Section, frozen=True, kw_only=True):
+    """Where the processes meet."""
+
+    runtime_dir: str = ""
+    """Private directory of the sockets; empty: $XDG_RUNTIME_DIR/antiphon or /tmp/antiphon-UID."""
+
+    @property
+    def directory(self) -> Path:
+        """The runtime directory in effect."""
+        if self.runtime_dir:
+            return Path(self.runtime_dir)
+        if base := os.environ.get("XDG_RUNTIME_DIR"):
+            return Path(base) / "antiphon"
+        return Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
+
+
+class Models(_Section, frozen=True, kw_only=True):
+    """Where model files are kept."""
+
+    cache_dir: str = ""
+    """Empty: $XDG_CACHE_HOME/antiphon/models or ~/.cache/antiphon/models."""
+
+    @property
+    def directory(self) -> Path:
+        """The model directory in effect."""
+        if self.cache_dir:
+            return Path(self.cache_dir)
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(base) / "antiphon" / "models"
+
+
+class Stt(_Section, frozen=True, kw_only=True):
+    """Speech to text."""
+
+    engine: str = "faster-whisper"
+    model: str = "tiny.en"
+    """A name of the model manifest, a local directory, or a hub name."""
+    device: str = "cpu"
+    compute_type: str = "int8"
+    threads: Count = 1
+    """Of each job; a second one gains nothing on speech of some seconds."""
+    encoder_window: str = "spliced"
+    """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
+    silence_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
+    """`spliced`: encoded silence put behind the speech; 0: what the model needs."""
+    language: str = ""
+    """ISO 639-1 code that every session starts with; empty: the engine decides."""
+    turn_end_model: str = "smart-turn"
+    """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
+    processes: Count = 1
+    slots: Count = 2
+    """Transcripts made side by side; the end-of-turn model has one more of its own."""
+
+
+class Llm(_Section, frozen=True, kw_only=True):
+    """The language model."""
+
+    engine: str = "llamacpp"
+    model: str = "smollm2-135m"
+    """A name of the model manifest or the path of a GGUF file."""
+    requantize: Literal["q4_0", ""] = "q4_0"
+    """Q4_1 weights of a manifest model are made Q4_0 once, in a second file of the model cache,
+    which processors read prompts faster with; empty: the file is loaded as it is."""
+    instructions: str = "You are a helpful assistant. Answer in one short sentence."
+    """System prompt of a session that brings none."""
+    context_tokens: Annotated[int, msgspec.Meta(ge=256)] = 2048
+    """Context of one conversation."""
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 200
+    temperature: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.3
+    repeat_penalty: Annotated[float, msgspec.Meta(ge=1.0, le=2.0)] = 1.05
+    """Makes words of the conversation so far less likely, 1.0 does not; small models repeat
+    themselves without it."""
+    threads: Count = 2
+    """Threads that read the prompt."""
+    generation_threads: Count = 1
+    """Threads that write the answer. They wait for each other at every layer: more are faster only
+    for a large model on a machine with idle cores."""
+    batch_tokens: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 64
+    """Tokens of a prompt that are read at once. Meanwhile no other answer goes on, so on a
+    processor few are better; a graphics card wants 512 or more."""
+    processes: Count = 1
+    slots: Count = 4
+
+
+class Tts(_Section, frozen=True, kw_only=True):
+    """Text to speech."""
+
+    engine: str = "piper"
+    model: str = "en_US-joe-medium"
+    """A name of the model manifest or the path of a Piper voice."""
+    streaming: bool = True
+    """Hand out a clause's speech while the rest of it is made."""
+    first_clause_words: Count = 4
+    """Words after which a reply's first clause may end without a mark, at a natural pause."""
+    hurry: bool = True
+    """Cut later sentences in parts while the listener has little audio left."""
+    sentence_context: bool = True
+    """Speak a part of a sentence with the intonation it has within the sentence."""
+    threads: Count = 2
+    processes: Count = 1
+    slots: Count = 1
+
+
+class Simulated(_Section, frozen=True, kw_only=True):
+    """What the `simulated` engines do; they serve tests of load and faults."""
+
+    load_ms: Milliseconds = 0
+    transcript: str = "this is a simulated transcript"
+    stt_ms: Milliseconds = 50
+    reply: str = "This is a simulated reply. It has two sentences."
+    """`{heard}` in it stands for the last message of the user."""
+    llm_first_token_ms: Milliseconds = 30
+    llm_token_ms: Milliseconds = 5
+    tts_first_audio_ms: Milliseconds = 30
+    tts_real_time_factor: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.1
+    tts_chunk_ms: Milliseconds = 100
+    step_limit_ms: Milliseconds = 0
+    """A worker that stands still for so long ends itself; 0: the usual limit."""
+    hang_text: str = ""
+    """A clause with this text makes the voice hang for ever at its first attempt; empty: none."""
+
+
+class TurnTaking(_Section, frozen=True, kw_only=True):
+    """When the user speaks, has paused, has ended, and interrupts."""
+
+    speech_threshold: Probability = 0.5
+    min_speech_ms: Milliseconds = 96
+    """Shorter speech is noise."""
+    barge_in_speech_ms: Milliseconds = 250
+    """Speech needed to interrupt a response; shorter speech over it is noise."""
+    interruption_words: bool = True
+    """Let words decide whether speech over a response interrupts it: `uh-huh` does not. Off: speech
+    interrupts after `barge_in_speech_ms`."""
+    interruption_patience_ms: Milliseconds = 450
+    """Speech over a response that interrupts it when its words are not known by then."""
+    ducked_patience_ms: Milliseconds = 700
+    """The same while the client plays the response quietly, where a wait hurts less."""
+    duck: bool = True
+    """Lower an audible response until it is decided whether it is interrupted."""
+    echo_check: bool = True
+    """Do not let a response be interrupted by itself, heard through the microphone."""
+    retraction_ms: Milliseconds = 700
+    """An answer that was heard no longer than this when the user goes on was too early: it is taken
+    back, and what was said before and after is one turn. 0: never."""
+    resume_speech_ms: Milliseconds = 160
+    """Speech after a pause that voids what was prepared for the end of the turn."""
+    eager_silence_ms: Milliseconds = 64
+    """Silence after which the final transcript is made, ahead of the endpointing decision."""
+    least_silence_ms: Milliseconds = 200
+    """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
+    session's eagerness ends every turn."""
+    predict_turn_end: bool = True
+    """`semantic_vad`: ask how the pause sounds, again as it grows."""
+    partial_interval_ms: Milliseconds = 400
+    """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
+    max_utterance_ms: Milliseconds = 300_000
+    """Longest utterance; it is ended there. Its audio is held for 60 s, its words are kept."""
+    speculation: bool = True
+    """Start the response before the turn is known to be over, and hold its audio."""
+    speculation_wait_ms: Milliseconds = 150
+    """Start none ahead while a job of any stage has waited for longer: the machine is busy."""
+    warming: bool = True
+    """Have the language model read the conversation while the user still speaks, and tell how
+    probable it is that the words end there."""
+
+
+class Playout(_Section, frozen=True, kw_only=True):
+    """How far ahead of the listener audio is sent."""
+
+    lead_ms: Milliseconds = 400
+    """Ahead of what the client reports it has played."""
+    unreported_lead_ms: Milliseconds = 1_000
+    """Ahead of the sent-audio clock, for clients that report nothing."""
+
+
+class Supervision(_Section, frozen=True, kw_only=True):
+    """How `antiphon up` keeps the programs running."""
+
+    supervisor: Literal["supervisord", "builtin"] = "supervisord"
+    """`builtin` needs no other package and starts an ended program again within milliseconds."""
+
+
+class Log(_Section, frozen=True, kw_only=True):
+    """Logging."""
+
+    level: str = "INFO"
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """All settings."""
+
+    gateway: Gateway = Gateway()
+    bus: Bus = Bus()
+    models: Models = Models()
+    stt: Stt = Stt()
+    llm: Llm = Llm()
+    tts: Tts = Tts()
+    simulated: Simulated = Simulated()
+    turn_taking: TurnTaking = TurnTaking()
+    playout: Playout = Playout()
+    supervision: Supervision = Supervision()
+    log: Log = Log()
+
+    def stage(self, stage: Stage) -> Stt | Llm | Tts:
+        """Return the section of a stage."""
+        section: Stt | Llm | Tts = getattr(self, stage)
+        return section
