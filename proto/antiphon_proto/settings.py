@@ -135,6 +135,10 @@ class Llm(_Section, frozen=True, kw_only=True):
     generation_threads: Count = 1
     """Threads that write the answer. They wait for each other at every layer: more are faster only
     for a large model on a machine with idle cores."""
+    flash_attention: bool = False
+    """On a processor it reads a long conversation more slowly than plain attention."""
+    key_type: Literal["q8_0", "f16"] = "q8_0"
+    """How the keys of the conversation are kept; `q8_0` is compared with faster."""
     batch_tokens: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 64
     """Tokens of a prompt that are read at once. Meanwhile no other answer goes on, so on a
     processor few are better; a graphics card wants 512 or more."""
