@@ -170,11 +170,16 @@ class Simulated(_Section, frozen=True, kw_only=True):
     transcript: str = "this is a simulated transcript"
     stt_ms: Milliseconds = 50
     reply: str = "This is a simulated reply. It has two sentences."
+    """`{heard}` in it stands for the last message of the user."""
     llm_first_token_ms: Milliseconds = 30
     llm_token_ms: Milliseconds = 5
     tts_first_audio_ms: Milliseconds = 30
     tts_real_time_factor: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.1
     tts_chunk_ms: Milliseconds = 100
+    step_limit_ms: Milliseconds = 0
+    """A worker that stands still for so long ends itself; 0: the usual limit."""
+    hang_text: str = ""
+    """A clause with this text makes the voice hang for ever at its first attempt; empty: none."""
 
 
 class TurnTaking(_Section, frozen=True, kw_only=True):
@@ -230,6 +235,13 @@ class Playout(_Section, frozen=True, kw_only=True):
     """Ahead of the sent-audio clock, for clients that report nothing."""
 
 
+class Supervision(_Section, frozen=True, kw_only=True):
+    """How `antiphon up` keeps the programs running."""
+
+    supervisor: Literal["supervisord", "builtin"] = "supervisord"
+    """`builtin` needs no other package and starts an ended program again within milliseconds."""
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """Logging."""
 
@@ -248,6 +260,7 @@ class Config(_Section, frozen=True, kw_only=True):
     simulated: Simulated = Simulated()
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
+    supervision: Supervision = Supervision()
     log: Log = Log()
 
     def stage(self, stage: Stage) -> Stt | Llm | Tts:
