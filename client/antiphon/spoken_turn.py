@@ -50,7 +50,8 @@ class Conversation:
         """Say the recording, then be silent until the reply has been received and played.
 
         `timeout_s` counts from the end of the recording and again from all that arrives of a
-        reply, which may be long; `silence_s` is the least silence after the recording. Raises NoReply, and ConnectionClosed when the session ends early.
+        reply, which may be long; `silence_s` is the least silence after the recording.
+        Raises NoReply, and ConnectionClosed when the session ends early.
         """
         turn = Turn()
         self._microphone.say(resampled(recording, self._microphone.sample_rate_hz).pcm)

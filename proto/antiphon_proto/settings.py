@@ -210,8 +210,13 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     back, and what was said before and after is one turn. 0: never."""
     resume_speech_ms: Milliseconds = 160
     """Speech after a pause that voids what was prepared for the end of the turn."""
-    eager_silence_ms: Milliseconds = 64
+    eager_silence_ms: Milliseconds = 32
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
+    partial_as_final: bool = True
+    """Take a partial transcript that covers the speech for the final one."""
+    partial_when_quiet: bool = True
+    """Make a partial transcript when the voice falls, where the machine has room: the utterance may
+    be over."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""

@@ -63,7 +63,11 @@ class Walk:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         taking = TurnTaking(max_utterance_ms=3_000)
-        self.rig = Rig(extensions=self.random.random() < 0.5, config=Config(turn_taking=taking))
+        self.rig = Rig(
+            extensions=self.random.random() < 0.5,
+            config=Config(turn_taking=taking),
+            partial_as_final=self.random.random() < 0.7,
+        )
         self.not_examined = 0
         self.speaks = False
         self.ids = ["nowhere", "mine"]
