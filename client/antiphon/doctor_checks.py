@@ -24,7 +24,7 @@ from antiphon_proto.messages import STAGES, STT_SAMPLE_RATE_HZ
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_BYTES = 3_000_000_000
 MIN_FREE_BYTES = 1_000_000_000
-CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "soxr", "zmq", "supervisor")
+CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "zmq", "supervisor")
 ENGINE_MODULES = {
     "faster-whisper": ("faster_whisper",),
     "llamacpp": ("xllamacpp", "gguf"),
