@@ -13,10 +13,11 @@ MIN_NODE := 20
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  make run SIMULATED=1   without any model: every answer is a 440 Hz tone'
 	@echo '  ARGS="..." is passed on, for example: make run ARGS="--port 9000"'
 
-run: setup ## set everything up and start the server; Ctrl-C stops it
-	@$(BIN)/antiphon up $(ARGS)
+run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start the server; Ctrl-C stops it
+	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(ARGS)
 
 test: setup-test chromium test-web ## set up and run every test
 	@$(BIN)/python -m pytest $(ARGS)

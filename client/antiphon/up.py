@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from antiphon import readiness, runtime_dir, topology
+from antiphon import readiness, runtime_dir, simulated_server, topology
 from antiphon.log_files import Tail, last_error
 from antiphon.stop_requests import StopRequests
 from antiphon.supervisor import ProcessState, Supervisor
@@ -25,6 +25,7 @@ Programs that end are started again. Ctrl-C stops everything.
   antiphon up --port 9000 --verbose
   antiphon up --set stt.processes=2 --set llm.model=/models/other.gguf
   antiphon up --config antiphon.toml
+  antiphon up --simulated        without any model: test microphone, network and loudspeaker
 """
 
 STARTING_POLL_S = 0.1
@@ -49,12 +50,17 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--port", help="same as --set gateway.port=PORT")
     parser.add_argument("--host", help="same as --set gateway.host=HOST")
+    parser.add_argument(
+        "--simulated", action="store_true", help="run no model; every answer is a 440 Hz tone"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the programs' logs")
     config.add_arguments(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.simulated:
+        arguments.settings[:0] = simulated_server.SETTINGS
     for name in ("port", "host"):
         if (value := getattr(arguments, name)) is not None:
             arguments.settings.append(f"gateway.{name}={value}")
@@ -178,6 +184,8 @@ class _Server:
         gateway = self._settings.gateway
         address = readiness.page_address(gateway)
         _say(f"Ready after {took_s:.1f} s. Open {address}   (Ctrl-C stops)")
+        if simulated_server.is_simulated(self._settings):
+            _say(simulated_server.NOTICE)
 
     def _show_logs(self) -> None:
         for name, tail in self._tails.items():

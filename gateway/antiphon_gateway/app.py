@@ -15,6 +15,7 @@ from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
+from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.vad import Vad
@@ -58,6 +59,7 @@ def create_app(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
+    app.router.add_get("/v1/catalogue", show_catalogue)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
     operators = Operators(config, metrics, door, dispatcher, budget, connections)
@@ -104,6 +106,12 @@ async def readyz(request: web.Request) -> web.Response:
         },
     }
     return web.json_response(body, status=200 if ready else 503)
+
+
+async def show_catalogue(request: web.Request) -> web.Response:
+    """Answer what a page needs to know before it has a session; nothing of it is secret."""
+    ours = catalogue.from_config(request.app[CONFIG])
+    return web.json_response({"voices": ours.voices, "simulated": ours.simulated})
 
 
 async def realtime(request: web.Request) -> web.StreamResponse:

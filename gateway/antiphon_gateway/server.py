@@ -14,8 +14,9 @@ from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
 from antiphon_gateway.job_times import JobTimes
+from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
-from antiphon_gateway.vad import Vad
+from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
@@ -34,7 +35,7 @@ def run(config: Config) -> None:
 
     Raises StartupError when the port is taken or a model is missing.
     """
-    vad = Vad(models.find("silero-vad", config.models.directory))
+    vad = Vad(_detector(config))
     with Bus(config.bus.directory) as bus:
         try:
             asyncio.run(_serve(config, bus, vad))
@@ -43,6 +44,12 @@ def run(config: Config) -> None:
             if startup is None or others is not None:
                 raise
             raise _first(startup) from None
+
+
+def _detector(config: Config) -> Model:
+    if config.turn_taking.detector == "loudness":
+        return LoudnessModel()
+    return SileroModel(models.find("silero-vad", config.models.directory))
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:

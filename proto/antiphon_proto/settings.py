@@ -173,11 +173,15 @@ class Simulated(_Section, frozen=True, kw_only=True):
     tts_first_audio_ms: Milliseconds = 30
     tts_real_time_factor: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.1
     tts_chunk_ms: Milliseconds = 100
+    tone_hz: Annotated[int, msgspec.Meta(ge=0, le=8_000)] = 0
+    """Pitch of the tone that stands for speech; 0: another one for each clause."""
 
 
 class TurnTaking(_Section, frozen=True, kw_only=True):
     """When the user speaks, has paused, has ended, and interrupts."""
 
+    detector: Literal["silero", "loudness"] = "silero"
+    """What tells speech from other sound; `loudness` needs no model and takes any noise for it."""
     speech_threshold: Probability = 0.5
     min_speech_ms: Milliseconds = 96
     """Shorter speech is noise."""
