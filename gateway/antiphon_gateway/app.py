@@ -83,7 +83,7 @@ async def _refuse_foreign_hosts(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse names that are not ours: a page elsewhere may have pointed its own at this address."""
-    if not request.app[DOOR].gatekeeper.is_own_host(request.headers.get("Host", "")):
+    if not request.app[DOOR].gatekeeper.is_own_host(handshake_of(request)):
         return web.json_response({"error": {"message": "unknown host name"}}, status=403)
     return await handler(request)
 
@@ -150,5 +150,6 @@ async def _file(path: Path) -> web.FileResponse:
 
 async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_PAGE_HEADERS)
-    if request.secure:
+    # Names of the local network have other ports without TLS, which HSTS would forbid as well.
+    if request.secure and not request.app[DOOR].gatekeeper.is_for_lan(handshake_of(request)):
         response.headers["Strict-Transport-Security"] = "max-age=31536000"

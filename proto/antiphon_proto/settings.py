@@ -58,6 +58,34 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """When told to stop: how long a session in a turn may finish it; others are closed at once."""
 
 
+class Lan(_Section, frozen=True, kw_only=True):
+    """A second listener, for other devices of the local network: https and wss, always with a key.
+
+    `antiphon up --lan` sets all of this by itself; `http://localhost` stays as it is.
+    """
+
+    addresses: tuple[str, ...] = ()
+    """Addresses of this machine to listen on; none: no such listener."""
+    port: Port = 8443
+    api_keys: tuple[str, ...] = ()
+    """Keys that are good here, besides those of `gateway.api_keys`."""
+    tls_certificate: str = ""
+    """PEM file of certificate and chain."""
+    tls_key: str = ""
+    """PEM file of the private key."""
+    directory: str = ""
+    """Where `antiphon up --lan` keeps certificate and keys; empty: $XDG_DATA_HOME/antiphon/lan or
+    ~/.local/share/antiphon/lan."""
+
+    @property
+    def keeping_place(self) -> Path:
+        """The directory in effect."""
+        if self.directory:
+            return Path(self.directory)
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(base) / "antiphon" / "lan"
+
+
 class Bus(_Section, frozen=True, kw_only=True):
     """Where the processes meet."""
 
@@ -242,6 +270,7 @@ class Config(_Section, frozen=True, kw_only=True):
     """All settings."""
 
     gateway: Gateway = Gateway()
+    lan: Lan = Lan()
     bus: Bus = Bus()
     models: Models = Models()
     stt: Stt = Stt()
