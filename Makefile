@@ -9,7 +9,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ bench-turns: setup-test ## measure how it waits, answers and yields
 
 bench-endpointing: setup-test ## compare rules for the end of a turn on recordings
 	@$(BIN)/python -m bench.endpointing $(ARGS)
+
+fuzz-decoder: setup-test ## send 10,000 damaged packets of compressed audio to a server
+	@$(BIN)/python -m pytest tests/integration/test_system_encoded_audio.py -k damaged \
+	  --damaged-packets 10000 --timeout 1800 -o log_cli=true -o log_cli_level=INFO $(ARGS)
 
 check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/ruff format --check .

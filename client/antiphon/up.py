@@ -11,8 +11,9 @@ from pathlib import Path
 
 from antiphon import lan, readiness, runtime_dir, simulated_server, topology
 from antiphon.log_files import Tail, last_error
+from antiphon.process_state import ProcessState
 from antiphon.stop_requests import StopRequests
-from antiphon.supervisor import ProcessState, Supervisor
+from antiphon.supervisor import SUPERVISORS
 from antiphon_proto import config
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
@@ -36,7 +37,7 @@ EXIT_CANNOT_START = 2
 MAX_ENDS_WHILE_STARTING = 3
 """A program that ended this often before the server was ready will not get better by itself."""
 STOP_MARGIN_S = 5
-"""How much longer than its programs supervisord may take to stop."""
+"""How much longer than its programs the supervisor may take to stop."""
 PATIENCE_S = 1.0
 """How long a person at the terminal waits for turns in progress to finish."""
 
@@ -59,6 +60,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action="store_true",
         help="let other devices of this network in, with TLS and a key",
     )
+    parser.add_argument(
+        "--supervise",
+        choices=tuple(SUPERVISORS),
+        help="same as --set supervision.supervisor=NAME",
+    )
     parser.add_argument("--verbose", action="store_true", help="show the programs' logs")
     config.add_arguments(parser)
     parser.set_defaults(run=_run)
@@ -70,6 +76,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for name in ("port", "host"):
         if (value := getattr(arguments, name)) is not None:
             arguments.settings.append(f"gateway.{name}={value}")
+    if arguments.supervise is not None:
+        arguments.settings.append(f"supervision.supervisor={arguments.supervise}")
     settings = config.from_arguments(arguments)
     if arguments.lan:
         settings = lan.prepare(settings)
@@ -130,7 +138,8 @@ class _Server:
         self._tails = {name: Tail(path) for name, path in logs.items()} if verbose else {}
 
     def start(self, bin_dir: Path, lock: int) -> None:
-        self._supervisor = Supervisor(self._settings, self._directory, bin_dir, lock)
+        kind = SUPERVISORS[self._settings.supervision.supervisor]
+        self._supervisor = kind(self._settings, self._directory, bin_dir, lock)
 
     def wait_until_ready(self) -> bool:
         """Show progress until the server is ready; False when asked to stop before."""

@@ -9,6 +9,7 @@ from aiohttp import web
 from antiphon_gateway.callers import caller_of
 from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
+from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
@@ -27,6 +28,7 @@ DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
+DECODERS = web.AppKey("decoders", Decoders)
 METRICS = web.AppKey("metrics", Metrics)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
@@ -52,6 +54,7 @@ def create_app(
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
     app[VAD] = vad
+    app[DECODERS] = Decoders(config.gateway.max_decoders)
     connections: set[Connection] = set()
     app[CONNECTIONS] = connections
     app.on_response_prepare.append(_add_page_headers)
@@ -128,7 +131,9 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
-    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS])
+    connection = Connection(
+        app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS], app[DECODERS]
+    )
     app[CONNECTIONS].add(connection)
     try:
         return await connection.serve(request, verdict.subprotocol, verdict.session)

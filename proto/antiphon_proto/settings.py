@@ -54,6 +54,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """How many times faster than real time a client may send audio for long; 0: no limit."""
     audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
     """Audio that a client may send at once before `audio_rate` counts."""
+    max_decoders: Count = 16
+    """Streams and files of compressed audio decoded at a time, each in a process of its own."""
     drain_s: Seconds = 10.0
     """When told to stop: how long a session in a turn may finish it; others are closed at once."""
 
@@ -196,6 +198,7 @@ class Simulated(_Section, frozen=True, kw_only=True):
     transcript: str = "this is a simulated transcript"
     stt_ms: Milliseconds = 50
     reply: str = "This is a simulated reply. It has two sentences."
+    """`{heard}` in it stands for the last message of the user."""
     llm_first_token_ms: Milliseconds = 30
     llm_token_ms: Milliseconds = 5
     tts_first_audio_ms: Milliseconds = 30
@@ -203,6 +206,10 @@ class Simulated(_Section, frozen=True, kw_only=True):
     tts_chunk_ms: Milliseconds = 100
     tone_hz: Annotated[int, msgspec.Meta(ge=0, le=8_000)] = 0
     """Pitch of the tone that stands for speech; 0: another one for each clause."""
+    step_limit_ms: Milliseconds = 0
+    """A worker that stands still for so long ends itself; 0: the usual limit."""
+    hang_text: str = ""
+    """A clause with this text makes the voice hang for ever at its first attempt; empty: none."""
 
 
 class TurnTaking(_Section, frozen=True, kw_only=True):
@@ -260,6 +267,13 @@ class Playout(_Section, frozen=True, kw_only=True):
     """Ahead of the sent-audio clock, for clients that report nothing."""
 
 
+class Supervision(_Section, frozen=True, kw_only=True):
+    """How `antiphon up` keeps the programs running."""
+
+    supervisor: Literal["supervisord", "builtin"] = "supervisord"
+    """`builtin` needs no other package and starts an ended program again within milliseconds."""
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """Logging."""
 
@@ -279,6 +293,7 @@ class Config(_Section, frozen=True, kw_only=True):
     simulated: Simulated = Simulated()
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
+    supervision: Supervision = Supervision()
     log: Log = Log()
 
     def stage(self, stage: Stage) -> Stt | Llm | Tts:

@@ -55,10 +55,21 @@ def word_times(text: str, samples: int) -> list[SpokenWord]:
     return words
 
 
+def hang() -> None:
+    """Never return, and keep every other thread from running: the regular expression backtracks
+    through 2^60 ways without giving up the interpreter's lock."""
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
 class SimulatedTts(Engine):
     """Plays `tone` in chunks of `tts_chunk_ms`, as fast as `tts_real_time_factor` allows."""
 
     stage = "tts"
+
+    @property
+    def step_limit_ms(self) -> int:
+        """As configured."""
+        return self.config.simulated.step_limit_ms
 
     def load(self) -> None:
         """Take `simulated.load_ms`."""
@@ -69,6 +80,8 @@ class SimulatedTts(Engine):
         command = job.command
         assert isinstance(command, Synthesize)
         settings = self.config.simulated
+        if settings.hang_text and settings.hang_text in command.text and job.attempt == 1:
+            hang()
         pcm = tone(job.job_id, command.text, command.speed, settings.tone_hz)
         chunk_ms = max(settings.tts_chunk_ms, 1)
         chunk_bytes = 2 * chunk_ms * SAMPLE_RATE_HZ // 1000
