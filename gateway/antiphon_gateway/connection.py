@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
+from antiphon_gateway.decoders import Decoders
+from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.outbox import Feed
@@ -30,7 +32,8 @@ _log = logging.getLogger(__name__)
 class Connection:
     """Serves one client from upgrade to close."""
 
-    def __init__(self, budget: InputBudget) -> None:
+    def __init__(self, budget: InputBudget, decoders: Decoders) -> None:
+        self._decoders = decoders
         self._account = budget.open(self._when_too_much)
         self._session: LiveSession | None = None
         self.opened = False
@@ -91,7 +94,9 @@ class Connection:
                 if greeting:
                     await socket.send_str(greeting)
                 sender = group.create_task(_send(socket, transport, feed), name="sender")
-                await self._read(socket, session, feed)
+                encoded = EncodedAudio(self._decoders, group, session.take_decoded, session.refuse)
+                await self._read(socket, session, feed, encoded)
+                await encoded.close()
                 if feed.closing is None:
                     sender.cancel()
         except* ConnectionError:
@@ -99,12 +104,18 @@ class Connection:
         finally:
             session.detach(feed, socket.close_code)
 
-    async def _read(self, socket: web.WebSocketResponse, session: LiveSession, feed: Feed) -> None:
+    async def _read(
+        self,
+        socket: web.WebSocketResponse,
+        session: LiveSession,
+        feed: Feed,
+        encoded: EncodedAudio,
+    ) -> None:
         async for message in socket:
             if feed.superseded:
                 continue
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                audio_s = session.take(message.data)
+                audio_s = await session.take(message.data, encoded)
                 self._account.handled(message.data)
                 await session.ready_for_more(audio_s)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from antiphon_gateway.audio_allowance import AudioAllowance
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
+from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.idle_timer import IdleTimer
 from antiphon_gateway.outbox import Feed, Outbox
 from antiphon_gateway.realtime import client_events as client
@@ -18,8 +19,9 @@ from antiphon_gateway.resume_tokens import digest, new_token
 from antiphon_gateway.session import Session
 from antiphon_proto import frames
 from antiphon_proto.config import Config
+from antiphon_proto.encoded_audio import DECODED_RATE_HZ
 from antiphon_proto.errors import MalformedAudioFrame
-from antiphon_proto.frames import FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
 
 CLOSE_GOING_AWAY = 1012
 EXTENDED_SUBPROTOCOL = "antiphon.v1"
@@ -188,17 +190,25 @@ class LiveSession:
 
     # --- what the client sends -------------------------------------------------------------
 
-    def take(self, message: str | bytes) -> float:
-        """Take a message; return how many seconds of audio it holds."""
+    async def take(self, message: str | bytes, encoded: EncodedAudio) -> float:
+        """Take a message; return how many seconds of audio it holds, if that is not compressed."""
         audio_s = 0.0
         try:
             if isinstance(message, str):
-                audio_s = self._take_event(message)
+                self._events_received += 1
+                event = client.decode(message)
+                if not await encoded.on_event(event):
+                    audio_s = self._take_event(event)
             else:
-                audio_s = self._take_audio(message)
+                frame = self._frame(message)
+                self._last_frame = frame.seq
+                if isinstance(frame, EncodedFrame):
+                    await encoded.take(frame)
+                else:
+                    audio_s = self._take_audio(frame)
             self._invalid = 0
         except InvalidEvent as error:
-            self._refuse(error)
+            self._count_invalid(error)
         self._acknowledge_now_and_then()
         return audio_s
 
@@ -208,10 +218,19 @@ class LiveSession:
         await self._pause(self._allowance.take(audio_s, self._loop.time()))
         self._idle.touch()
 
-    def _take_event(self, text: str) -> float:
-        """Take a text message; return how many seconds of audio it holds."""
-        self._events_received += 1
-        event = client.decode(text)
+    async def take_decoded(self, pcm: bytes, captured_us: int) -> None:
+        """Take microphone audio from a decoder; it waits there while the client is too fast."""
+        self._driver.run(
+            lambda now_ms: self._session.on_audio(pcm, DECODED_RATE_HZ, now_ms, captured_us)
+        )
+        await self.ready_for_more(len(pcm) / (2 * DECODED_RATE_HZ))
+
+    def refuse(self, error: InvalidEvent) -> None:
+        """Answer with an `error` event."""
+        self._driver.run(lambda _: self._session.refuse(error))
+
+    def _take_event(self, event: client.ClientEvent) -> float:
+        """Take an event; return how many seconds of audio it holds."""
         if isinstance(event, client.Ack):
             self.outbox.acknowledge(event.seq)
             return 0.0
@@ -228,20 +247,25 @@ class LiveSession:
         form = self._session.input_format
         return len(event.audio) / (form.sample_bytes * form.sample_rate_hz)
 
-    def _take_audio(self, data: bytes) -> float:
-        """Take a binary message; return how many seconds of audio it holds."""
+    def _frame(self, data: bytes) -> AudioFrame | EncodedFrame:
+        """Return the microphone frame in a binary message."""
         if not self._context.extensions:
             raise InvalidEvent(
                 "invalid_binary_message",
                 f"binary messages need the subprotocol {EXTENDED_SUBPROTOCOL}",
             )
         try:
+            if frames.is_encoded(data):
+                return frames.decode_encoded(data)
             frame = frames.decode(data)
         except MalformedAudioFrame as error:
             raise InvalidEvent("invalid_audio_frame", str(error)) from error
         if frame.kind is not FrameKind.MICROPHONE:
-            raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1")
-        self._last_frame = frame.seq
+            raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1 or 3")
+        return frame
+
+    def _take_audio(self, frame: AudioFrame) -> float:
+        """Take microphone audio; return how many seconds it has."""
         self._driver.run(
             lambda now_ms: self._session.on_audio(
                 frame.pcm, frame.sample_rate_hz, now_ms, frame.timestamp
@@ -249,9 +273,9 @@ class LiveSession:
         )
         return len(frame.pcm) / (2 * frame.sample_rate_hz)
 
-    def _refuse(self, error: InvalidEvent) -> None:
+    def _count_invalid(self, error: InvalidEvent) -> None:
         self._invalid += 1
-        self._driver.run(lambda _: self._session.refuse(error))
+        self.refuse(error)
         if self._invalid >= _INVALID_IN_A_ROW:
             self.outbox.close(CLOSE_POLICY, f"{_INVALID_IN_A_ROW} invalid messages in a row")
 

@@ -135,6 +135,20 @@ class Resume(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.resume"):
     """How much of that item was played; of what was received, if no item is named, all."""
 
 
+class EncodedAudioStart(
+    ClientEventBase, frozen=True, kw_only=True, tag="antiphon.encoded_audio.start"
+):
+    """Extension: compressed microphone audio of this type follows in binary frames of kind 3."""
+
+    mime_type: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class EncodedAudioStop(
+    ClientEventBase, frozen=True, kw_only=True, tag="antiphon.encoded_audio.stop"
+):
+    """Extension: the compressed stream is complete."""
+
+
 ClientEvent = (
     SessionUpdate
     | InputAudioAppend
@@ -151,6 +165,8 @@ ClientEvent = (
     | TurnPlayed
     | Ack
     | Resume
+    | EncodedAudioStart
+    | EncodedAudioStop
 )
 
 
