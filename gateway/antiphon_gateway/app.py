@@ -67,6 +67,7 @@ def create_app(
     operators = Operators(config, metrics, door, dispatcher, budget, sessions)
     operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
+    app.router.add_get("/doctor", lambda _: _file(page / "doctor.html"))
     app.router.add_static("/src", page / "src")
     return app
 
