@@ -33,7 +33,7 @@ def tone(job_id: str, text: str, speed: float = 1.0) -> bytes:
     phase = digest[1] % period
     count = int(len(text) * MS_PER_CHARACTER * SAMPLE_RATE_HZ / 1000 / speed)
     cycle = np.rint(_PEAK * np.sin(2 * np.pi * np.arange(period) / period)).astype("<i2")
-    pcm: bytes = np.take(cycle, np.arange(phase, phase + count), mode="wrap").tobytes()
+    pcm: bytes = np.tile(cycle, (phase + count) // period + 1)[phase : phase + count].tobytes()
     return pcm
 
 
