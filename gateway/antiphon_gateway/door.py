@@ -5,26 +5,28 @@ from collections.abc import Callable
 
 from antiphon_gateway.admission import WINDOW_MS
 from antiphon_gateway.callers import Caller
+from antiphon_gateway.listeners import Listeners
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal, Seat, Seats
-from antiphon_gateway.security import Gatekeeper, Handshake, Verdict
+from antiphon_gateway.security import Handshake, Verdict
 from antiphon_gateway.tickets import Tickets
-from antiphon_proto.config import Gateway
+from antiphon_proto.config import Gateway, Lan
 from antiphon_proto.messages import Stage
 
 BusyStages = Callable[[], frozenset[Stage]]
 BUSY_RETRY_AFTER_S = WINDOW_MS // 1000
+_NO_LAN = Lan()
 
 
 class Door:
     """Lets clients in while there is room, and counts whom it does not."""
 
-    def __init__(self, gateway: Gateway, busy: BusyStages = frozenset) -> None:
+    def __init__(self, gateway: Gateway, busy: BusyStages = frozenset, lan: Lan = _NO_LAN) -> None:
         """Raise ConfigurationError when the configuration would let strangers in.
 
         `busy` returns the stages that are too busy for another session.
         """
         self.busy = busy
-        self.gatekeeper = Gatekeeper(gateway)
+        self.gatekeeper = Listeners(gateway, lan)
         self.seats = Seats(gateway)
         self.tickets = Tickets()
         self.draining = False
@@ -46,6 +48,20 @@ class Door:
             return place
         self.tickets.spend(verdict.spent)
         return verdict, place
+
+    def reenter(self, handshake: Handshake) -> Refusal | None:
+        """Return why a client that has a session may not connect to it again; its token is its key.
+
+        It has its place already, and a busy stage is no reason: it was let in.
+        """
+        refusal: Refusal | None = None
+        if foreign := self.gatekeeper.foreign(handshake):
+            refusal = Refusal(foreign.status, "foreign", foreign.reason)
+        elif self.draining:
+            refusal = Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
+        if refusal is not None:
+            self.refused[refusal.cause] += 1
+        return refusal
 
     def look(self, handshake: Handshake, caller: Caller, now_s: float) -> Refusal | None:
         """Return why a client would get no session now; nothing is taken, spent or counted."""
