@@ -16,6 +16,7 @@ from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
+from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.vad import Vad
@@ -61,11 +62,13 @@ def create_app(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
+    app.router.add_get("/v1/catalogue", show_catalogue)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
     operators = Operators(config, metrics, door, dispatcher, budget, connections)
     operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
+    app.router.add_get("/doctor", lambda _: _file(page / "doctor.html"))
     app.router.add_static("/src", page / "src")
     return app
 
@@ -84,7 +87,7 @@ async def _refuse_foreign_hosts(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse names that are not ours: a page elsewhere may have pointed its own at this address."""
-    if not request.app[DOOR].gatekeeper.is_own_host(request.headers.get("Host", "")):
+    if not request.app[DOOR].gatekeeper.is_own_host(handshake_of(request)):
         return web.json_response({"error": {"message": "unknown host name"}}, status=403)
     return await handler(request)
 
@@ -107,6 +110,12 @@ async def readyz(request: web.Request) -> web.Response:
         },
     }
     return web.json_response(body, status=200 if ready else 503)
+
+
+async def show_catalogue(request: web.Request) -> web.Response:
+    """Answer what a page needs to know before it has a session; nothing of it is secret."""
+    ours = catalogue.from_config(request.app[CONFIG])
+    return web.json_response({"voices": ours.voices, "simulated": ours.simulated})
 
 
 async def realtime(request: web.Request) -> web.StreamResponse:
@@ -147,5 +156,6 @@ async def _file(path: Path) -> web.FileResponse:
 
 async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_PAGE_HEADERS)
-    if request.secure:
+    # Names of the local network have other ports without TLS, which HSTS would forbid as well.
+    if request.secure and not request.app[DOOR].gatekeeper.is_for_lan(handshake_of(request)):
         response.headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -28,6 +28,7 @@ class ScriptedGateway:
         self.encoded: list[EncodedFrame] = []
         self.connections = 0
         self.session: Event = {"id": "sess_1", "type": "realtime"}
+        self.catalogue: Event = {"voices": ["joe", "amy"], "simulated": False}
         self.key = ""
         """The access key that is asked for."""
         self.full = False
@@ -39,8 +40,10 @@ class ScriptedGateway:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/", self._index)
+        app.router.add_get("/doctor", self._doctor)
         app.router.add_static("/src/", WEB / "src")
         app.router.add_get("/v1/realtime", self._realtime)
+        app.router.add_get("/v1/catalogue", self._catalogue)
         app.on_response_prepare.append(self._secure)
         return app
 
@@ -91,6 +94,12 @@ class ScriptedGateway:
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
+
+    async def _doctor(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB / "doctor.html")
+
+    async def _catalogue(self, request: web.Request) -> web.Response:
+        return web.json_response(self.catalogue)
 
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = "default-src 'self'"

@@ -2,6 +2,7 @@
 /** Wires the page: gestures, socket and audio in; the session decides; commands out. */
 
 import { AccessKey } from "./access-key.js";
+import { CatalogueWatch } from "./catalogue.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { Drawers } from "./drawers.js";
@@ -38,11 +39,17 @@ class Page {
   });
   #latency = new LatencyView();
   #events = new EventView(copyText);
-  #spectrogram = new Spectrogram(byId("spectrogram"));
+  #spectrogram = new Spectrogram(byId("spectrogram"), (maker) => {
+    byId("spectrogram-maker").textContent = ` Made with ${maker}.`;
+  });
   #drawers = new Drawers(["details", "panel"]);
   #settings = new SettingsForm((events) => this.#onSettings(events));
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
+  #catalogue = new CatalogueWatch(({ voices, simulated }) => {
+    this.#settings.showVoices(voices);
+    byId("simulated").hidden = !simulated;
+  });
   #devices = new Devices(
     byId("microphone"), byId("speaker"), byId("speaker-row"), byId("device-hint"),
     (kind, deviceId) => this.#sound.changeDevice(kind, deviceId),
@@ -53,6 +60,7 @@ class Page {
       const nowMs = performance.now();
       this.#events.add("in", event, nowMs);
       this.#recorder.onEvent(event);
+      this.#catalogue.onEvent(event);
       const { preferences } = this.#settings;
       this.#onSettings(preferences.onEvent(event));
       this.#run(preferences.owns(event) ? [] : this.#session.onEvent(event, nowMs));
