@@ -43,7 +43,8 @@ export class Sound {
   }
 
   get stats() {
-    return { ...this.#stats.totals, bufferedSamples: this.#stats.bufferedSamples };
+    const { totals, bufferedSamples, jitterMs } = this.#stats;
+    return { ...totals, bufferedSamples, jitterMs };
   }
 
   /** @param {boolean} muted */
