@@ -13,6 +13,7 @@ from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.seats import Refusal
@@ -60,6 +61,7 @@ def create_app(
     app.router.add_get("/v1/realtime", realtime)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
+    Neighbours(config, dispatcher, vad, door).add_routes(app.router)
     operators = Operators(config, metrics, door, dispatcher, budget, connections)
     operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))

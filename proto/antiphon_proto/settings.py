@@ -44,6 +44,10 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    max_requests: Count = 32
+    """HTTP requests that workers serve at once; such a request is no session."""
+    max_requests_per_client: SessionLimit = 8
+    """Of one address, as for sessions, and of one entry of `api_keys`; 0: no limit."""
     admission_queue_wait_ms: Milliseconds = 2_000
     """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
