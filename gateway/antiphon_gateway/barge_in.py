@@ -58,11 +58,12 @@ class BargeIn:
         *,
         language: str | None,
         only_echo: bool = False,
+        may_duck: bool = True,
     ) -> None:
         """Begin. `audio` gives the microphone's PCM16 between two samples.
 
         `response` is what is heard or about to be. With `only_echo` it was heard to its end, and
-        nothing but its echo is to be kept out.
+        nothing but its echo is to be kept out. With `may_duck` false the response stays loud.
         """
         taking = context.config.turn_taking
         self.start_sample = start_sample
@@ -76,6 +77,7 @@ class BargeIn:
         self._response = response
         self._language = language
         self._only_echo = only_echo
+        self._may_duck = may_duck
         self._judges_words = taking.interruption_words
         self._echo = False
         self._echo_checked_at = 0
@@ -88,7 +90,12 @@ class BargeIn:
         if response is not None:
             response.hold_start()
 
-    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+    @property
+    def ducked_once(self) -> bool:
+        """Whether the response was ducked for this speech, or for that before it."""
+        return not self._may_duck
+
+    def judge(self, position: int, silence_ms: int, now_ms: float, *, sounding: bool) -> Verdict:
         """Decide from what is known when the microphone is at `position`."""
         first = self.heard_ms is None
         if first:
@@ -97,7 +104,8 @@ class BargeIn:
         speech_ms = max(0, _to_ms(position - self.start_sample) - silence_ms)
         if self._judges_words and not self._echo and not self._only_echo:
             self._ask(position, speech_ms, silence_ms)
-        verdict = judge(self._evidence(speech_ms, silence_ms, now_ms), self._rule())
+        evidence = self._evidence(speech_ms, silence_ms, now_ms, sounding=sounding)
+        verdict = judge(evidence, self._rule())
         if self._only_echo and not self._echo:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
@@ -113,11 +121,14 @@ class BargeIn:
             patience_ms = taking.ducked_patience_ms if told else taking.interruption_patience_ms
         return InterruptionRule(taking.barge_in_speech_ms, patience_ms)
 
-    def _evidence(self, speech_ms: int, silence_ms: int, now_ms: float) -> OverlappingSpeech:
+    def _evidence(
+        self, speech_ms: int, silence_ms: int, now_ms: float, *, sounding: bool
+    ) -> OverlappingSpeech:
         response = self._response
         return OverlappingSpeech(
             speech_ms=speech_ms,
             silence_ms=silence_ms,
+            sounding=sounding,
             words=self._words,
             words_log_probability=self._words_log_probability,
             words_until_ms=self._words_until_ms,
@@ -148,14 +159,14 @@ class BargeIn:
 
     def _check_echo(self, position: int, now_ms: float) -> None:
         """Compare what the microphone hears with what is played, every 96 ms."""
-        response = self._response
-        if response is None or not self._context.config.turn_taking.echo_check:
+        played = self._response.echo if self._response is not None else None
+        if played is None or not self._context.config.turn_taking.echo_check:
             return
         if _to_ms(position - self._echo_checked_at) < _ECHO_EVERY_MS:
             return
         self._echo_checked_at = position
         microphone = self._audio(position - _to_samples(echo.COMPARED_MS), position)
-        self._echo = response.echo_likeness(microphone, now_ms) >= _ECHO_LIKENESS
+        self._echo = played.likeness(microphone, now_ms) >= _ECHO_LIKENESS
         if self._echo:
             self._begin_again(position)
 
@@ -184,7 +195,8 @@ class BargeIn:
             self._job_id = ""
 
     def _take_words(self, heard: Transcript, now_ms: float) -> None:
-        spoken = self._response.spoken_lately(now_ms) if self._response is not None else ""
+        played = self._response.echo if self._response is not None else None
+        spoken = played.spoken_lately(now_ms) if played is not None else ""
         self._words_until_ms = self._asked_ms
         echoed = self._context.config.turn_taking.echo_check and echo.echoed_words(
             plain_words(heard.text), plain_words(spoken)
@@ -223,6 +235,9 @@ class BargeIn:
     def _duck(self, ducked: bool) -> None:
         if ducked == bool(self._ducked_item_id) or self._response is None:
             return
+        if ducked and not self._may_duck:
+            return
+        self._may_duck = False
         item_id = self._ducked_item_id or self._response.item_id
         self._ducked_item_id = item_id if ducked else ""
         if self._tells_ducks:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from antiphon_gateway.endpointing import Edge, SpeechEdge
+from antiphon_gateway.endpointing import Edge, Endpointer, SpeechEdge
 from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.turn_owner import SpeechJudge, TurnOwner
 
@@ -31,11 +31,12 @@ class HeldSpeech:
             self._edges.append(edge)
         return True
 
-    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+    def judge(self, position: int, heard: Endpointer, now_ms: float) -> Verdict:
         """Ask about the speech held, when the microphone is at `position`."""
         if not self._edges or self._judge is None:
             return Verdict.UNDECIDED
-        return self._judge.judge(position, silence_ms, now_ms)
+        sounding = heard.hears_speech
+        return self._judge.judge(position, heard.silence_ms, now_ms, sounding=sounding)
 
     def release(self) -> list[Edge]:
         """Return what was held, the start first: it counts."""

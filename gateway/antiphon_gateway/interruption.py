@@ -59,7 +59,9 @@ class OverlappingSpeech:
     speech_ms: int
     """From its start to where it was last heard."""
     silence_ms: int
-    """Silence since then."""
+    """Since then."""
+    sounding: bool = False
+    """Whether there is sound again, which may be too short to be speech."""
     words: str | None = None
     """What was said, as far as it was transcribed; None before the first answer."""
     words_log_probability: float = 0.0
@@ -76,7 +78,7 @@ class OverlappingSpeech:
 
 def judge(speech: OverlappingSpeech, rule: InterruptionRule) -> Verdict:
     """Decide as soon as it can be, and no later than the rule's patience while speech goes on."""
-    over = speech.silence_ms >= _ENDED_MS
+    over = speech.silence_ms >= _ENDED_MS and not speech.sounding
     if speech.echo:
         return Verdict.GO_ON if over else Verdict.UNDECIDED
     sure = speech.words_log_probability >= _SURE_LOG_PROBABILITY

@@ -11,6 +11,8 @@ from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, ResultBody
 
 _RETRACTION_GAP_MS = 1_500
 """Silence after a turn beyond which more speech is another turn, though no answer was heard."""
+_BREATH_MS = 600
+"""Sounds with less silence between them are one: it ducks the response once."""
 
 
 class Interruptions:
@@ -22,6 +24,8 @@ class Interruptions:
         self._context = context
         self._listener = listener
         self._barge_in: BargeIn | None = None
+        self._ducked_for_sample = -STT_SAMPLE_RATE_HZ
+        """Where the sound ended that the response was ducked for last."""
 
     @property
     def held_from(self) -> int:
@@ -38,7 +42,8 @@ class Interruptions:
         self, start_sample: int, response: Response | None, now_ms: float, *, disturbs: bool
     ) -> bool:
         """Hold speech that disturbs a response, or may be its echo; tell whether it is held."""
-        if not disturbs and (response is None or not response.may_echo(now_ms)):
+        played = response.echo if response is not None else None
+        if not disturbs and (played is None or not played.possible(now_ms)):
             return False
         self._barge_in = BargeIn(
             self._context,
@@ -47,13 +52,17 @@ class Interruptions:
             response,
             language=self._listener.spoken_language,
             only_echo=not disturbs,
+            may_duck=_to_ms(start_sample - self._ducked_for_sample) > _BREATH_MS,
         )
         return True
 
-    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
+    def judge(self, position: int, silence_ms: int, now_ms: float, *, sounding: bool) -> Verdict:
         """Whether the held speech stops the response."""
         assert self._barge_in is not None
-        return self._barge_in.judge(position, silence_ms, now_ms)
+        verdict = self._barge_in.judge(position, silence_ms, now_ms, sounding=sounding)
+        if self._barge_in.ducked_once:
+            self._ducked_for_sample = position - silence_ms * STT_SAMPLE_RATE_HZ // 1000
+        return verdict
 
     def end(self, now_ms: float, *, stopped: bool) -> None:
         """The held speech was judged, or is forgotten."""

@@ -268,7 +268,7 @@ class Listener:
 
     def _judge_held(self, now_ms: float) -> None:
         assert self._endpointer is not None
-        verdict = self._held.judge(self._windows_position, self._endpointer.silence_ms, now_ms)
+        verdict = self._held.judge(self._windows_position, self._endpointer, now_ms)
         if verdict is interruption.Verdict.GO_ON:
             self._held.drop(now_ms)
             self._endpointer.reset()

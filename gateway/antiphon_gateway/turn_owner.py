@@ -13,8 +13,11 @@ class SpeechJudge(Protocol):
     def held_from(self) -> int:
         """The sample from which the held speech counts; before it was only echo."""
 
-    def judge(self, position: int, silence_ms: int, now_ms: float) -> Verdict:
-        """Whether the held speech, heard up to a sample, stops the response."""
+    def judge(self, position: int, silence_ms: int, now_ms: float, *, sounding: bool) -> Verdict:
+        """Whether the held speech, heard up to a sample, stops the response.
+
+        `sounding`: there is sound now, be it too short to end the silence.
+        """
 
 
 class TurnOwner(Protocol):

@@ -46,6 +46,7 @@ def test_a_backchannel_is_an_answer_when_something_was_asked() -> None:
         (OverlappingSpeech(674, 0, words="Yeah", words_until_ms=224), Verdict.STOP),
         (OverlappingSpeech(256, 0, words="What is", words_until_ms=224), Verdict.STOP),
         (OverlappingSpeech(224, 160), Verdict.GO_ON),
+        (OverlappingSpeech(224, 160, sounding=True), Verdict.UNDECIDED),
         (OverlappingSpeech(320, 128, words_asked=True), Verdict.UNDECIDED),
         (OverlappingSpeech(320, 256, words_asked=True), Verdict.UNDECIDED),
         (OverlappingSpeech(320, 256), Verdict.GO_ON),

@@ -1,6 +1,7 @@
 """The pure parts of the neighbours: stop strings, stretches of speech, captions, forms, files."""
 
 import io
+import itertools
 import wave
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_speech_without_a_pause_is_cut_at_its_quietest_moment_and_nothing_is_los
     probabilities[700] = 0.6
     found = stretches(probabilities)
     assert found[0] == (0, 700)
-    assert all(end == start for (_, end), (start, _) in zip(found, found[1:], strict=False))
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(found))
     assert found[-1][1] == 2_000
     assert all(end - start <= MOST_WINDOWS for start, end in found)
 
@@ -119,7 +120,7 @@ def test_every_wav_file_of_whole_numbers_is_decoded(
     width: int, channels: int, rate_hz: int
 ) -> None:
     file = wav(width, channels, rate_hz)
-    pcm = np.frombuffer(audio_files.decode(file), "<i2").astype(float)
+    pcm = np.frombuffer(audio_files.decode_wav(file), "<i2").astype(float)
     expected = 16_384 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
     assert len(pcm) == 16_000
     assert np.abs(pcm - expected)[200:-200].max() < 300
@@ -129,7 +130,7 @@ def test_every_wav_file_of_whole_numbers_is_decoded(
 def test_a_wav_file_that_was_streamed_is_as_long_as_what_it_holds() -> None:
     file = wav(2, 1)
     streamed = file[:40] + b"\xff\xff\xff\xff" + file[44:]
-    assert audio_files.decode(streamed) == audio_files.decode(file)
+    assert audio_files.decode_wav(streamed) == audio_files.decode_wav(file)
 
 
 def test_a_file_that_is_too_long_is_refused_before_it_is_read() -> None:

@@ -116,6 +116,49 @@ def test_a_short_noise_undoes_the_duck_and_asks_for_no_words() -> None:
     assert STARTED not in rig.types()
 
 
+@pytest.mark.parametrize(
+    "sound",
+    [
+        "xxxx....xxxxxxxxx",
+        "xxxxxxx....xxxx......xxxxxx",
+        "xxxxx............xxxxx....xxxxx",
+        "xxxxxxxxxx...x...xxx...xxxx",
+    ],
+)
+def test_one_breath_ducks_the_response_once(sound: str) -> None:
+    rig = speaking()
+    for mark in sound + "." * 20:
+        rig.speak(mark)
+        for job in [*rig.jobs.values()]:
+            if isinstance(job.command, Transcribe):
+                rig.transcribe("Um,")
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+    assert STARTED not in rig.types()
+
+
+def test_a_sound_that_goes_on_after_a_dip_is_judged_as_a_whole() -> None:
+    rig = speaking()
+    rig.speak("xxxxx...xx")
+    assert [ducked for _, ducked in ducks(rig)] == [True]
+    rig.speak("xxxx")
+    assert len(rig.job(Transcribe).payload) > 2 * 512 * len("xxxxx...xxxx")
+
+
+def test_speech_that_follows_a_sound_at_once_stops_the_response_without_another_duck() -> None:
+    rig = speaking()
+    rig.speak("xxxxxx" + "." * 9 + "x" * 9)
+    rig.transcribe("What about")
+    rig.speak("x")
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+    assert STARTED in rig.types()
+
+
+def test_a_sound_after_a_silence_ducks_the_response_again() -> None:
+    rig = speaking(heard_ms=500)
+    rig.speak("xxxxxx" + "." * 25 + "x" * 3)
+    assert [ducked for _, ducked in ducks(rig)] == [True, False, True]
+
+
 @pytest.mark.parametrize("failed", [False, True], ids=["no answer", "failed"])
 @pytest.mark.parametrize(("extensions", "patience_ms"), [(False, 450), (True, 700)])
 def test_words_that_do_not_come_leave_the_decision_to_the_length(

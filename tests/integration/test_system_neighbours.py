@@ -6,8 +6,10 @@ import socket
 import time
 import wave
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import av
 import openai
 import pytest
 from openai import OpenAI
@@ -21,6 +23,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 REPLY = "One two three four. Five six END seven eight."
 KEY = "sk-test"
+BRIEF: Any = {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}
 SETTINGS = {
     "stt.engine": "simulated",
     "llm.engine": "simulated",
@@ -112,7 +115,8 @@ def test_a_long_file_is_cut_at_its_silences_and_streamed(real: OpenAI) -> None:
     assert found.text == whole
     assert found.segments is not None
     assert [segment.text for segment in found.segments] == [delta.strip() for delta in deltas]
-    assert all(one.end < next_.start for one, next_ in zip(found.segments, found.segments[1:]))
+    times = [(segment.start, segment.end) for segment in found.segments]
+    assert times == sorted(times)
     captions = real.audio.transcriptions.create(model="whisper-1", file=file, response_format="srt")
     assert str(captions).count(" --> ") == 3
 
@@ -160,8 +164,7 @@ def test_a_chat_is_streamed_word_by_word(client: OpenAI) -> None:
     chunks = list(
         client.chat.completions.create(
             model="any",
-            messages=[{"role": "developer", "content": [{"type": "text", "text": "Be brief."}]}]
-            + asking("Hello"),
+            messages=[BRIEF, *asking("Hello")],
             stream=True,
             stream_options={"include_usage": True},
         )
@@ -217,6 +220,27 @@ def test_speech_comes_as_pcm_and_as_events(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="input has 5000 characters") as refused:
         client.audio.speech.create(**{**asked, "input": "a" * 5_000})
     assert refused.value.param == "input"
+
+
+@pytest.mark.models
+def test_compressed_files_are_transcribed(real: OpenAI, tmp_path: Path) -> None:
+    for suffix, codec in (("mp3", "mp3"), ("ogg", "libopus"), ("flac", "flac"), ("m4a", "aac")):
+        path = tmp_path / f"said.{suffix}"
+        encode(SPEECH / "dog_or_cat.wav", path, codec)
+        found = real.audio.transcriptions.create(model="whisper-1", file=path)
+        assert word_errors("should i get a dog or a cat", found.text) <= 0.25, suffix
+
+
+def encode(source: Path, target: Path, codec: str) -> None:
+    """Write a WAV file in another format."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as written:
+        rate_hz = 48_000 if codec == "libopus" else 16_000
+        stream = written.add_stream(codec, rate=rate_hz)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = "mono"
+        for frame in read.decode(audio=0):
+            written.mux(stream.encode(frame))
+        written.mux(stream.encode(None))
 
 
 def test_a_file_that_is_no_sound_is_refused(client: OpenAI) -> None:
@@ -281,7 +305,5 @@ def _is_full(client: OpenAI) -> bool:
     try:
         client.models.list()
     except openai.RateLimitError as refused:
-        assert "2 requests of this key are open" in refused.message
-        assert refused.response.headers["Retry-After"] == "5"
-        return True
+        return refused.response.headers["Retry-After"] == "5"
     return False

@@ -94,6 +94,6 @@ class Entrance:
 
 async def _watch(request: web.Request) -> None:
     """Raise _ClientGone once the client has closed its connection."""
-    while request.transport is not None and not request.transport.is_closing():
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
         await asyncio.sleep(DISCONNECT_POLL_S)
     raise _ClientGone

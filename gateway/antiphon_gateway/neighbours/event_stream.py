@@ -7,7 +7,7 @@ from antiphon_gateway.neighbours.refusals import RequestRefused
 
 
 class EventStream:
-    """A response that is written event by event; each write waits for a client that reads slowly."""
+    """A response that is written event by event; a write waits for a client that reads slowly."""
 
     def __init__(self, response: web.StreamResponse) -> None:
         self.response = response

@@ -4,9 +4,9 @@ import time
 
 from aiohttp import web
 
+from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
-from antiphon_gateway.neighbours.bodies import Memory
 from antiphon_gateway.neighbours.chat import Chat
 from antiphon_gateway.neighbours.entrance import Entrance
 from antiphon_gateway.neighbours.jobs import Jobs
@@ -22,13 +22,15 @@ from antiphon_proto.config import Config
 class Neighbours:
     """What OpenAI's clients ask for beside `/v1/realtime`, over the same workers."""
 
-    def __init__(self, config: Config, dispatcher: Dispatcher, vad: Vad, door: Door) -> None:
+    def __init__(
+        self, config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, decoders: Decoders
+    ) -> None:
         names = catalogue.from_config(config)
         self._entrance = Entrance(config.gateway, door, dispatcher)
         self._models = ModelNames(names, int(time.time()))
         self._chat = Chat(config.llm, names.model)
         self._speech = Speech(names)
-        self._transcriptions = Transcriptions(config.stt, vad, Memory())
+        self._transcriptions = Transcriptions(config.stt, vad, decoders)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add all of them."""

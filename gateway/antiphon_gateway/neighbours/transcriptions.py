@@ -1,14 +1,14 @@
 """`POST /v1/audio/transcriptions`: a file, cut at its silences, to words."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 
+from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.neighbours import audio_files, transcript_formats, transcription_request
-from antiphon_gateway.neighbours.bodies import Memory, MemoryShare
+from antiphon_gateway.neighbours.bodies import Memory
 from antiphon_gateway.neighbours.event_stream import EventStream
 from antiphon_gateway.neighbours.jobs import Jobs
 from antiphon_gateway.neighbours.refusals import RequestRefused
@@ -28,16 +28,17 @@ _SECOND_BYTES = 2 * STT_SAMPLE_RATE_HZ
 class Transcriptions:
     """Transcribes files, one stretch of speech at a time, so that conversations find room."""
 
-    def __init__(self, settings: Stt, vad: Vad, memory: Memory) -> None:
+    def __init__(self, settings: Stt, vad: Vad, decoders: Decoders) -> None:
         self._settings = settings
         self._vad = vad
-        self._memory = memory
+        self._decoders = decoders
+        self._memory = Memory()
 
     async def answer(self, request: web.Request, jobs: Jobs) -> web.StreamResponse:
         """Answer one request."""
         with self._memory.share() as share:
             wanted = await transcription_request.read(request, share)
-            pcm = await _decode(wanted.file, share)
+            pcm = await audio_files.decode(wanted.file, self._decoders, share)
             async with aclosing(self._segments(pcm, wanted, jobs)) as segments:
                 if wanted.stream and wanted.format in ("json", "text"):
                     return await _stream(request, segments)
@@ -74,11 +75,6 @@ class Transcriptions:
                 yield stretch
         finally:
             stream.close()
-
-
-async def _decode(file: bytes, memory: MemoryShare) -> bytes:
-    memory.take(audio_files.decoded_bytes(file))
-    return await asyncio.to_thread(audio_files.decode, file)
 
 
 async def _stream(
