@@ -139,7 +139,7 @@ def test_a_chat_ends_before_a_stop_string_and_is_counted(real: OpenAI) -> None:
     def ask(**more: Any) -> Any:
         return real.chat.completions.create(
             model="gpt-4o-mini",
-            messages=asking("Count from one to ten."),
+            messages=asking("Tell me about the sea."),
             temperature=0.0,
             max_tokens=16,
             **more,
@@ -193,7 +193,7 @@ def test_a_stop_string_is_honoured_for_an_engine_that_does_not_know_it(client: O
         ({"response_format": {"type": "json_object"}}, "response_format.type"),
         ({"temperature": 3}, "temperature"),
         ({"messages": []}, "messages"),
-        ({"messages": [{"role": "wizard", "content": ""}]}, "messages"),
+        ({"messages": [{"role": "wizard", "content": ""}]}, "messages[0].role"),
         ({"messages": [{"role": "tool", "content": "", "tool_call_id": "1"}]}, "messages[0]"),
     ],
 )
@@ -217,7 +217,7 @@ def test_speech_comes_as_pcm_and_as_events(client: OpenAI) -> None:
     ) as response:
         events = [json.loads(line[6:]) for line in response.iter_lines() if line]
     assert [event["type"] for event in events[-2:]] == ["speech.audio.delta", "speech.audio.done"]
-    with pytest.raises(openai.BadRequestError, match="input has 5000 characters") as refused:
+    with pytest.raises(openai.BadRequestError, match="length <= 4096") as refused:
         client.audio.speech.create(**{**asked, "input": "a" * 5_000})
     assert refused.value.param == "input"
 
