@@ -30,7 +30,7 @@ class Hum(Engine):
         """Load the model here, and run it once. This one has none."""
 
     async def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
-        """Yield the audio in chunks of 100 ms; giving way before each is where a job is cancelled."""
+        """Yield chunks of 100 ms; giving way before each is where a job is cancelled."""
         command = job.command
         assert isinstance(command, Synthesize)
         pcm = hum(command.text, command.speed)
