@@ -18,6 +18,7 @@ from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.realtime import catalogue
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.vad import Vad
@@ -30,6 +31,7 @@ DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
 DECODERS = web.AppKey("decoders", Decoders)
+RETRIEVAL = web.AppKey("retrieval", RetrievalService)
 METRICS = web.AppKey("metrics", Metrics)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
@@ -43,7 +45,12 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
+    config: Config,
+    dispatcher: Dispatcher,
+    vad: Vad,
+    door: Door,
+    metrics: Metrics,
+    retrieval: RetrievalService,
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
@@ -55,6 +62,7 @@ def create_app(
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
     app[VAD] = vad
+    app[RETRIEVAL] = retrieval
     app[DECODERS] = Decoders(config.gateway.max_decoders)
     connections: set[Connection] = set()
     app[CONNECTIONS] = connections
@@ -134,7 +142,13 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         return _refusal(entry)
     verdict, seat = entry
     connection = Connection(
-        app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS], app[DECODERS]
+        app[CONFIG],
+        app[DISPATCHER],
+        app[VAD],
+        app[INPUT_BUDGET],
+        app[METRICS],
+        app[DECODERS],
+        app[RETRIEVAL],
     )
     app[CONNECTIONS].add(connection)
     try:

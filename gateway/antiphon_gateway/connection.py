@@ -20,6 +20,7 @@ from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.ids import new_id
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import Vad
@@ -53,6 +54,7 @@ class Connection:
         budget: InputBudget,
         metrics: Metrics,
         decoders: Decoders,
+        retrieval: RetrievalService,
     ) -> None:
         self._config = config
         self._metrics = metrics
@@ -66,6 +68,7 @@ class Connection:
         self._dispatcher = dispatcher
         self._vad = vad
         self._decoders = decoders
+        self._retrieval = retrieval
         self._outbox = Outbox()
         self._invalid = 0
         self._driver: SessionDriver | None = None
@@ -145,7 +148,12 @@ class Connection:
     ) -> None:
         """Hold the session until the client or the server is done."""
         driver = SessionDriver(
-            session, self._dispatcher, self._vad, self._outbox, self._metrics.observe
+            session,
+            self._dispatcher,
+            self._vad,
+            self._outbox,
+            self._retrieval,
+            self._metrics.observe,
         )
         self._session = session
         self._driver = driver
