@@ -1,6 +1,6 @@
 """Passages before the model is asked: in time, too late, ahead of the turn's end, as quotations."""
 
-from session_rig import PAUSE, SPEECH, Rig, spoken_turn, text_item
+from session_rig import PAUSE, SPEECH, Rig, text_item
 
 from antiphon_gateway.passage_lookups import quoted
 from antiphon_gateway.retrieval.passage import Passage
@@ -112,7 +112,8 @@ def test_a_cancelled_response_asks_no_model() -> None:
 
 def test_a_plain_client_is_answered_from_passages_and_told_nothing_new() -> None:
     talk = rig(extensions=False)
-    spoken_turn(talk, "What soup is there?")
+    talk.speak(SPEECH + PAUSE)
+    talk.transcribe("What soup is there?")
     talk.passages(talk.lookups[0], FOUND)
     assert "menu.md" in asked(talk)[0]
     talk.speak("." * 63)
