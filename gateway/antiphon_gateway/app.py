@@ -21,6 +21,7 @@ from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.resume_tokens import claim_in
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.sessions import Sessions
@@ -45,7 +46,12 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
+    config: Config,
+    dispatcher: Dispatcher,
+    vad: Vad,
+    door: Door,
+    metrics: Metrics,
+    retrieval: RetrievalService,
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
@@ -55,7 +61,7 @@ def create_app(
     app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
-    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics)
+    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics, retrieval)
     app[DECODERS] = Decoders(config.gateway.max_decoders)
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()

@@ -264,6 +264,21 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     probable it is that the words end there."""
 
 
+class Retrieval(_Section, frozen=True, kw_only=True):
+    """Passages of documents that the language model reads with what the user said."""
+
+    engine: str = ""
+    """`folder`, `http`, or the name of an installed package's; empty: none."""
+    folder: str = ""
+    """`folder`: the directory whose `.txt` and `.md` files are searched."""
+    url: str = ""
+    """`http`: where a JSON query is posted to."""
+    top_k: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
+    """Passages at most; each has up to 600 characters."""
+    budget_ms: Milliseconds = 250
+    """After so long the model is asked without them."""
+
+
 class Playout(_Section, frozen=True, kw_only=True):
     """How far ahead of the listener audio is sent."""
 
@@ -299,6 +314,7 @@ class Config(_Section, frozen=True, kw_only=True):
     simulated: Simulated = Simulated()
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
+    retrieval: Retrieval = Retrieval()
     supervision: Supervision = Supervision()
     log: Log = Log()
 
