@@ -18,6 +18,7 @@ from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.ids import new_id
+from antiphon_gateway.realtime.server_events import ServerEvent
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import Vad
@@ -89,6 +90,13 @@ class Connection:
     def shut_down(self) -> None:
         """Ask the client to come back later: the gateway is about to stop."""
         self._outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
+
+    def tell(self, event: ServerEvent) -> None:
+        """Send an event about the server to a client with extensions."""
+        if self._driver is not None and self._session is not None:
+            context = self._session.context
+            if context.extensions:
+                self._driver.run(lambda _: context.send(event))
 
     async def serve(
         self, request: web.Request, subprotocol: str | None, update: bytes = b""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.effects import (
@@ -20,7 +20,7 @@ from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.session import Session
 from antiphon_gateway.vad import Vad
-from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.frames import MAX_PCM_BYTES, AudioFrame, FrameKind
 from antiphon_proto.messages import Result
 
 CLOSE_POLICY = 1008
@@ -98,7 +98,8 @@ class SessionDriver:
         if isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
         elif isinstance(effect, SendAudio):
-            self._put(self._audio_message(effect))
+            for piece in _pieces(effect):
+                self._put(self._audio_message(piece))
         elif isinstance(effect, Submit):
             self._dispatcher.submit(effect.request, self._on_result)
         elif isinstance(effect, CancelJobs):
@@ -181,3 +182,10 @@ class SessionDriver:
     def _on_timer(self) -> None:
         self._timer = None
         self.run(self._session.advance)
+
+
+def _pieces(audio: SendAudio) -> Iterator[SendAudio]:
+    """Cut audio so that each piece fits into a binary frame."""
+    for at in range(0, len(audio.pcm), MAX_PCM_BYTES):
+        pcm = audio.pcm[at : at + MAX_PCM_BYTES]
+        yield audio._replace(pcm=pcm, first_sample=audio.first_sample + at // 2)

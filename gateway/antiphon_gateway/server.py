@@ -7,8 +7,10 @@ import time
 
 from aiohttp import web
 
+from antiphon_gateway import degradation
 from antiphon_gateway.admission import Admission
 from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
+from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
@@ -67,6 +69,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
+            group.create_task(_watch_stages(dispatcher, app), name="degradation")
             group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
@@ -82,6 +85,11 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         _log.info("gateway stopped")
     finally:
         await runner.cleanup()
+
+
+async def _watch_stages(dispatcher: Dispatcher, app: web.Application) -> None:
+    connections: set[Connection] = app[CONNECTIONS]
+    await degradation.watch(dispatcher, connections)
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

@@ -20,6 +20,7 @@ from antiphon_gateway.realtime.server_events.conversation import (
 )
 from antiphon_gateway.realtime.server_events.extensions import (
     AudioStarted,
+    Degraded,
     Duck,
     TranscriptPartial,
     TurnMetrics,
@@ -68,6 +69,7 @@ __all__ = [
     "AudioStarted",
     "ContentPartAdded",
     "ContentPartDone",
+    "Degraded",
     "Duck",
     "DurationUsage",
     "Error",
