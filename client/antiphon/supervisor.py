@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
+from xml.parsers.expat import ExpatError
 
 import msgspec
 
@@ -117,7 +118,7 @@ class Supervisord(Supervisor):
         server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         try:
             answer = server.supervisor.getAllProcessInfo()
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, ExpatError):
             return {}
         finally:
             transport.close()
@@ -157,7 +158,10 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
+        connection = _UnixConnection(self._path)
+        # What `close` closes, also after an answer that was cut off.
+        self._connection = "localhost", connection
+        return connection
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -16,11 +16,13 @@ from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
 from antiphon_gateway.job_times import JobTimes
+from antiphon_gateway.listeners import lan_gateways
+from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
-from antiphon_gateway.vad import Vad
+from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
-from antiphon_proto.config import Config
+from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import Stage
 
@@ -36,7 +38,7 @@ def run(config: Config) -> None:
 
     Raises StartupError when the port is taken or a model is missing.
     """
-    vad = Vad(models.find("silero-vad", config.models.directory))
+    vad = Vad(_detector(config))
     with Bus(config.bus.directory) as bus:
         try:
             asyncio.run(_serve(config, bus, vad))
@@ -45,6 +47,12 @@ def run(config: Config) -> None:
             if startup is None or others is not None:
                 raise
             raise _first(startup) from None
+
+
+def _detector(config: Config) -> Model:
+    if config.turn_taking.detector == "loudness":
+        return LoudnessModel()
+    return SileroModel(models.find("silero-vad", config.models.directory))
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
@@ -60,7 +68,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
 
     times = JobTimes(waited, metrics.job_ended)
-    door = Door(config.gateway, busy)
+    door = Door(config.gateway, busy, config.lan)
     dispatcher = Dispatcher(bus, config, times)
     app = create_app(config, dispatcher, vad, door, metrics)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -93,9 +101,14 @@ async def _watch_stages(dispatcher: Dispatcher, app: web.Application) -> None:
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
-    host, port = config.gateway.host, config.gateway.port
+    for gateway in (config.gateway, *lan_gateways(config.gateway, config.lan)):
+        await _listen_on(runner, gateway)
+
+
+async def _listen_on(runner: web.AppRunner, gateway: Gateway) -> None:
+    host, port = gateway.host, gateway.port
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls_context(config.gateway)).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls_context(gateway)).start()
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise StartupError(
