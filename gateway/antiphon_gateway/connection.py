@@ -152,9 +152,8 @@ class Connection:
         self, socket: web.WebSocketResponse, transport: asyncio.Transport, session: Session
     ) -> None:
         """Hold the session until the client or the server is done."""
-        driver = SessionDriver(
-            session, self._dispatcher, self._vad, self._outbox, self._metrics.observe
-        )
+        observer = self._metrics.observer(session.context.session_id)
+        driver = SessionDriver(session, self._dispatcher, self._vad, self._outbox, observer)
         self._session = session
         self._driver = driver
         _log.info("session opened", extra={"extensions": session.context.extensions})

@@ -10,12 +10,14 @@ from antiphon_gateway.effects import (
     DetectSpeech,
     Effect,
     NoteRetraction,
+    NoteTurn,
     NoteTurnEnd,
     NoteUnderrun,
     SendAudio,
     SendEvent,
     Submit,
 )
+from antiphon_gateway.observers import SessionObserver
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.session import Session
@@ -38,11 +40,11 @@ class SessionDriver:
         dispatcher: Dispatcher,
         vad: Vad,
         outbox: Outbox,
-        observe: Callable[[Effect], None] = lambda _: None,
+        observer: SessionObserver | None = None,
     ) -> None:
-        """`observe` is shown every effect, for metrics."""
+        """`observer` is shown every effect and result."""
         self._session = session
-        self._observe = observe
+        self._observer = observer or SessionObserver()
         self._dispatcher = dispatcher
         self._outbox = outbox
         self._loop = asyncio.get_running_loop()
@@ -94,7 +96,7 @@ class SessionDriver:
     def _carry_out(self, effect: Effect) -> None:
         if self._closed:
             return
-        self._observe(effect)
+        self._observer.effect(effect, self.now_ms())
         if isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
         elif isinstance(effect, SendAudio):
@@ -128,7 +130,7 @@ class SessionDriver:
                     "gap_ms": round(effect.gap_ms),
                 },
             )
-        else:
+        elif isinstance(effect, NoteTurn):
             _log.info(
                 "turn answered",
                 extra={
@@ -166,6 +168,7 @@ class SessionDriver:
             self.close()
 
     def _on_result(self, result: Result, payload: bytes) -> None:
+        self._observer.result(result, payload, self.now_ms())
         self.run(lambda now_ms: self._session.on_result(result, payload, now_ms))
 
     def _on_speech_probabilities(self, probabilities: Sequence[float]) -> None:

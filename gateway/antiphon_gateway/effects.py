@@ -78,6 +78,12 @@ class NoteUnderrun(NamedTuple):
     gap_ms: float
 
 
+class NoteClientUnderruns(NamedTuple):
+    """Count how often the client had no audio left to play, by its own report."""
+
+    underruns: int
+
+
 Effect = (
     SendEvent
     | SendAudio
@@ -88,4 +94,5 @@ Effect = (
     | NoteTurnEnd
     | NoteRetraction
     | NoteUnderrun
+    | NoteClientUnderruns
 )

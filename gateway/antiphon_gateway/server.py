@@ -19,6 +19,7 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
@@ -56,7 +57,8 @@ def _detector(config: Config) -> Model:
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
-    metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
+    metrics = Metrics(create_tracer(config), config.llm.model)
+    admission = Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
         metrics.job_waited(stage, urgent, waited_ms)
