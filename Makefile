@@ -9,7 +9,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing fuzz-decoder
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing bench-sessions reliability soak fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -121,6 +121,8 @@ class Snapshot:
     sessions: int
     draining: bool
     pending_input_bytes: int
+    tasks: int
+    """Tasks of the event loop."""
     refused: Mapping[str, int]
     overloaded: frozenset[Stage]
     stages: Mapping[Stage, StageReadiness]
@@ -135,6 +137,7 @@ def families(now: Snapshot) -> Iterator[Metric]:
     yield _gauge(
         "input_pending_bytes", "Input received and not handled", {(): now.pending_input_bytes}
     )
+    yield _gauge("event_loop_tasks", "Tasks of the event loop", {(): now.tasks})
     refused = CounterMetricFamily(
         "antiphon_sessions_refused", "Handshakes refused, by cause", labels=["cause"]
     )

@@ -56,6 +56,7 @@ class Operators(Collector):
                 sessions=self._door.seats.taken,
                 draining=self._door.draining,
                 pending_input_bytes=self._budget.pending_bytes,
+                tasks=len(asyncio.all_tasks()),
                 refused=self._door.refused,
                 overloaded=self._door.busy(),
                 stages=self._dispatcher.stages(),

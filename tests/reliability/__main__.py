@@ -16,12 +16,13 @@ import cancelled  # noqa: E402
 import hostile  # noqa: E402
 import many  # noqa: E402
 import sharing  # noqa: E402
+import talking  # noqa: E402
 import workers_die  # noqa: E402
 from bars import BARS, Bar, Jitter, Result, Run  # noqa: E402
 
 from bench.jitter_process import probing  # noqa: E402
 
-MODULES = (cancelled, hostile, many, sharing, workers_die)
+MODULES = (cancelled, hostile, many, sharing, talking, workers_die)
 TRIES = 3
 
 
