@@ -96,6 +96,9 @@ class SessionDriver:
     def _carry_out(self, effect: Effect) -> None:
         if self._closed:
             return
+        if isinstance(effect, DetectSpeech):  # fifty times a second in every session
+            self._vad.feed(effect.pcm)
+            return
         self._observer.effect(effect, self.now_ms())
         if isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
@@ -106,8 +109,6 @@ class SessionDriver:
             self._dispatcher.submit(effect.request, self._on_result)
         elif isinstance(effect, CancelJobs):
             self._dispatcher.cancel(list(effect.job_ids))
-        elif isinstance(effect, DetectSpeech):
-            self._vad.feed(effect.pcm)
         elif isinstance(effect, NoteRetraction):
             session_id = self._session.context.session_id
             _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
@@ -175,11 +176,14 @@ class SessionDriver:
         self.run(lambda now_ms: self._session.on_speech_probabilities(probabilities, now_ms))
 
     def _arm_timer(self) -> None:
+        due_ms = None if self._closed else self._session.next_due_ms(self.now_ms())
         if self._timer is not None:
+            # One that rings too early does no harm, and is armed again then.
+            if due_ms is not None and self._timer.when() <= due_ms / 1000:
+                return
             self._timer.cancel()
             self._timer = None
-        due_ms = self._session.next_due_ms(self.now_ms())
-        if due_ms is not None and not self._closed:
+        if due_ms is not None:
             self._timer = self._loop.call_at(due_ms / 1000, self._on_timer)
 
     def _on_timer(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import time
 
@@ -9,8 +10,7 @@ from aiohttp import web
 
 from antiphon_gateway import degradation
 from antiphon_gateway.admission import Admission
-from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
-from antiphon_gateway.connection import Connection
+from antiphon_gateway.app import QUIET_CONNECTIONS, SESSIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
@@ -57,6 +57,7 @@ def _detector(config: Config) -> Model:
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
+    _collect_garbage_seldom()
     metrics = Metrics(create_tracer(config), config.llm.model)
     admission = Admission(config.gateway.admission_queue_wait_ms)
 
@@ -79,7 +80,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
-            group.create_task(_watch_stages(dispatcher, app), name="degradation")
+            group.create_task(_tell_of_stages(dispatcher, app), name="degradation")
             group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
@@ -87,9 +88,9 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             await signals.first.wait()
             door.draining = True
-            connections = app[CONNECTIONS]
-            _log.info("gateway draining", extra={"sessions": len(connections)})
-            await drain(connections, config.gateway.drain_s, signals.second)
+            sessions = app[SESSIONS]
+            _log.info("gateway draining", extra={"sessions": len(sessions)})
+            await drain(sessions, config.gateway.drain_s, signals.second)
             raise _StopRequested
     except* _StopRequested:
         _log.info("gateway stopped")
@@ -97,9 +98,20 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         await runner.cleanup()
 
 
-async def _watch_stages(dispatcher: Dispatcher, app: web.Application) -> None:
-    connections: set[Connection] = app[CONNECTIONS]
-    await degradation.watch(dispatcher, connections)
+async def _tell_of_stages(dispatcher: Dispatcher, app: web.Application) -> None:
+    sessions = app[SESSIONS]
+    await degradation.watch(dispatcher, sessions)
+
+
+def _collect_garbage_seldom() -> None:
+    """Leave what was loaded alone, and look at the rest less often.
+
+    The collector's look at everything stops all sessions for as long as it takes; reference counts
+    free nearly all that a session leaves.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
