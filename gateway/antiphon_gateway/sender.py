@@ -1,4 +1,4 @@
-"""The one sender of a WebSocket. A client that does not read is cut off, and costs little before."""
+"""The one sender of a WebSocket. A client that does not read is cut off, and costs little."""
 
 import asyncio
 import logging
