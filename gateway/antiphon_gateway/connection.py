@@ -50,7 +50,7 @@ class Connection:
                 await self._hold(socket, transport, session, session.attach())
         finally:
             self._account.close()
-        return socket
+        return socket if socket.prepared else web.Response()  # which nobody is left to read
 
     async def resume(self, request: web.Request, session: LiveSession) -> web.StreamResponse:
         """Upgrade, give a session back to its client, and return when one of them is done."""
@@ -65,7 +65,7 @@ class Connection:
                 await self._hold(socket, transport, session, feed, greeting)
         finally:
             self._account.close()
-        return socket
+        return socket if socket.prepared else web.Response()  # which nobody is left to read
 
     async def _upgrade(self, socket: web.WebSocketResponse, request: web.Request) -> bool:
         """Answer the handshake and count what arrives; False when nobody is left to read it."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket as sockets
+import struct
 
 from aiohttp import web
 
@@ -45,6 +46,9 @@ async def send(socket: web.WebSocketResponse, transport: asyncio.Transport, feed
             await socket.close(code=code, message=reason.encode())
     except TimeoutError:
         _log.info("client cut off: it does not read")
+        if (line := transport.get_extra_info("socket")) is not None:
+            # Without a reset the kernel would keep what the client did not take, for minutes.
+            line.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
     finally:
         feed.on_close(lambda: None)

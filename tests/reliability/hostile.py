@@ -33,7 +33,7 @@ async def slow_readers(run: Run) -> list[Figure]:
         before_bytes, peak_bytes = resident_bytes(server.pid(GATEWAY)), 0
         async with asyncio.TaskGroup() as group:
             stalled = [
-                group.create_task(_stall(server.port, 4_096 if number % 2 else 0))
+                group.create_task(_stall(server, 4_096 if number % 2 else 0))
                 for number in range(count)
             ]
             beside = group.create_task(_first_audios(server, count))
@@ -53,27 +53,27 @@ async def slow_readers(run: Run) -> list[Figure]:
     ]
 
 
-async def _stall(port: int, receive_buffer_bytes: int) -> float | None:
-    """Ask for a long answer and read nothing; return after how long the server hung up."""
-    async with raw.opened(port, receive_buffer_bytes=receive_buffer_bytes) as session:
+async def _stall(server: System, receive_buffer_bytes: int) -> float | None:
+    """Ask for a long answer and read nothing; return after how long the session was ended."""
+    async with raw.opened(server.port, receive_buffer_bytes=receive_buffer_bytes) as session:
+        session_id = json.loads((await session.until(raw.TEXT)).payload)["session"]["id"]
         session.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        line = session.writer.get_extra_info("socket")
         content = [{"type": "input_text", "text": "Speak."}]
         item = {"type": "message", "role": "user", "content": content}
         await session.send(raw.text(type="conversation.item.create", item=item))
         await session.send(raw.text(type="response.create"))
         began_s = time.monotonic()
         while time.monotonic() - began_s < 30:
-            await asyncio.sleep(0.1)
-            if _has_ended(line):
+            await asyncio.sleep(0.5)
+            if session_id not in await asyncio.to_thread(_open_sessions, server):
                 return time.monotonic() - began_s
     return None
 
 
-def _has_ended(line: socket.socket) -> bool:
-    """Tell whether the peer has closed or reset, without reading."""
-    state = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    return state != 1  # TCP_ESTABLISHED
+def _open_sessions(server: System) -> set[str]:
+    answer = server.get("/v1/status")
+    assert answer is not None
+    return {session["id"] for session in answer.json()["sessions"]}
 
 
 async def _first_audios(server: System, count: int) -> list[float]:

@@ -149,8 +149,7 @@ export function heardEvents(voice, report, latencyMs) {
   }
   const buffered_ms = Math.floor((bufferedSamples * 1000) / sampleRateHz);
   const played = event === "started" ? firstPlayed(voice, clockMs, latencyMs) : [];
-  const dry = underruns ? { underruns } : {};
-  return [send("antiphon.playout", { item_id, played_ms, buffered_ms, ...dry }), ...played];
+  return [send("antiphon.playout", { item_id, played_ms, buffered_ms, underruns }), ...played];
 }
 
 /**
