@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.effects import (
@@ -13,6 +14,7 @@ from antiphon_gateway.effects import (
     NoteTurn,
     NoteTurnEnd,
     NoteUnderrun,
+    Retrieve,
     SendAudio,
     SendEvent,
     Submit,
@@ -20,6 +22,8 @@ from antiphon_gateway.effects import (
 from antiphon_gateway.observers import SessionObserver
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.retrieval.passage import Passage
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.vad import Vad
 from antiphon_proto.frames import MAX_PCM_BYTES, AudioFrame, FrameKind
@@ -40,6 +44,7 @@ class SessionDriver:
         dispatcher: Dispatcher,
         vad: Vad,
         outbox: Outbox,
+        retrieval: RetrievalService,
         observer: SessionObserver | None = None,
     ) -> None:
         """`observer` is shown every effect and result."""
@@ -47,6 +52,7 @@ class SessionDriver:
         self._observer = observer or SessionObserver()
         self._dispatcher = dispatcher
         self._outbox = outbox
+        self._retrieval = retrieval
         self._loop = asyncio.get_running_loop()
         self._vad = vad.open(self._on_speech_probabilities)
         self._timer: asyncio.TimerHandle | None = None
@@ -109,38 +115,24 @@ class SessionDriver:
             self._dispatcher.submit(effect.request, self._on_result)
         elif isinstance(effect, CancelJobs):
             self._dispatcher.cancel(list(effect.job_ids))
-        elif isinstance(effect, NoteRetraction):
-            session_id = self._session.context.session_id
+        elif isinstance(effect, Retrieve):
+            self._retrieval.ask(effect.query, partial(self._on_passages, effect.lookup))
+        else:
+            self._log_note(effect)
+
+    def _log_note(self, effect: Effect) -> None:
+        session_id = self._session.context.session_id
+        if isinstance(effect, NoteRetraction):
             _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
         elif isinstance(effect, NoteTurnEnd):
-            _log.info(
-                "turn over",
-                extra={
-                    "session_id": self._session.context.session_id,
-                    "turn_id": effect.turn_id,
-                    "reason": effect.reason,
-                    "silence_ms": effect.silence_ms,
-                },
-            )
+            _log.info("turn over", extra={"session_id": session_id, **effect._asdict()})
         elif isinstance(effect, NoteUnderrun):
-            _log.warning(
-                "speech came too late",
-                extra={
-                    "session_id": self._session.context.session_id,
-                    "turn_id": effect.turn_id,
-                    "gap_ms": round(effect.gap_ms),
-                },
-            )
+            note = {"turn_id": effect.turn_id, "gap_ms": round(effect.gap_ms)}
+            _log.warning("speech came too late", extra={"session_id": session_id, **note})
         elif isinstance(effect, NoteTurn):
-            _log.info(
-                "turn answered",
-                extra={
-                    "session_id": self._session.context.session_id,
-                    "turn_id": effect.turn_id,
-                    "response_id": effect.response_id,
-                    **{f"{step}_ms": at_ms for step, at_ms in effect.steps_ms.items()},
-                },
-            )
+            steps = {f"{step}_ms": at_ms for step, at_ms in effect.steps_ms.items()}
+            turn = {"turn_id": effect.turn_id, "response_id": effect.response_id}
+            _log.info("turn answered", extra={"session_id": session_id, **turn, **steps})
 
     def _audio_message(self, audio: SendAudio) -> str | bytes:
         if self._session.context.extensions:
@@ -171,6 +163,9 @@ class SessionDriver:
     def _on_result(self, result: Result, payload: bytes) -> None:
         self._observer.result(result, payload, self.now_ms())
         self.run(lambda now_ms: self._session.on_result(result, payload, now_ms))
+
+    def _on_passages(self, lookup: int, passages: Sequence[Passage]) -> None:
+        self.run(lambda now_ms: self._session.on_passages(lookup, passages, now_ms))
 
     def _on_speech_probabilities(self, probabilities: Sequence[float]) -> None:
         self.run(lambda now_ms: self._session.on_speech_probabilities(probabilities, now_ms))

@@ -19,13 +19,15 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.newcomers import Newcomers
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import STAGES, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -40,14 +42,17 @@ def run(config: Config) -> None:
     Raises StartupError when the port is taken or a model is missing.
     """
     vad = Vad(_detector(config))
+    retrieval = RetrievalService(config.retrieval)
     with Bus(config.bus.directory) as bus:
         try:
-            asyncio.run(_serve(config, bus, vad))
+            asyncio.run(_serve(config, bus, vad, retrieval))
         except BaseExceptionGroup as group:
             startup, others = group.split(StartupError)
             if startup is None or others is not None:
                 raise
             raise _first(startup) from None
+        finally:
+            retrieval.close()
 
 
 def _detector(config: Config) -> Model:
@@ -56,7 +61,7 @@ def _detector(config: Config) -> Model:
     return SileroModel(models.find("silero-vad", config.models.directory))
 
 
-async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
+async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
     _collect_garbage_seldom()
     metrics = Metrics(create_tracer(config), config.llm.model)
     admission = Admission(config.gateway.admission_queue_wait_ms)
@@ -68,12 +73,19 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 
     def busy() -> frozenset[Stage]:
         now_ms = time.monotonic_ns() // 1_000_000
-        return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+        refusing = admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+        if refusing:
+            newcomers.refused(now_ms)
+        loads = {stage: dispatcher.load(stage) for stage in STAGES}
+        free = {stage: load.slots - load.running for stage, load in loads.items() if load.slots}
+        return refusing | newcomers.crowded(free, now_ms)
 
     times = JobTimes(waited, metrics.job_ended)
+    newcomers = Newcomers()
     door = Door(config.gateway, busy, config.lan)
+    door.tell_of_entry = lambda: newcomers.entered(time.monotonic_ns() // 1_000_000)
     dispatcher = Dispatcher(bus, config, times)
-    app = create_app(config, dispatcher, vad, door, metrics)
+    app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

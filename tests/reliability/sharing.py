@@ -28,9 +28,10 @@ async def fairness(run: Run) -> list[Figure]:
         **AT_ONCE,
         "tts.processes": 2,
         "llm.slots": 16,
-        "simulated.tts_real_time_factor": 0.1,
+        "simulated.tts_first_audio_ms": 400,
+        "simulated.tts_real_time_factor": 0,
         "simulated.llm_token_ms": 1,
-        "simulated.reply": SENTENCE.strip(),
+        "simulated.reply": (3 * SENTENCE).strip(),
     }
     with running_system(settings, workers={"stt": 1, "llm": 1, "tts": 2}) as server:
         async with connected(server.realtime_url) as client:
@@ -80,6 +81,9 @@ async def _heavy(server: System) -> None:
             await client.done(within_s=120)
 
 
+CALLERS, TURNS = 36, 6
+
+
 @bar("B18", "three times more sessions than the server can serve")
 async def overload(run: Run) -> list[Figure]:
     """Who is admitted is served as usual; who is not is told so at once, and when to come back."""
@@ -90,30 +94,32 @@ async def overload(run: Run) -> list[Figure]:
         "simulated.llm_token_ms": 10,
         "llm.slots": 4,
         "tts.slots": 16,
-        "gateway.admission_queue_wait_ms": 100,
+        "gateway.admission_queue_wait_ms": 40,
     }
+    # Four slots of half a second each, a turn every 1.6 s: 12 sessions keep the model busy.
     served: list[float] = []
     refused_s: list[float] = []
     without_hint = broken = 0
-    seconds = run.size(25, 6)
+    seconds = run.size(35, 12)
 
-    async def caller(url: str, until_s: float) -> None:
+    async def caller(url: str, at_s: float, until_s: float) -> None:
         nonlocal without_hint, broken
+        await asyncio.sleep(at_s)
         while time.monotonic() < until_s:
             began_s = time.perf_counter()
             try:
                 async with connected(url) as client:
-                    waits = [await first_audio_s(client) for _ in range(1)]
-                    await client.done()
-                    served.extend(waits)
+                    for _ in range(TURNS):
+                        served.append(await first_audio_s(client))
+                        await client.done()
+                        await asyncio.sleep(run.chance.uniform(0.5, 1.5))
             except aiohttp.WSServerHandshakeError as error:
                 refused_s.append(time.perf_counter() - began_s)
                 retry = (error.headers or {}).get("Retry-After")
                 without_hint += error.status != 503 or retry is None
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(run.chance.uniform(1.0, 2.0))
             except (AssertionError, ConnectionError):
                 broken += 1
-            await asyncio.sleep(run.chance.uniform(0.0, 0.4))
 
     with running_system(settings) as server:
         nominal: list[float] = []
@@ -123,8 +129,8 @@ async def overload(run: Run) -> list[Figure]:
                 await client.done()
         until_s = time.monotonic() + seconds
         async with asyncio.TaskGroup() as group:
-            for _ in range(24):
-                group.create_task(caller(server.realtime_url, until_s))
+            for number in range(CALLERS):
+                group.create_task(caller(server.realtime_url, number * 0.5, until_s))
         server.assert_no_traceback()
     settled = served[len(served) // 3 :]
     run.notes |= {
