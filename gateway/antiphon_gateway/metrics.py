@@ -11,11 +11,10 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from antiphon_gateway.dispatch.counters import Counters
-from antiphon_gateway.dispatch.readiness import StageReadiness
 from antiphon_gateway.effects import Effect, NoteTurn, SendEvent
 from antiphon_gateway.realtime.server_events import ResponseDone
 from antiphon_proto import __version__
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import Stage, StageState
 
 LAG_PERIOD_S = 0.1
 _LATENCY_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -123,7 +122,7 @@ class Snapshot:
     pending_input_bytes: int
     refused: Mapping[str, int]
     overloaded: frozenset[Stage]
-    stages: Mapping[Stage, StageReadiness]
+    stages: Mapping[Stage, StageState]
     counters: Counters
 
 
@@ -166,15 +165,15 @@ def families(now: Snapshot) -> Iterator[Metric]:
         yield _gauge(name, text, by_stage, "stage")
 
 
-def _up(stage: StageReadiness) -> int:
+def _up(stage: StageState) -> int:
     return sum(worker.connected for worker in stage.workers)
 
 
-def _slots(stage: StageReadiness) -> int:
+def _slots(stage: StageState) -> int:
     return sum(worker.slots for worker in stage.workers if worker.connected)
 
 
-def _busy(stage: StageReadiness) -> int:
+def _busy(stage: StageState) -> int:
     return sum(worker.outstanding for worker in stage.workers if worker.connected)
 
 

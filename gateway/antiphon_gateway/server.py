@@ -7,9 +7,9 @@ import time
 
 from aiohttp import web
 
+from antiphon_gateway import dispatch
 from antiphon_gateway.admission import Admission
 from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
-from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
@@ -59,7 +59,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 
     times = JobTimes(waited, metrics.job_ended)
     door = Door(config.gateway, busy)
-    dispatcher = Dispatcher(bus, config, times)
+    dispatcher = dispatch.create(bus, config, config.gateway.name, times)
     app = create_app(config, dispatcher, vad, door, metrics)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
@@ -85,16 +85,27 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
-    host, port = config.gateway.host, config.gateway.port
-    try:
-        await web.TCPSite(runner, host, port, ssl_context=tls_context(config.gateway)).start()
-    except OSError as exc:
-        if exc.errno == errno.EADDRINUSE:
-            raise StartupError(
-                f"port {port} is in use; choose another with --set gateway.port={port + 1}"
-            ) from exc
-        raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
-    _log.info("gateway listening", extra={"host": host, "port": port})
+    host, shared = config.gateway.host, config.gateway.processes > 1
+    tls = tls_context(config.gateway)
+    for port in ports(config):
+        site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
+        try:
+            await site.start()
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                raise StartupError(
+                    f"port {port} is in use; choose another with --set gateway.port={port + 1}"
+                ) from exc
+            raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
+        _log.info("gateway listening", extra={"host": host, "port": port})
+
+
+def ports(config: Config) -> tuple[int, ...]:
+    """Return where this gateway listens: on the port of all, and of several on one of its own."""
+    port = config.gateway.port
+    if config.gateway.processes == 1:
+        return (port,)
+    return port, port + 1 + config.gateways.index(config.gateway.name)
 
 
 def _first(group: BaseExceptionGroup[StartupError]) -> StartupError:
