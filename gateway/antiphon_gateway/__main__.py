@@ -26,9 +26,7 @@ def main() -> int:
     configuration.add_arguments(parser)
     arguments = parser.parse_args()
     try:
-        config = configuration.as_gateway(
-            configuration.from_arguments(arguments), arguments.index
-        )
+        config = configuration.as_gateway(configuration.from_arguments(arguments), arguments.index)
         log.configure("gateway", config.log.level)
         server.run(config)
     except AntiphonError as error:

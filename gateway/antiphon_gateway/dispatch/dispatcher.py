@@ -9,8 +9,8 @@ from typing import Protocol
 
 from antiphon_gateway.dispatch.actions import Action, Deliver, NoteSent
 from antiphon_gateway.dispatch.counters import Counters
-from antiphon_gateway.dispatch.malformed import MalformedLog
 from antiphon_gateway.dispatch.load import StageLoad
+from antiphon_gateway.dispatch.malformed import MalformedLog
 from antiphon_gateway.dispatch.observer import JobObserver, NoObserver
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.dispatch.worker_side import now_ms

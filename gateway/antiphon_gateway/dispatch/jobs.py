@@ -194,9 +194,7 @@ class Jobs:
             entry.next_attempt()
             self._enqueue(entry, now_ms, out)
 
-    def _try_failed(
-        self, entry: Entry, result: Result, now_ms: int, out: list[JobAction]
-    ) -> None:
+    def _try_failed(self, entry: Entry, result: Result, now_ms: int, out: list[JobAction]) -> None:
         """Try again after a pause; of the last try pass on what the worker said."""
         entry.lost_attempts += 1
         if entry.progress.complete:

@@ -19,7 +19,6 @@ REQUESTS_HWM = 256
 NOTICES_HWM = 1_000
 
 
-
 class RemoteDispatcher(Dispatcher):
     """Jobs here, the pool elsewhere. Results still come from the workers directly."""
 

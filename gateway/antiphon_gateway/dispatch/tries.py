@@ -6,8 +6,6 @@ What becomes of a try is told to the gateway that it is from.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from antiphon_gateway.dispatch.actions import Cancel, JobNotice, PoolAction, Tell
 from antiphon_gateway.dispatch.queue import AGAIN, NORMAL, URGENT, FairQueue
 from antiphon_gateway.dispatch.request import stage_of

@@ -133,9 +133,7 @@ class World:
         self.perform(self.scheduler.result(result, payload, self.now_ms))
 
     def connected(self, worker: SimulatedWorker) -> None:
-        self.perform(
-            self.scheduler.worker_connected(worker.id, worker.incarnation, self.now_ms)
-        )
+        self.perform(self.scheduler.worker_connected(worker.id, worker.incarnation, self.now_ms))
 
     def disconnected(self, worker: SimulatedWorker) -> None:
         self.perform(self.scheduler.worker_lost(worker.id, worker.incarnation, self.now_ms))

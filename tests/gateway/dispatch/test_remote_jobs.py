@@ -1,5 +1,6 @@
 """A gateway and a dispatcher process, message by message."""
 
+import msgspec
 import pytest
 
 from antiphon_gateway.dispatch.actions import Ask, Cancel, Deliver, NoteSent, PoolAction, Send, Tell
@@ -13,6 +14,7 @@ from antiphon_proto.messages import (
     Failed,
     GatewayBeat,
     Heartbeat,
+    Job,
     JobReleased,
     JobSent,
     OpenJob,
@@ -85,12 +87,10 @@ def result(job_id: str, attempt: int, index: int) -> Result:
 def asked(actions: list[object]) -> list[tuple[str, int, str]]:
     """Return job, attempt and presumed worker of what is asked for."""
     wanted = [a.request for a in actions if isinstance(a, Ask)]
-    return [
-        (w.job.job_id, w.job.attempt, w.worker_id) for w in wanted if isinstance(w, EnqueueJob)
-    ]
+    return [(w.job.job_id, w.job.attempt, w.worker_id) for w in wanted if isinstance(w, EnqueueJob)]
 
 
-# --- the gateway's end -----------------------------------------------------------------------------
+# --- the gateway's end ---
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_the_state_is_what_the_dispatcher_said_last(jobs: RemoteJobs) -> None:
     assert jobs.counters.stuck == 3
 
 
-# --- the dispatcher's end --------------------------------------------------------------------------
+# --- the dispatcher's end ---
 
 
 @pytest.fixture
@@ -180,9 +180,7 @@ def enqueue(pool: Pool, request: Request, gateway: str, now_ms: int = 0) -> list
 
 
 def sent(actions: list[PoolAction]) -> list[tuple[str, str, int]]:
-    return [
-        (a.job.job_id, a.job.reply_to, a.job.attempt) for a in actions if isinstance(a, Send)
-    ]
+    return [(a.job.job_id, a.job.reply_to, a.job.attempt) for a in actions if isinstance(a, Send)]
 
 
 def test_sessions_of_all_gateways_take_turns(pool: Pool) -> None:
@@ -270,11 +268,9 @@ def test_the_jobs_of_a_silent_gateway_are_dropped(pool: Pool) -> None:
     assert len(pool.tries) == 0
 
 
-def _job(job_id: str, attempt: int):  # type: ignore[no-untyped-def]
+def _job(job_id: str, attempt: int) -> Job:
     jobs = RemoteJobs("gateway-0")
     [ask] = jobs.submit(request(job_id), 0)
     assert isinstance(ask, Ask)
     assert isinstance(ask.request, EnqueueJob)
-    from msgspec.structs import replace
-
-    return replace(ask.request.job, attempt=attempt)
+    return msgspec.structs.replace(ask.request.job, attempt=attempt)

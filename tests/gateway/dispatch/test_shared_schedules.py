@@ -166,9 +166,7 @@ class SharedWorld:
         elif isinstance(what, GatewayBeat):
             actions, unknown = office.pool.gateway_beat(what.gateway, what.jobs, self.now_ms)
             self.settle(office, actions)
-            state = PoolState(
-                incarnation=office.incarnation, unknown=unknown, stages=(), counts={}
-            )
+            state = PoolState(incarnation=office.incarnation, unknown=unknown, stages=(), counts={})
             self.tell(what.gateway, state)
 
     def tell(self, gateway: str, notice: Notice) -> None:
