@@ -42,7 +42,7 @@ HUB_ENGINE = "faster-whisper"
 """The engine that downloads a model whose name it knows."""
 SOUND_CARDS = Path("/proc/asound/cards")
 """Where Linux lists them."""
-ALWAYS_NEEDED_MODELS = ("silero-vad",)
+DETECTOR_MODEL = "silero-vad"
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ def packages(config: Config) -> Iterator[Check]:
 
 def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
     """Check that the configured models are installed; `deep`: that their content is right."""
-    names = [f"{name}" for name in ALWAYS_NEEDED_MODELS]
+    names = [DETECTOR_MODEL] if config.turn_taking.detector == "silero" else []
     names += [
         config.stage(stage).model
         for stage in STAGES

@@ -9,12 +9,14 @@ from aiohttp import web
 from antiphon_gateway.callers import caller_of
 from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
+from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
+from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.vad import Vad
@@ -26,6 +28,7 @@ DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 VAD = web.AppKey("vad", Vad)
 CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
+DECODERS = web.AppKey("decoders", Decoders)
 METRICS = web.AppKey("metrics", Metrics)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
@@ -51,6 +54,7 @@ def create_app(
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
     app[VAD] = vad
+    app[DECODERS] = Decoders(config.gateway.max_decoders)
     connections: set[Connection] = set()
     app[CONNECTIONS] = connections
     app.on_response_prepare.append(_add_page_headers)
@@ -58,6 +62,7 @@ def create_app(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
+    app.router.add_get("/v1/catalogue", show_catalogue)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
     operators = Operators(config, metrics, door, dispatcher, budget, connections)
@@ -81,7 +86,7 @@ async def _refuse_foreign_hosts(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse names that are not ours: a page elsewhere may have pointed its own at this address."""
-    if not request.app[DOOR].gatekeeper.is_own_host(request.headers.get("Host", "")):
+    if not request.app[DOOR].gatekeeper.is_own_host(handshake_of(request)):
         return web.json_response({"error": {"message": "unknown host name"}}, status=403)
     return await handler(request)
 
@@ -106,6 +111,12 @@ async def readyz(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if ready else 503)
 
 
+async def show_catalogue(request: web.Request) -> web.Response:
+    """Answer what a page needs to know before it has a session; nothing of it is secret."""
+    ours = catalogue.from_config(request.app[CONFIG])
+    return web.json_response({"voices": ours.voices, "simulated": ours.simulated})
+
+
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Hold one Realtime session."""
     app = request.app
@@ -120,7 +131,9 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
-    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS])
+    connection = Connection(
+        app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS], app[DECODERS]
+    )
     app[CONNECTIONS].add(connection)
     try:
         return await connection.serve(request, verdict.subprotocol, verdict.session)
@@ -142,5 +155,6 @@ async def _file(path: Path) -> web.FileResponse:
 
 async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_PAGE_HEADERS)
-    if request.secure:
+    # Names of the local network have other ports without TLS, which HSTS would forbid as well.
+    if request.secure and not request.app[DOOR].gatekeeper.is_for_lan(handshake_of(request)):
         response.headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -159,14 +159,14 @@ class BargeIn:
 
     def _check_echo(self, position: int, now_ms: float) -> None:
         """Compare what the microphone hears with what is played, every 96 ms."""
-        response = self._response
-        if response is None or not self._context.config.turn_taking.echo_check:
+        played = self._response.echo if self._response is not None else None
+        if played is None or not self._context.config.turn_taking.echo_check:
             return
         if _to_ms(position - self._echo_checked_at) < _ECHO_EVERY_MS:
             return
         self._echo_checked_at = position
         microphone = self._audio(position - _to_samples(echo.COMPARED_MS), position)
-        self._echo = response.echo_likeness(microphone, now_ms) >= _ECHO_LIKENESS
+        self._echo = played.likeness(microphone, now_ms) >= _ECHO_LIKENESS
         if self._echo:
             self._begin_again(position)
 
@@ -195,7 +195,8 @@ class BargeIn:
             self._job_id = ""
 
     def _take_words(self, heard: Transcript, now_ms: float) -> None:
-        spoken = self._response.spoken_lately(now_ms) if self._response is not None else ""
+        played = self._response.echo if self._response is not None else None
+        spoken = played.spoken_lately(now_ms) if played is not None else ""
         self._words_until_ms = self._asked_ms
         echoed = self._context.config.turn_taking.echo_check and echo.echoed_words(
             plain_words(heard.text), plain_words(spoken)

@@ -9,8 +9,10 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from antiphon_gateway.audio_allowance import AudioAllowance
+from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
+from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.idle_timer import IdleTimer
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
 from antiphon_gateway.metrics import Metrics
@@ -23,8 +25,9 @@ from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import Vad
 from antiphon_proto import frames, log
 from antiphon_proto.config import Config
+from antiphon_proto.encoded_audio import DECODED_RATE_HZ
 from antiphon_proto.errors import MalformedAudioFrame
-from antiphon_proto.frames import FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 EXTENDED_SUBPROTOCOL = "antiphon.v1"
@@ -49,6 +52,7 @@ class Connection:
         vad: Vad,
         budget: InputBudget,
         metrics: Metrics,
+        decoders: Decoders,
     ) -> None:
         self._config = config
         self._metrics = metrics
@@ -61,6 +65,7 @@ class Connection:
         self._account = budget.open(self._when_too_much)
         self._dispatcher = dispatcher
         self._vad = vad
+        self._decoders = decoders
         self._outbox = Outbox()
         self._invalid = 0
         self._driver: SessionDriver | None = None
@@ -149,7 +154,14 @@ class Connection:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._send(socket, transport), name="sender")
                 driver.run(session.open)
-                await self._read(socket, session, driver)
+                encoded = EncodedAudio(
+                    self._decoders,
+                    group,
+                    functools.partial(self._on_decoded, session, driver),
+                    lambda error: driver.run(lambda _: session.refuse(error)),
+                )
+                await self._read(socket, session, driver, encoded)
+                await encoded.close()
                 self._outbox.close(1000, "")
         except* ConnectionError:
             pass
@@ -186,15 +198,25 @@ class Connection:
             transport.abort()
 
     async def _read(
-        self, socket: web.WebSocketResponse, session: Session, driver: SessionDriver
+        self,
+        socket: web.WebSocketResponse,
+        session: Session,
+        driver: SessionDriver,
+        encoded: EncodedAudio,
     ) -> None:
         async for message in socket:
             audio_s = 0.0
             try:
                 if message.type is WSMsgType.TEXT:
-                    audio_s = self._take_event(message.data, session, driver)
+                    event = client_events.decode(message.data)
+                    if not await encoded.on_event(event):
+                        audio_s = self._take_event(event, session, driver)
                 elif message.type is WSMsgType.BINARY:
-                    audio_s = self._take_audio(message.data, session, driver)
+                    frame = self._frame(message.data, session)
+                    if isinstance(frame, EncodedFrame):
+                        await encoded.take(frame)
+                    else:
+                        audio_s = self._take_audio(frame, session, driver)
                 self._invalid = 0
             except InvalidEvent as error:
                 self._refuse(error, session, driver)
@@ -211,34 +233,50 @@ class Connection:
                 async with asyncio.timeout(duration_s):
                     await self._outbox.close_asked.wait()
 
-    def _take_event(self, text: str, session: Session, driver: SessionDriver) -> float:
-        """Take a text message; return how many seconds of audio it holds."""
-        event = client_events.decode(text)
+    def _take_event(
+        self, event: client_events.ClientEvent, session: Session, driver: SessionDriver
+    ) -> float:
+        """Take an event; return how many seconds of audio it holds."""
         driver.run(functools.partial(session.on_event, event))
         if not isinstance(event, client_events.InputAudioAppend):
             return 0.0
         form = session.input_format
         return len(event.audio) / (form.sample_bytes * form.sample_rate_hz)
 
-    def _take_audio(self, data: bytes, session: Session, driver: SessionDriver) -> float:
-        """Take a binary message; return how many seconds of audio it holds."""
+    def _frame(self, data: bytes, session: Session) -> AudioFrame | EncodedFrame:
+        """Return the microphone frame in a binary message."""
         if not session.context.extensions:
             raise InvalidEvent(
                 "invalid_binary_message",
                 f"binary messages need the subprotocol {EXTENDED_SUBPROTOCOL}",
             )
         try:
+            if frames.is_encoded(data):
+                return frames.decode_encoded(data)
             frame = frames.decode(data)
         except MalformedAudioFrame as error:
             raise InvalidEvent("invalid_audio_frame", str(error)) from error
         if frame.kind is not FrameKind.MICROPHONE:
-            raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1")
+            raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1 or 3")
+        return frame
+
+    def _take_audio(self, frame: AudioFrame, session: Session, driver: SessionDriver) -> float:
+        """Take microphone audio; return how many seconds it has."""
         driver.run(
             lambda now_ms: session.on_audio(
                 frame.pcm, frame.sample_rate_hz, now_ms, frame.timestamp
             )
         )
         return len(frame.pcm) / (2 * frame.sample_rate_hz)
+
+    async def _on_decoded(
+        self, session: Session, driver: SessionDriver, pcm: bytes, captured_us: int
+    ) -> None:
+        """Take microphone audio from a decoder; it waits there while the client is too fast."""
+        driver.run(lambda now_ms: session.on_audio(pcm, DECODED_RATE_HZ, now_ms, captured_us))
+        await driver.caught_up()
+        audio_s = len(pcm) / (2 * DECODED_RATE_HZ)
+        await self._pause(self._allowance.take(audio_s, self._loop.time()))
 
     def _refuse(self, error: InvalidEvent, session: Session, driver: SessionDriver) -> None:
         self._invalid += 1

@@ -5,26 +5,28 @@ from collections.abc import Callable
 
 from antiphon_gateway.admission import WINDOW_MS
 from antiphon_gateway.callers import Caller
+from antiphon_gateway.listeners import Listeners
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal, Seat, Seats
-from antiphon_gateway.security import Gatekeeper, Handshake, Verdict
+from antiphon_gateway.security import Handshake, Verdict
 from antiphon_gateway.tickets import Tickets
-from antiphon_proto.config import Gateway
+from antiphon_proto.config import Gateway, Lan
 from antiphon_proto.messages import Stage
 
 BusyStages = Callable[[], frozenset[Stage]]
 BUSY_RETRY_AFTER_S = WINDOW_MS // 1000
+_NO_LAN = Lan()
 
 
 class Door:
     """Lets clients in while there is room, and counts whom it does not."""
 
-    def __init__(self, gateway: Gateway, busy: BusyStages = frozenset) -> None:
+    def __init__(self, gateway: Gateway, busy: BusyStages = frozenset, lan: Lan = _NO_LAN) -> None:
         """Raise ConfigurationError when the configuration would let strangers in.
 
         `busy` returns the stages that are too busy for another session.
         """
         self.busy = busy
-        self.gatekeeper = Gatekeeper(gateway)
+        self.gatekeeper = Listeners(gateway, lan)
         self.seats = Seats(gateway)
         self.tickets = Tickets()
         self.draining = False

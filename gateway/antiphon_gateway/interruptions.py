@@ -42,7 +42,8 @@ class Interruptions:
         self, start_sample: int, response: Response | None, now_ms: float, *, disturbs: bool
     ) -> bool:
         """Hold speech that disturbs a response, or may be its echo; tell whether it is held."""
-        if not disturbs and (response is None or not response.may_echo(now_ms)):
+        played = response.echo if response is not None else None
+        if not disturbs and (played is None or not played.possible(now_ms)):
             return False
         self._barge_in = BargeIn(
             self._context,

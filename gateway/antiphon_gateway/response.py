@@ -7,19 +7,19 @@ released it is held: its jobs run, but nothing of it is sent, and it can vanish 
 import enum
 from typing import Literal
 
-from antiphon_gateway import echo
 from antiphon_gateway.echo import PlayedAudio
-from antiphon_gateway.effects import NoteTurn
-from antiphon_gateway.realtime import response_object, server_events
+from antiphon_gateway.realtime import response_object
 from antiphon_gateway.realtime.client_events import TurnPlayed
 from antiphon_gateway.realtime.items import MessageItem
 from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
 from antiphon_gateway.realtime.response_settings import ResponseSettings
+from antiphon_gateway.response_echo import ResponseEcho
 from antiphon_gateway.response_events import ResponseEvents, speaks
+from antiphon_gateway.response_metrics import ResponseMetrics
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
-from antiphon_gateway.turn_timings import MouthToEar, Played, TurnTimings
+from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_proto.messages import (
     AudioDelta,
     ChatMessage,
@@ -31,7 +31,6 @@ from antiphon_proto.messages import (
 )
 
 _MODEL_BUDGET_MS = 120_000
-_LATELY_MS, _SOON_MS = 4_000, 300
 _QUESTION_AHEAD_MS = 600
 """A question is answered when so much of it is still to be heard."""
 
@@ -58,8 +57,8 @@ class Response:
         """Make a held response. `stream` numbers its audio, `timings` are those of its turn."""
         self.settings = settings
         self._context = context
-        self._timings = timings
         self._events = ResponseEvents(context, settings, stream=stream)
+        self._metrics = ResponseMetrics(context, timings, self._events.response_id)
         self._speech: SpeechPipeline | None = None
         if speaks(settings):
             self._speech = SpeechPipeline(
@@ -78,7 +77,6 @@ class Response:
         self._shown = ""
         self._silenced = False
         self._start_held = False
-        self._metrics_sent = False
         self._item: MessageItem | None = None
 
     # --- inputs ----------------------------------------------------------------------------
@@ -113,7 +111,7 @@ class Response:
         elif job_id == self._model_job:
             self._on_model(body, now_ms)
         elif self._speech is not None and isinstance(body, AudioDelta):
-            self._mark("first_audio", now_ms)
+            self._metrics.mark("first_audio", now_ms)
             self._speech.on_audio(job_id, body, payload)
         self.advance(now_ms)
 
@@ -127,10 +125,10 @@ class Response:
                 if isinstance(out, TextShown):
                     self._show(out.text)
                 else:
-                    self._mark("audio_sent", now_ms)
+                    self._metrics.mark("audio_sent", now_ms)
                     self._played.add(out.pcm)
                     self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
-                    self._send_metrics()
+                    self._metrics.audio_sent()
         elif released and len(self._text) > len(self._shown):
             self._show(self._text[len(self._shown) :])
         if released and self._model_done and (self._speech is None or self._speech.finished):
@@ -174,13 +172,7 @@ class Response:
 
     def report_played(self, event: TurnPlayed) -> None:
         """Take the client's word for when the first audio was played, once: the wait is known."""
-        if not self._metrics_sent or self._timings is None or not self._context.extensions:
-            return
-        played = Played(event.received_us / 1000, event.started_us / 1000, event.heard_us / 1000)
-        wait = self._timings.mouth_to_ear(played, self._context.capture)
-        if wait is not None:
-            self._send_timings(self._timings, wait)
-        self._timings = None
+        self._metrics.report_played(event)
 
     def silence(self) -> None:
         """The client stopped playing: what was sent and not heard never will be."""
@@ -247,30 +239,13 @@ class Response:
         samples = self._speech.playout.heard_samples(now_ms)
         return samples * 1000 / self._speech.sample_rate_hz
 
-    def may_echo(self, now_ms: float) -> bool:
-        """Whether it is being heard, or was until just now."""
+    @property
+    def echo(self) -> ResponseEcho | None:
+        """What the microphone may hear of it; None when it is not spoken, has not begun or is
+        silenced."""
         if self._speech is None or self._silenced or not self._has_begun:
-            return False
-        return self._speech.playout.since_end_ms(now_ms) < echo.MAX_LAG_MS
-
-    def echo_likeness(self, microphone: bytes, now_ms: float) -> float:
-        """Return how much the newest microphone audio is its echo (`echo.likeness`)."""
-        if self._speech is None or not self.may_echo(now_ms):
-            return -1.0
-        playout = self._speech.playout
-        past_end = max(0.0, playout.since_end_ms(now_ms)) * self._speech.sample_rate_hz / 1000
-        return echo.likeness(
-            microphone, self._played, playout.heard_samples(now_ms) + int(past_end)
-        )
-
-    def spoken_lately(self, now_ms: float) -> str:
-        """Return the words heard in the last seconds and the next moment."""
-        if self._speech is None or not self.may_echo(now_ms):
-            return ""
-        spoken, rate = self._speech.spoken, self._speech.sample_rate_hz
-        heard = self._speech.playout.heard_samples(now_ms)
-        before = spoken.heard(heard - _LATELY_MS * rate // 1000)
-        return spoken.heard(heard + _SOON_MS * rate // 1000)[len(before) :]
+            return None
+        return ResponseEcho(self._speech, self._played)
 
     def asks(self, now_ms: float) -> bool:
         """Whether it ends with a question that the listener has heard, or nearly so."""
@@ -326,7 +301,7 @@ class Response:
 
     def _on_model(self, body: ResultBody, now_ms: float) -> None:
         if isinstance(body, TextDelta):
-            self._mark("model_first_text", now_ms)
+            self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
         elif isinstance(body, Done):
             self._model_done = body
@@ -343,38 +318,11 @@ class Response:
 
     def _mark_clause(self, now_ms: float) -> None:
         if self._speech is not None and self._speech.has_clause:
-            self._mark("first_clause", now_ms)
-
-    def _mark(self, step: str, now_ms: float) -> None:
-        if self._timings is not None:
-            self._timings.mark(step, now_ms)
+            self._metrics.mark("first_clause", now_ms)
 
     def _show(self, delta: str) -> None:
         self._shown += delta
         self._events.show(delta)
-
-    def _send_metrics(self) -> None:
-        if self._metrics_sent or self._timings is None:
-            return
-        self._metrics_sent = True
-        steps_ms = self._timings.offsets_ms()
-        self._context.emit(NoteTurn(self._timings.turn_id, self.response_id, steps_ms))
-        if self._context.extensions:
-            self._send_timings(self._timings, None)
-
-    def _send_timings(self, timings: TurnTimings, wait: MouthToEar | None) -> None:
-        steps_ms = timings.offsets_ms()
-        self._context.send(
-            server_events.TurnMetrics(
-                turn_id=timings.turn_id,
-                response_id=self.response_id,
-                voice_to_voice_ms=steps_ms["audio_sent"],
-                steps_ms=steps_ms,
-                complete=wait is not None,
-                mouth_to_ear_ms=wait.total_ms if wait else None,
-                parts_ms=wait.parts_ms if wait else timings.parts_ms(),
-            )
-        )
 
     def _complete(self, done: Done) -> None:
         if done.finish_reason == "length":

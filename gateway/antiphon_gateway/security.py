@@ -37,6 +37,8 @@ class Handshake:
     origin: str | None = None
     authorization: str | None = None
     subprotocols: tuple[str, ...] = ()
+    listener: tuple[str, int] = ("", 0)
+    """Address and port of this machine that it came to."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,12 +125,14 @@ def handshake_of(request: web.Request) -> Handshake:
     origins = request.headers.getall("Origin", [])
     hosts = request.headers.getall("Host", [])
     offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", []))
+    local = request.transport and request.transport.get_extra_info("sockname")
     return Handshake(
         host=hosts[0] if len(hosts) == 1 else "",
         is_tls=request.secure,
         origin=",".join(origins) if origins else None,
         authorization=request.headers.get("Authorization"),
         subprotocols=tuple(entry.strip() for entry in offered.split(",") if entry.strip()),
+        listener=tuple(local[:2]) if local else ("", 0),
     )
 
 

@@ -5,6 +5,7 @@ import errno
 import logging
 import time
 
+import msgspec
 from aiohttp import web
 
 from antiphon_gateway import dispatch
@@ -14,11 +15,13 @@ from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
 from antiphon_gateway.job_times import JobTimes
+from antiphon_gateway.listeners import lan_gateways
+from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
-from antiphon_gateway.vad import Vad
+from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
-from antiphon_proto.config import Config
+from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import Stage
 
@@ -34,7 +37,7 @@ def run(config: Config) -> None:
 
     Raises StartupError when the port is taken or a model is missing.
     """
-    vad = Vad(models.find("silero-vad", config.models.directory))
+    vad = Vad(_detector(config))
     with Bus(config.bus.directory) as bus:
         try:
             asyncio.run(_serve(config, bus, vad))
@@ -43,6 +46,12 @@ def run(config: Config) -> None:
             if startup is None or others is not None:
                 raise
             raise _first(startup) from None
+
+
+def _detector(config: Config) -> Model:
+    if config.turn_taking.detector == "loudness":
+        return LoudnessModel()
+    return SileroModel(models.find("silero-vad", config.models.directory))
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
@@ -58,7 +67,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
 
     times = JobTimes(waited, metrics.job_ended)
-    door = Door(config.gateway, busy)
+    door = Door(config.gateway, busy, config.lan)
     dispatcher = dispatch.create(bus, config, config.gateway.name, times)
     app = create_app(config, dispatcher, vad, door, metrics)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -85,27 +94,31 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
-    host, shared = config.gateway.host, config.gateway.processes > 1
-    tls = tls_context(config.gateway)
-    for port in ports(config):
-        site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
-        try:
-            await site.start()
-        except OSError as exc:
-            if exc.errno == errno.EADDRINUSE:
-                raise StartupError(
-                    f"port {port} is in use; choose another with --set gateway.port={port + 1}"
-                ) from exc
-            raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
-        _log.info("gateway listening", extra={"host": host, "port": port})
+    shared = config.gateway.processes > 1
+    own = (own_gateway(config),) if shared else ()
+    for gateway in (config.gateway, *own, *lan_gateways(config.gateway, config.lan)):
+        await _listen_on(runner, gateway, shared=shared)
 
 
-def ports(config: Config) -> tuple[int, ...]:
-    """Return where this gateway listens: on the port of all, and of several on one of its own."""
-    port = config.gateway.port
-    if config.gateway.processes == 1:
-        return (port,)
-    return port, port + 1 + config.gateways.index(config.gateway.name)
+def own_gateway(config: Config) -> Gateway:
+    """Return where one of several gateways listens for those who want it and no other."""
+    port = config.gateway.port + 1 + config.gateways.index(config.gateway.name)
+    return msgspec.structs.replace(config.gateway, port=port)
+
+
+async def _listen_on(runner: web.AppRunner, gateway: Gateway, *, shared: bool) -> None:
+    host, port = gateway.host, gateway.port
+    tls = tls_context(gateway)
+    site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
+    try:
+        await site.start()
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise StartupError(
+                f"port {port} is in use; choose another with --set gateway.port={port + 1}"
+            ) from exc
+        raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
+    _log.info("gateway listening", extra={"host": host, "port": port})
 
 
 def _first(group: BaseExceptionGroup[StartupError]) -> StartupError:

@@ -27,6 +27,7 @@ class ScriptedGateway:
         self.frames: list[AudioFrame] = []
         self.connections = 0
         self.session: Event = {"id": "sess_1", "type": "realtime"}
+        self.catalogue: Event = {"voices": ["joe", "amy"], "simulated": False}
         self.key = ""
         """The access key that is asked for."""
         self.full = False
@@ -40,6 +41,7 @@ class ScriptedGateway:
         app.router.add_get("/", self._index)
         app.router.add_static("/src/", WEB / "src")
         app.router.add_get("/v1/realtime", self._realtime)
+        app.router.add_get("/v1/catalogue", self._catalogue)
         app.on_response_prepare.append(self._secure)
         return app
 
@@ -83,6 +85,9 @@ class ScriptedGateway:
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
+
+    async def _catalogue(self, request: web.Request) -> web.Response:
+        return web.json_response(self.catalogue)
 
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = "default-src 'self'"

@@ -3,6 +3,7 @@
 
 import { AccessKey } from "./access-key.js";
 import { Audio } from "./audio.js";
+import { CatalogueWatch } from "./catalogue.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { Drawers } from "./drawers.js";
@@ -45,6 +46,10 @@ class Page {
   #settings = new SettingsForm((events) => this.#onSettings(events));
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
+  #catalogue = new CatalogueWatch(({ voices, simulated }) => {
+    this.#settings.showVoices(voices);
+    byId("simulated").hidden = !simulated;
+  });
   #stats = new PlaybackStats();
   /** @type {Audio | null} */
   #audio = null;
@@ -58,6 +63,7 @@ class Page {
       const nowMs = performance.now();
       this.#events.add("in", event, nowMs);
       this.#recorder.onEvent(event);
+      this.#catalogue.onEvent(event);
       const { preferences } = this.#settings;
       this.#onSettings(preferences.onEvent(event));
       this.#run(preferences.owns(event) ? [] : this.#session.onEvent(event, nowMs));

@@ -117,6 +117,20 @@ class TurnPlayed(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.turn.
             raise ValueError("received_us, started_us and heard_us do not follow each other")
 
 
+class EncodedAudioStart(
+    ClientEventBase, frozen=True, kw_only=True, tag="antiphon.encoded_audio.start"
+):
+    """Extension: compressed microphone audio of this type follows in binary frames of kind 3."""
+
+    mime_type: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class EncodedAudioStop(
+    ClientEventBase, frozen=True, kw_only=True, tag="antiphon.encoded_audio.stop"
+):
+    """Extension: the compressed stream is complete."""
+
+
 ClientEvent = (
     SessionUpdate
     | InputAudioAppend
@@ -131,6 +145,8 @@ ClientEvent = (
     | ResponseCancel
     | Playout
     | TurnPlayed
+    | EncodedAudioStart
+    | EncodedAudioStop
 )
 
 

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator
 from antiphon_proto.messages import Generate, Job, ReadPrompt, TextDelta
 from antiphon_workers.engine import Engine, Step, Usage
 
+HEARD = "{heard}"
+"""Stands in `simulated.reply` for the last message of the user."""
+
 
 def remaining_words(command: Generate, reply: str) -> list[str]:
     """Return the words of `reply`, each with its leading space, that are still to be said.
@@ -35,7 +38,8 @@ class SimulatedLlm(Engine):
             return
         assert isinstance(command, Generate)
         settings = self.config.simulated
-        words = remaining_words(command, settings.reply)
+        users = [message.content for message in command.messages if message.role == "user"]
+        words = remaining_words(command, settings.reply.replace(HEARD, users[-1] if users else ""))
         said = words[: command.max_output_tokens]
         await asyncio.sleep(settings.llm_first_token_ms / 1000)
         for place, word in enumerate(said):
