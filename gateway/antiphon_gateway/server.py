@@ -18,6 +18,7 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
@@ -38,14 +39,8 @@ def run(config: Config) -> None:
     Raises StartupError when the port is taken or a model is missing.
     """
     vad = Vad(_detector(config))
-    with Bus(config.bus.directory) as bus:
-        try:
-            asyncio.run(_serve(config, bus, vad))
-        except BaseExceptionGroup as group:
-            startup, others = group.split(StartupError)
-            if startup is None or others is not None:
-                raise
-            raise _first(startup) from None
+    with Bus(config.bus.directory) as bus, startup_errors():
+        asyncio.run(_serve(config, bus, vad))
 
 
 def _detector(config: Config) -> Model:
@@ -119,8 +114,3 @@ async def _listen_on(runner: web.AppRunner, gateway: Gateway, *, shared: bool) -
             ) from exc
         raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
     _log.info("gateway listening", extra={"host": host, "port": port})
-
-
-def _first(group: BaseExceptionGroup[StartupError]) -> StartupError:
-    first = group.exceptions[0]
-    return first if isinstance(first, StartupError) else _first(first)

@@ -19,6 +19,7 @@ from antiphon_gateway.dispatch.pool import Pool
 from antiphon_gateway.dispatch.remote import NOTICES_HWM, REQUESTS_HWM
 from antiphon_gateway.dispatch.state import stage_state
 from antiphon_gateway.dispatch.worker_side import TICK_S, WorkerSide, now_ms
+from antiphon_gateway.startup import startup_errors
 from antiphon_proto import codec
 from antiphon_proto.channel import Bus, Receiver, Sender
 from antiphon_proto.config import Config
@@ -130,17 +131,18 @@ class DispatcherProcess:
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartupError when an endpoint cannot be bound."""
-    with Bus(config.bus.directory) as bus:
+    with Bus(config.bus.directory) as bus, startup_errors():
         asyncio.run(_serve(bus, config))
 
 
 async def _serve(bus: Bus, config: Config) -> None:
-    process = DispatcherProcess(bus, config.hub, config.gateways)
-    task = asyncio.ensure_future(process.run())
+    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        logger.info("dispatcher stopped")
+        loop.add_signal_handler(number, stopped.set)
+    process = DispatcherProcess(bus, config.hub, config.gateways)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(process.run(), name="dispatcher")
+        await stopped.wait()
+        serving.cancel()
+    logger.info("dispatcher stopped")
