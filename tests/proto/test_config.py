@@ -9,7 +9,7 @@ from antiphon_proto.errors import ConfigurationError
 
 
 def test_several_gateways_need_a_dispatcher_and_have_names() -> None:
-    with pytest.raises(ConfigurationError, match="set bus[.]dispatcher=process"):
+    with pytest.raises(ConfigurationError, match="through a dispatcher"):
         load(environment={}, settings=["gateway.processes=2"])
     config = load(environment={}, settings=["gateway.processes=2", "bus.dispatcher=process"])
     assert config.gateways == ("gateway-0", "gateway-1")
