@@ -49,6 +49,20 @@ class Door:
         self.tickets.spend(verdict.spent)
         return verdict, place
 
+    def reenter(self, handshake: Handshake) -> Refusal | None:
+        """Return why a client that has a session may not connect to it again; its token is its key.
+
+        It has its place already, and a busy stage is no reason: it was let in.
+        """
+        refusal: Refusal | None = None
+        if foreign := self.gatekeeper.foreign(handshake):
+            refusal = Refusal(foreign.status, "foreign", foreign.reason)
+        elif self.draining:
+            refusal = Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
+        if refusal is not None:
+            self.refused[refusal.cause] += 1
+        return refusal
+
     def look(self, handshake: Handshake, caller: Caller, now_s: float) -> Refusal | None:
         """Return why a client would get no session now; nothing is taken, spent or counted."""
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from antiphon_gateway import dispatch
 from antiphon_gateway.admission import Admission
-from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
+from antiphon_gateway.app import QUIET_CONNECTIONS, SESSIONS, create_app
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
@@ -78,9 +78,9 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             await signals.first.wait()
             door.draining = True
-            connections = app[CONNECTIONS]
-            _log.info("gateway draining", extra={"sessions": len(connections)})
-            await drain(connections, config.gateway.drain_s, signals.second)
+            sessions = app[SESSIONS]
+            _log.info("gateway draining", extra={"sessions": len(sessions)})
+            await drain(sessions, config.gateway.drain_s, signals.second)
             raise _StopRequested
     except* _StopRequested:
         _log.info("gateway stopped")

@@ -58,6 +58,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """How many times faster than real time a client may send audio for long; 0: no limit."""
     audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
     """Audio that a client may send at once before `audio_rate` counts."""
+    resume_s: Seconds = 60.0
+    """A session whose connection was lost waits so long for its client to come back; 0: never."""
     max_decoders: Count = 16
     """Streams and files of compressed audio decoded at a time, each in a process of its own."""
     drain_s: Seconds = 10.0

@@ -39,6 +39,7 @@ class ScriptedGateway:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/", self._index)
+        app.router.add_get("/doctor", self._doctor)
         app.router.add_static("/src/", WEB / "src")
         app.router.add_get("/v1/realtime", self._realtime)
         app.router.add_get("/v1/catalogue", self._catalogue)
@@ -85,6 +86,9 @@ class ScriptedGateway:
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
+
+    async def _doctor(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB / "doctor.html")
 
     async def _catalogue(self, request: web.Request) -> web.Response:
         return web.json_response(self.catalogue)

@@ -41,7 +41,9 @@ class Page {
   });
   #latency = new LatencyView();
   #events = new EventView(copyText);
-  #spectrogram = new Spectrogram(byId("spectrogram"));
+  #spectrogram = new Spectrogram(byId("spectrogram"), (maker) => {
+    byId("spectrogram-maker").textContent = ` Made with ${maker}.`;
+  });
   #drawers = new Drawers(["details", "panel"]);
   #settings = new SettingsForm((events) => this.#onSettings(events));
   #accessKey = new AccessKey(() => this.#tap());
