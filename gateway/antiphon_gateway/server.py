@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import time
+from contextlib import closing
 
 import msgspec
 from aiohttp import web
@@ -18,6 +19,7 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
@@ -39,8 +41,9 @@ def run(config: Config) -> None:
     Raises StartupError when the port is taken or a model is missing.
     """
     vad = Vad(_detector(config))
-    with Bus(config.bus.directory) as bus, startup_errors():
-        asyncio.run(_serve(config, bus, vad))
+    retrieval = RetrievalService(config.retrieval)
+    with closing(retrieval), Bus(config.bus.directory) as bus, startup_errors():
+        asyncio.run(_serve(config, bus, vad, retrieval))
 
 
 def _detector(config: Config) -> Model:
@@ -49,7 +52,7 @@ def _detector(config: Config) -> Model:
     return SileroModel(models.find("silero-vad", config.models.directory))
 
 
-async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
+async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
     metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
@@ -64,7 +67,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
     times = JobTimes(waited, metrics.job_ended)
     door = Door(config.gateway, busy, config.lan)
     dispatcher = dispatch.create(bus, config, config.gateway.name, times)
-    app = create_app(config, dispatcher, vad, door, metrics)
+    app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
