@@ -3,15 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from antiphon_gateway.dispatch.readiness import StageReadiness
 from antiphon_gateway.realtime.server_events import Degraded
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import Stage, StageState
 
 
 class Stages(Protocol):
     """Who knows how the stages are."""
 
-    def stages(self) -> Mapping[Stage, StageReadiness]:
+    def stages(self) -> Mapping[Stage, StageState]:
         """Return whether each stage can work."""
 
     async def wait_for_change(self) -> None:

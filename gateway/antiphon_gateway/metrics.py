@@ -12,12 +12,11 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from antiphon_gateway.dispatch.counters import Counters
-from antiphon_gateway.dispatch.readiness import StageReadiness
 from antiphon_gateway.observers import SessionObserver
 from antiphon_gateway.session_metrics import SessionMetrics
 from antiphon_gateway.tracing import TurnTraces
 from antiphon_proto import __version__
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import Stage, StageState
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -125,7 +124,7 @@ class Snapshot:
     """Tasks of the event loop."""
     refused: Mapping[str, int]
     overloaded: frozenset[Stage]
-    stages: Mapping[Stage, StageReadiness]
+    stages: Mapping[Stage, StageState]
     counters: Counters
 
 
@@ -175,15 +174,15 @@ def families(now: Snapshot) -> Iterator[Metric]:
         yield _gauge(name, text, by_stage, "stage")
 
 
-def _up(stage: StageReadiness) -> int:
+def _up(stage: StageState) -> int:
     return sum(worker.connected for worker in stage.workers)
 
 
-def _slots(stage: StageReadiness) -> int:
+def _slots(stage: StageState) -> int:
     return sum(worker.slots for worker in stage.workers if worker.connected)
 
 
-def _busy(stage: StageReadiness) -> int:
+def _busy(stage: StageState) -> int:
     return sum(worker.outstanding for worker in stage.workers if worker.connected)
 
 

@@ -14,7 +14,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1])]
 
 import cancelled  # noqa: E402
 import hostile  # noqa: E402
+import links  # noqa: E402
 import many  # noqa: E402
+import restarts  # noqa: E402
 import sharing  # noqa: E402
 import talking  # noqa: E402
 import workers_die  # noqa: E402
@@ -22,7 +24,7 @@ from bars import BARS, Bar, Jitter, Result, Run  # noqa: E402
 
 from bench.jitter_process import probing  # noqa: E402
 
-MODULES = (cancelled, hostile, many, sharing, talking, workers_die)
+MODULES = (cancelled, hostile, links, many, restarts, sharing, talking, workers_die)
 TRIES = 3
 
 

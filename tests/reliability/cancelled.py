@@ -13,7 +13,7 @@ from system import running_system, system
 from system_client import connected
 from talk import Tally
 
-from antiphon_gateway.dispatch import Dispatcher, Request
+from antiphon_gateway.dispatch import Dispatcher, Request, create
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
 from antiphon_proto.messages import AudioDelta, Result, Synthesize
@@ -96,7 +96,7 @@ async def _freed_once(run: Run, dispatcher: Dispatcher, job_id: str) -> float:
 @asynccontextmanager
 async def dispatching(directory: Path) -> AsyncIterator[Dispatcher]:
     with Bus(directory) as bus:
-        dispatcher = Dispatcher(bus, Config())
+        dispatcher = create(bus, Config(), "gateway-0")
         task = asyncio.ensure_future(dispatcher.run())
         try:
             yield dispatcher

@@ -13,7 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from system import GATEWAY, SIMULATED, System, children, is_running
+
+from antiphon import topology
+from antiphon.process_state import ProcessState
 
 __all__ = ["GATEWAY", "Up", "cpu_s", "files", "log_time_s", "resident_bytes", "running_up"]
 
@@ -61,6 +65,12 @@ class Up(System):
     def pid(self, name: str) -> int:
         """Return the id of a program's process; it must run."""
         return self.programs()[name]
+
+    def states(self) -> dict[str, ProcessState]:
+        """Return what the built-in supervisor says of the programs."""
+        file = Path(str(self.settings["bus.runtime_dir"])) / topology.STATE_NAME
+        states = msgspec.json.decode(file.read_bytes(), type=list[ProcessState])
+        return {state.name: state for state in states}
 
     def kill(self, name: str) -> None:
         """Kill a program; its supervisor starts it again."""
@@ -154,7 +164,7 @@ def _program(pid: int) -> str:
         return ""
     names = [Path(word).name for word in words[:2]]
     if "antiphon-gateway" in names:
-        return GATEWAY
+        return f"{GATEWAY}-{words[words.index('--index') + 1]}" if "--index" in words else GATEWAY
     if "antiphon-dispatcher" in names:
         return "dispatcher"
     if "antiphon-worker" not in names:

@@ -11,7 +11,7 @@ from bars import Figure, Run, bar, percentile
 from cancelled import dispatching
 from servers import AT_ONCE, ENGINES, System
 from system import running_system, system
-from system_client import connected
+from system_client import Client, connected
 from talk import first_audio_s
 
 from antiphon_gateway.dispatch import Request
@@ -31,7 +31,7 @@ async def fairness(run: Run) -> list[Figure]:
         "simulated.tts_first_audio_ms": 400,
         "simulated.tts_real_time_factor": 0,
         "simulated.llm_token_ms": 1,
-        "simulated.reply": (3 * SENTENCE).strip(),
+        "simulated.reply": "{heard}",
     }
     with running_system(settings, workers={"stt": 1, "llm": 1, "tts": 2}) as server:
         async with connected(server.realtime_url) as client:
@@ -39,7 +39,7 @@ async def fairness(run: Run) -> list[Figure]:
         async with asyncio.TaskGroup() as group:
             heavy = group.create_task(_heavy(server))
             light = [
-                group.create_task(_light(server, 0.3 * number, run.size(8, 1)))
+                group.create_task(_light(run, server, 0.45 * number, run.size(6, 2)))
                 for number in range(9)
             ]
             await asyncio.wait(light)
@@ -54,30 +54,27 @@ async def fairness(run: Run) -> list[Figure]:
     return [Figure("light p95 to solo p95", ratio, 1.5, timed=True)]
 
 
-async def _whole_first_audio_s(client: object) -> float:
-    took_s = await first_audio_s(client)  # type: ignore[arg-type]
-    await client.done()  # type: ignore[attr-defined]
+async def _whole_first_audio_s(client: Client) -> float:
+    took_s = await first_audio_s(client, SENTENCE.strip())
+    await client.done()
     return took_s
 
 
-async def _light(server: System, at_s: float, turns: int) -> list[float]:
+async def _light(run: Run, server: System, at_s: float, turns: int) -> list[float]:
     await asyncio.sleep(at_s)
     waits = []
     async with connected(server.realtime_url) as client:
         for _ in range(turns):
             waits.append(await _whole_first_audio_s(client))
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(run.chance.uniform(3.0, 5.0))
     return waits
 
 
 async def _heavy(server: System) -> None:
     """Have one answer of many sentences after the other."""
     async with connected(server.realtime_url) as client:
-        await client.update(instructions="Be long.")
         while True:
-            await client.send(
-                "response.create", response={"instructions": "Long.", "conversation": "none"}
-            )
+            await client.say_text((12 * SENTENCE).strip())
             await client.done(within_s=120)
 
 
