@@ -25,7 +25,7 @@ from antiphon_proto.messages import STAGES, STT_SAMPLE_RATE_HZ, Stage
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_BYTES = 3_000_000_000
 MIN_FREE_BYTES = 1_000_000_000
-CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "zmq", "supervisor")
+CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "soxr", "zmq", "supervisor")
 MANIFEST_ENGINES = frozenset({"faster-whisper", "llamacpp", "piper"})
 """Engines whose model setting is a name of the manifest or a local path."""
 HUB_ENGINE = "faster-whisper"

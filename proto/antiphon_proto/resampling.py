@@ -1,6 +1,6 @@
 """Streaming resampling with next to no delay: a windowed sinc, evaluated where samples are wanted.
 
-Libraries resample in blocks of the Fourier transform, which keeps back 2 to 20 ms of a stream of
+soxr resamples streams in blocks of a Fourier transform, which keeps back 2 to 20 ms of a stream of
 20 ms chunks, 11 ms in the middle. Here a sample waits for half of the filter, about 1 ms.
 """
 
