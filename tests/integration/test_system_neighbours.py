@@ -134,6 +134,22 @@ def test_a_text_is_said(real: OpenAI, ears: Ears) -> None:
     assert word_errors(text.lower(), heard) <= 0.34
 
 
+@pytest.mark.parametrize("wanted", ["mp3", "opus", "aac", "flac"])
+def test_speech_is_encoded_as_it_is_asked_for(client: OpenAI, wanted: Any) -> None:
+    text = "Hello there. How are you?"
+    plain = client.audio.speech.create(
+        model="tts-1", voice="alloy", input=text, response_format="pcm"
+    ).content
+    with client.audio.speech.with_streaming_response.create(
+        model="tts-1", voice="alloy", input=text, response_format=wanted
+    ) as response:
+        encoded = b"".join(response.iter_bytes())
+    with av.open(io.BytesIO(encoded)) as container:
+        seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert seconds == pytest.approx(len(plain) / 48_000, abs=0.15)
+    assert len(encoded) < len(plain)
+
+
 @pytest.mark.models
 def test_a_chat_ends_before_a_stop_string_and_is_counted(real: OpenAI) -> None:
     def ask(**more: Any) -> Any:
