@@ -42,10 +42,18 @@ async def encoding(
             async with contextlib.aclosing(_encoded(process, refused)) as encoded:
                 yield encoded
             feeding.cancel()
+    except BaseExceptionGroup as group:
+        raise _alone(group) from None
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the exception that a group was made of, or the group when there are several."""
+    [first, *others] = group.exceptions
+    return group if others or isinstance(first, BaseExceptionGroup) else first
 
 
 async def _feed(
