@@ -162,3 +162,10 @@ def test_the_wait_for_a_long_reply_begins_anew_with_each_piece_of_it():
     note(turn, delta("Because "), audio(LOUD, 3.0), at_s=61.0)
     note(turn, parsed("antiphon.turn.metrics", response_id="r1"), at_s=62.0)
     assert turn.progress_s == 61.0
+
+
+def test_the_sources_of_a_reply_are_known() -> None:
+    turn = Turn()
+    cited = (events.Citation("a.md"), events.Citation("b.md"), events.Citation("a.md"))
+    note(turn, parsed("antiphon.citations", response_id="r1", item_id="i1", citations=cited))
+    assert turn.replies[0].sources == "a.md, b.md"
