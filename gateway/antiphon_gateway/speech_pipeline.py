@@ -53,6 +53,10 @@ class _Clause:
     done: bool = False
     begun: bool = False
     asked_ms: float = 0.0
+    began_ms: float | None = None
+    """When its first audio was there."""
+    first_ms: float = 0.0
+    """How much that was."""
     measured: bool = False
 
     @property
@@ -145,8 +149,8 @@ class SpeechPipeline:
         """Start what can be started and, once released, return what is due."""
         due: list[TextShown | AudioOut] = []
         while True:
-            self._queue_audio()
             self._measure(now_ms)
+            self._queue_audio()
             if released:
                 due += self._due(now_ms)
             self._set_pace(now_ms)
@@ -163,11 +167,15 @@ class SpeechPipeline:
         self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
 
     def _measure(self, now_ms: float) -> None:
-        """Learn how long it takes from asking for a clause to its first audio."""
+        """Learn how long clauses take: to their first audio, and then for each second of it."""
         for clause in self._clauses:
-            if clause.received_ms and not clause.measured:
-                clause.measured = True
+            if clause.received_ms and clause.began_ms is None:
+                clause.began_ms, clause.first_ms = now_ms, clause.received_ms
                 self._runway.note_latency(now_ms - clause.asked_ms)
+            if clause.done and clause.began_ms is not None and not clause.measured:
+                clause.measured = True
+                made_ms = clause.received_ms - clause.first_ms
+                self._runway.note_pace(now_ms - clause.began_ms, made_ms)
 
     def _start_next(self, now_ms: float) -> bool:
         """Begin the next clause, if there is one and room for it."""
