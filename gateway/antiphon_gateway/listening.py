@@ -9,6 +9,7 @@ from antiphon_gateway.final_transcripts import FinalTranscripts
 from antiphon_gateway.held_speech import HeldSpeech
 from antiphon_gateway.input_audio import InputAudio
 from antiphon_gateway.partials import PartialTranscripts
+from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.errors import buffer_full, commit_empty
 from antiphon_gateway.realtime.session_settings import SemanticVad, TurnDetection
@@ -170,13 +171,13 @@ class Listener:
             if turn is not None and (turn.committed or not isinstance(body, Failed)):
                 self._on_transcribed(turn, now_ms)
 
-    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
-        """Take the language model's probability that the user's message ends after `text`.
+    def on_message_end(self, end: MessageEnd, now_ms: float) -> None:
+        """Take the language model's word on whether the user's message ends after a text.
 
-        It is evidence when `text` has the words of the pause that lasts, and ignored otherwise.
+        It is evidence when that has the words of the pause that lasts, and ignored otherwise.
         """
         if self._turn is not None:
-            self._watch.take_message_end(text, probability)
+            self._watch.take_message_end(end)
             self._reconsider(now_ms)
 
     def _on_transcribed(self, turn: UserTurn, now_ms: float) -> None:

@@ -117,6 +117,8 @@ class TurnEnd(Message, frozen=True, kw_only=True, tag="turn_end"):
     """How probable it is that the speaker has finished."""
 
     probability: float
+    phrase_end: float | None = None
+    """Of a language model: how probable a comma or a joining word is next, where it can tell."""
 
 
 class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):

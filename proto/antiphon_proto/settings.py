@@ -265,7 +265,7 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""
     predict_turn_end: bool = True
-    """`semantic_vad`: ask how the pause sounds, again as it grows."""
+    """`semantic_vad`: ask how the pause sounds."""
     partial_interval_ms: Milliseconds = 400
     """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
     max_utterance_ms: Milliseconds = 300_000

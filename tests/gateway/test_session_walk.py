@@ -122,7 +122,8 @@ class Walk:
         if isinstance(job.command, Transcribe):
             return Transcript(text=self.random.choice(WORDS)), b""
         if isinstance(job.command, PredictTurnEnd | ReadPrompt):
-            return TurnEnd(probability=self.random.random()), b""
+            phrase_end = self.random.choice([None, self.random.random()])
+            return TurnEnd(probability=self.random.random(), phrase_end=phrase_end), b""
         if isinstance(job.command, Generate):
             return TextDelta(text=self.random.choice(TEXTS)), b""
         rate = self.random.choice([22_050, 24_000])

@@ -17,6 +17,7 @@ from antiphon_gateway.effects import (
     SendEvent,
     Submit,
 )
+from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.realtime import catalogue, client_events, server_events
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session import Session
@@ -182,9 +183,9 @@ class Rig:
         self.answer(job, TurnEnd(probability=probability))
         self.answer(job, Done(engine_ms=1))
 
-    def message_end(self, text: str, probability: float) -> None:
-        """Tell how probable it is that the user's message ends after a text."""
-        self.session.on_message_end(text, probability, self.now_ms)
+    def message_end(self, text: str, probability: float, phrase_end: float | None = None) -> None:
+        """Tell how probable it is that the user's message, or a phrase of it, ends after a text."""
+        self.session.on_message_end(MessageEnd(text, probability, phrase_end), self.now_ms)
         self._settle()
 
     def transcribe(self, text: str) -> None:

@@ -25,7 +25,12 @@ from antiphon_workers.engine import Engine, Step, Usage
 from antiphon_workers.llm import chat_template, requantized
 from antiphon_workers.llm.chat_template import ChatTemplate
 from antiphon_workers.llm.context import fit, tokens_per_byte_seen
-from antiphon_workers.llm.message_end import CANDIDATES, end_probability, without_end_mark
+from antiphon_workers.llm.message_end import (
+    CANDIDATES,
+    end_probability,
+    phrase_end_probability,
+    without_end_mark,
+)
 from antiphon_workers.llm.session_order import SessionOrder
 from antiphon_workers.llm.template_probe import TemplateProbe
 from antiphon_workers.threads import Emit, steps_from_callback
@@ -211,8 +216,12 @@ class _Reading:
         for choice in chunk.get("choices", ()):
             tokens = (choice.get("logprobs") or {}).get("content")
             if tokens and self._has_words:
-                probability = end_probability(tokens[0]["top_logprobs"], self._end_token)
-                self._emit((TurnEnd(probability=probability), b""))
+                following = tokens[0]["top_logprobs"]
+                end = TurnEnd(
+                    probability=end_probability(following, self._end_token),
+                    phrase_end=phrase_end_probability(following),
+                )
+                self._emit((end, b""))
                 self._has_words = False
         return False
 
