@@ -196,7 +196,7 @@ class Tts(_Section, frozen=True, kw_only=True):
     """A name of the model manifest or the path of a Piper voice."""
     streaming: bool = True
     """Hand out a clause's speech while the rest of it is made."""
-    first_clause_words: Count = 4
+    first_clause_words: Count = 3
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True
     """Cut later sentences in parts while the listener has little audio left."""
