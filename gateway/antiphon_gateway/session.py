@@ -32,7 +32,7 @@ class Session:
         self.history = History(context)
         self._settings = LiveSettings(context, catalogue)
         self._listener = Listener(context, self, self._settings.turn_detection)
-        self._warming = PromptWarming(context)
+        self._warming = PromptWarming(context, self._settings)
         self._interruptions = Interruptions(context, self._listener)
         self._responses = Responses(
             context, self._settings, self.history, self._listener, self._interruptions

@@ -4,7 +4,7 @@ Keep this file to definitions. New fields go last and have defaults; fields are 
 Audio and other bulk bytes travel beside a message, as its payload (see `codec`), never inside it.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -42,11 +42,45 @@ class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end")
     """
 
 
+class FunctionCall(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A call of one of the client's functions that the assistant made earlier."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """A JSON object as text."""
+
+
 class ChatMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One message of the conversation as a language model sees it."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    calls: tuple[FunctionCall, ...] = ()
+    """Of the assistant: what it called. Each is answered by a `tool` message further on."""
+    call_id: str = ""
+    """Of a `tool` message: the call whose output it is."""
+
+
+class Function(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A function of the client that the model may call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """A JSON schema; empty: no arguments."""
+
+
+class Truncation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What happens to a conversation that is longer than the model may read."""
+
+    enabled: bool = True
+    """False: the job fails with `context_length_exceeded`."""
+    retention_ratio: float = 0.5
+    """How much of the limit stays when turns must go; the rest goes at once, so that the prompt
+    keeps its beginning over many turns."""
+    conversation_tokens: int = 0
+    """Limit of what follows the instructions, the functions included; 0: what the context holds."""
 
 
 class Generate(Message, frozen=True, kw_only=True, tag="generate"):
@@ -55,6 +89,11 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     messages: tuple[ChatMessage, ...]
     max_output_tokens: int
     temperature: float
+    functions: tuple[Function, ...] = ()
+    """What may be called; when the last message is the assistant's, nothing is called."""
+    must_call: bool = False
+    """One of the functions is called, and nothing is said."""
+    truncation: Truncation = Truncation()
 
 
 class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):
@@ -65,6 +104,8 @@ class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):
     """
 
     messages: tuple[ChatMessage, ...]
+    functions: tuple[Function, ...] = ()
+    truncation: Truncation = Truncation()
 
 
 class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
@@ -123,6 +164,14 @@ class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
     text: str
 
 
+class FunctionCalled(Message, frozen=True, kw_only=True, tag="function_called"):
+    """The model calls a function of the client."""
+
+    name: str
+    arguments: str
+    """A JSON object as text, valid by the function's schema as far as the engine can tell."""
+
+
 class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a word of a job's text ends in its audio."""
 
@@ -160,7 +209,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     retryable: bool
 
 
-ResultBody = Transcript | TurnEnd | TextDelta | AudioDelta | Done | Failed
+ResultBody = Transcript | TurnEnd | TextDelta | FunctionCalled | AudioDelta | Done | Failed
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):
