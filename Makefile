@@ -5,21 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
+JOBS ?= 2
 MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing
+.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  make run LAN=1         also for the other devices of this network, with TLS and a key'
+	@echo '  make run SIMULATED=1   without any model: every answer is a 440 Hz tone'
 	@echo '  ARGS="..." is passed on, for example: make run ARGS="--port 9000"'
 
-run: setup ## set everything up and start the server; Ctrl-C stops it
-	@$(BIN)/antiphon up $(ARGS)
+run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start the server; Ctrl-C stops it
+	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(if $(LAN),--lan) $(ARGS)
 
 test: setup-test chromium test-web ## set up and run every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 bench-latency: setup-test ## measure the wait between a question and its answer
 	@$(BIN)/python -m bench.latency $(ARGS)
@@ -29,6 +32,10 @@ bench-turns: setup-test ## measure how it waits, answers and yields
 
 bench-endpointing: setup-test ## compare rules for the end of a turn on recordings
 	@$(BIN)/python -m bench.endpointing $(ARGS)
+
+fuzz-decoder: setup-test ## send 10,000 damaged packets of compressed audio to a server
+	@$(BIN)/python -m pytest tests/integration/test_system_encoded_audio.py -k damaged \
+	  --damaged-packets 10000 --timeout 1800 -o log_cli=true -o log_cli_level=INFO $(ARGS)
 
 check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/ruff format --check .
@@ -114,8 +121,9 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet pyproject.toml
 
 lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
-	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra supervise -o requirements/run.lock
-	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra supervise --extra test --extra dev \
+	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
+	  -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra test --extra dev \
 	  -o requirements/test.lock
 
 clean: ## remove what `make` made here (not the model cache)

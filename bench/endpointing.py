@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from antiphon_gateway.turn_end import Eagerness
-from antiphon_gateway.vad import MODEL_FILE, SileroModel
+from antiphon_gateway.vad import SileroModel
 from antiphon_proto import config as settings
 from antiphon_proto import models
 from antiphon_proto.errors import AntiphonError
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _examples(arguments: argparse.Namespace) -> list[Example]:
     config = settings.from_arguments(arguments)
     silero = models.find("silero-vad", config.models.directory)
-    model = SileroModel(silero / MODEL_FILE if silero.is_dir() else silero)
+    model = SileroModel(silero)
     evidence = EvidenceSource(config, arguments.keep)
     found = []
     try:

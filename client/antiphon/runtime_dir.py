@@ -70,6 +70,18 @@ def check_port(gateway: Gateway) -> None:
         raise StartupError(_port_problem(gateway, exc)) from exc
 
 
+def check_lan_port(address: str, port: int) -> None:
+    """Raise StartupError when the listener for the local network could not listen."""
+    try:
+        check_port(Gateway(host=address, port=port))
+    except StartupError as exc:
+        problem = str(exc).partition("; ")[0]
+        raise StartupError(
+            f"{problem}; choose another address or port: "
+            f"antiphon up --lan --set lan.port={port + 1}"
+        ) from exc
+
+
 def _remove_dead_sockets(directory: Path) -> None:
     """Remove the sockets that nobody listens on: killed processes leave them behind."""
     for path in directory.iterdir():

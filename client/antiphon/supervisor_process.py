@@ -5,7 +5,6 @@ SIGTERM to supervisord when `antiphon up` dies in any way, and SIGKILL to the pr
 supervisord does. Elsewhere a killed `antiphon up` leaves its programs running.
 """
 
-import ctypes
 import importlib
 import os
 import runpy
@@ -14,7 +13,8 @@ import sys
 import time
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
+from antiphon import parent_death
+
 LOOP_PERIOD_S = 0.1
 """supervisord acts on an ended program at its second next wake-up; its own period is 1 s."""
 RESTART_PERIOD_S = 1.0
@@ -25,12 +25,9 @@ def main() -> None:
     """Become supervisord."""
     parent = int(sys.argv.pop(1))
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        parent_death.signaller(signal.SIGTERM)()
         # The setting does not pass over a fork, but over the exec that follows it.
-        os.register_at_fork(
-            after_in_child=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
-        )
+        os.register_at_fork(after_in_child=parent_death.signaller(signal.SIGKILL))
         if os.getppid() != parent:
             return
     _wake_often()

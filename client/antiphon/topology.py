@@ -16,6 +16,8 @@ GATEWAY_CLOSE_S = 5
 LOG_BYTES = 4_000_000
 """Size at which a program's log is rotated; one older file is kept."""
 SOCKET_NAME = "supervisor.sock"
+STATE_NAME = "supervisor.json"
+SETTINGS_NAME = "settings.toml"
 GATEWAY = "gateway"
 
 
@@ -53,6 +55,26 @@ def gateway_stop_wait_s(config: Config) -> int:
 def stop_wait_s(config: Config) -> int:
     """Return how long the whole server may take to stop: the gateway first, then the workers."""
     return gateway_stop_wait_s(config) + WORKER_STOP_WAIT_S
+
+
+class StopWave(msgspec.Struct, frozen=True):
+    """Programs that are stopped side by side."""
+
+    copies: tuple[str, ...]
+    wait_s: int
+    """How long they may take; then they are killed."""
+
+
+def stop_order(config: Config) -> tuple[StopWave, ...]:
+    """Return who stops when: the turns that the gateway lets finish need the workers."""
+    front: list[str] = []
+    rest: list[str] = []
+    for program in programs(config):
+        (front if program.name == GATEWAY else rest).extend(program.copies)
+    return (
+        StopWave(tuple(front), gateway_stop_wait_s(config)),
+        StopWave(tuple(rest), WORKER_STOP_WAIT_S),
+    )
 
 
 def log_file(directory: Path, copy: str) -> Path:

@@ -6,13 +6,14 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from antiphon import readiness, runtime_dir, topology
+from antiphon import lan, readiness, runtime_dir, simulated_server, topology
 from antiphon.log_files import Tail, last_error
+from antiphon.process_state import ProcessState
 from antiphon.stop_requests import StopRequests
-from antiphon.supervisor import ProcessState, Supervisor
+from antiphon.supervisor import SUPERVISORS
 from antiphon_proto import config
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
@@ -24,7 +25,9 @@ Programs that end are started again. Ctrl-C stops everything.
   antiphon up
   antiphon up --port 9000 --verbose
   antiphon up --set stt.processes=2 --set llm.model=/models/other.gguf
+  antiphon up --lan              also for the phones and laptops of this network
   antiphon up --config antiphon.toml
+  antiphon up --simulated        without any model: test microphone, network and loudspeaker
 """
 
 STARTING_POLL_S = 0.1
@@ -34,7 +37,7 @@ EXIT_CANNOT_START = 2
 MAX_ENDS_WHILE_STARTING = 3
 """A program that ended this often before the server was ready will not get better by itself."""
 STOP_MARGIN_S = 5
-"""How much longer than its programs supervisord may take to stop."""
+"""How much longer than its programs the supervisor may take to stop."""
 PATIENCE_S = 1.0
 """How long a person at the terminal waits for turns in progress to finish."""
 
@@ -49,21 +52,48 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--port", help="same as --set gateway.port=PORT")
     parser.add_argument("--host", help="same as --set gateway.host=HOST")
+    parser.add_argument(
+        "--simulated", action="store_true", help="run no model; every answer is a 440 Hz tone"
+    )
+    parser.add_argument(
+        "--lan",
+        action="store_true",
+        help="let other devices of this network in, with TLS and a key",
+    )
+    parser.add_argument(
+        "--supervise",
+        choices=tuple(SUPERVISORS),
+        help="same as --set supervision.supervisor=NAME",
+    )
     parser.add_argument("--verbose", action="store_true", help="show the programs' logs")
     config.add_arguments(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.simulated:
+        arguments.settings[:0] = simulated_server.SETTINGS
     for name in ("port", "host"):
         if (value := getattr(arguments, name)) is not None:
             arguments.settings.append(f"gateway.{name}={value}")
+    if arguments.supervise is not None:
+        arguments.settings.append(f"supervision.supervisor={arguments.supervise}")
     settings = config.from_arguments(arguments)
-    return run(settings, bin_dir=Path(sys.executable).parent, verbose=arguments.verbose)
+    if arguments.lan:
+        settings = lan.prepare(settings)
+    notices = [lan.notice(settings.lan)] if arguments.lan else []
+    if simulated_server.is_simulated(settings):
+        notices.append(simulated_server.NOTICE)
+    bin_dir = Path(sys.executable).parent
+    return run(settings, bin_dir=bin_dir, verbose=arguments.verbose, notices=notices)
 
 
-def run(settings: Config, *, bin_dir: Path, verbose: bool = False) -> int:
+def run(
+    settings: Config, *, bin_dir: Path, verbose: bool = False, notices: Sequence[str] = ()
+) -> int:
     """Run the server with the programs in `bin_dir` until a signal or the end of the terminal.
+
+    `notices` are printed below the address, once it is ready.
 
     Returns 0 when it was stopped while serving, 128 + signal when stopped before it was ready.
     Raises StartupError when it cannot start.
@@ -72,6 +102,8 @@ def run(settings: Config, *, bin_dir: Path, verbose: bool = False) -> int:
     directory = settings.bus.directory.absolute()
     with runtime_dir.claimed(directory, lambda: requests.count > 0) as lock:
         runtime_dir.check_port(settings.gateway)
+        for address in settings.lan.addresses:
+            runtime_dir.check_lan_port(address, settings.lan.port)
         names = [copy for program in topology.programs(settings) for copy in program.copies]
         _say(f"Starting {', '.join(names)}; logs are in {directory / 'logs'}")
         server = _Server(settings, directory, names, requests, verbose=verbose)
@@ -79,6 +111,8 @@ def run(settings: Config, *, bin_dir: Path, verbose: bool = False) -> int:
         try:
             if not server.wait_until_ready():
                 return 128 + requests.last_signal
+            for text in notices:
+                _say(text)
             server.serve()
             return 0
         finally:
@@ -104,7 +138,8 @@ class _Server:
         self._tails = {name: Tail(path) for name, path in logs.items()} if verbose else {}
 
     def start(self, bin_dir: Path, lock: int) -> None:
-        self._supervisor = Supervisor(self._settings, self._directory, bin_dir, lock)
+        kind = SUPERVISORS[self._settings.supervision.supervisor]
+        self._supervisor = kind(self._settings, self._directory, bin_dir, lock)
 
     def wait_until_ready(self) -> bool:
         """Show progress until the server is ready; False when asked to stop before."""

@@ -1,5 +1,6 @@
 """The aiohttp application: routes, and what they share."""
 
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,14 +10,21 @@ from aiohttp import web
 from antiphon_gateway.callers import caller_of
 from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
+from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
+from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
+from antiphon_gateway.realtime import catalogue
+from antiphon_gateway.resume_tokens import claim_in
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
+from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
@@ -24,9 +32,8 @@ from antiphon_proto.errors import StartupError
 CONFIG = web.AppKey("config", Config)
 DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
-VAD = web.AppKey("vad", Vad)
-CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
-METRICS = web.AppKey("metrics", Metrics)
+DECODERS = web.AppKey("decoders", Decoders)
+SESSIONS = web.AppKey("sessions", Sessions)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
@@ -39,30 +46,36 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
+    config: Config,
+    dispatcher: Dispatcher,
+    vad: Vad,
+    door: Door,
+    metrics: Metrics,
+    retrieval: RetrievalService,
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
     app = web.Application(middlewares=[quiet.middleware(), _refuse_foreign_hosts])
     app[CONFIG] = config
     app[DOOR] = door
-    app[METRICS] = metrics
     app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
-    app[VAD] = vad
-    connections: set[Connection] = set()
-    app[CONNECTIONS] = connections
+    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics, retrieval)
+    app[DECODERS] = Decoders(config.gateway.max_decoders)
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
+    app.router.add_get("/v1/catalogue", show_catalogue)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
-    operators = Operators(config, metrics, door, dispatcher, budget, connections)
+    Neighbours(config, dispatcher, vad, door, app[DECODERS]).add_routes(app.router)
+    operators = Operators(config, metrics, door, dispatcher, budget, sessions)
     operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
+    app.router.add_get("/doctor", lambda _: _file(page / "doctor.html"))
     app.router.add_static("/src", page / "src")
     return app
 
@@ -81,7 +94,7 @@ async def _refuse_foreign_hosts(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse names that are not ours: a page elsewhere may have pointed its own at this address."""
-    if not request.app[DOOR].gatekeeper.is_own_host(request.headers.get("Host", "")):
+    if not request.app[DOOR].gatekeeper.is_own_host(handshake_of(request)):
         return web.json_response({"error": {"message": "unknown host name"}}, status=403)
     return await handler(request)
 
@@ -106,6 +119,12 @@ async def readyz(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if ready else 503)
 
 
+async def show_catalogue(request: web.Request) -> web.Response:
+    """Answer what a page needs to know before it has a session; nothing of it is secret."""
+    ours = catalogue.from_config(request.app[CONFIG])
+    return web.json_response({"voices": ours.voices, "simulated": ours.simulated})
+
+
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Hold one Realtime session."""
     app = request.app
@@ -116,17 +135,29 @@ async def realtime(request: web.Request) -> web.StreamResponse:
             return _refusal(refusal)
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
-    entry = app[DOOR].enter(handshake_of(request), caller, time.time())
+    handshake = handshake_of(request)
+    if session := app[SESSIONS].claimed(claim_in(handshake.subprotocols)):
+        if refusal := app[DOOR].reenter(handshake):
+            return _refusal(refusal)
+        return await Connection(app[INPUT_BUDGET], app[DECODERS]).resume(request, session)
+    entry = app[DOOR].enter(handshake, caller, time.time())
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
-    connection = Connection(app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS])
-    app[CONNECTIONS].add(connection)
+    connection = Connection(app[INPUT_BUDGET], app[DECODERS])
+
+    def open_session() -> LiveSession:
+        return app[SESSIONS].open(
+            extensions=verdict.subprotocol == EXTENDED_SUBPROTOCOL,
+            update=verdict.session,
+            leave=functools.partial(app[DOOR].seats.leave, seat),
+        )
+
     try:
-        return await connection.serve(request, verdict.subprotocol, verdict.session)
+        return await connection.serve(request, verdict.subprotocol, open_session)
     finally:
-        app[CONNECTIONS].discard(connection)
-        app[DOOR].seats.leave(seat)
+        if not connection.opened:
+            app[DOOR].seats.leave(seat)
 
 
 def _refusal(refusal: Refusal) -> web.Response:
@@ -142,5 +173,6 @@ async def _file(path: Path) -> web.FileResponse:
 
 async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_PAGE_HEADERS)
-    if request.secure:
+    # Names of the local network have other ports without TLS, which HSTS would forbid as well.
+    if request.secure and not request.app[DOOR].gatekeeper.is_for_lan(handshake_of(request)):
         response.headers["Strict-Transport-Security"] = "max-age=31536000"

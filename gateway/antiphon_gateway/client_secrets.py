@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from aiohttp import web
 
+from antiphon_gateway.listeners import Listeners
 from antiphon_gateway.realtime import catalogue, session_settings
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.ids import new_id
 from antiphon_gateway.realtime.validation import check_free_form, convert
-from antiphon_gateway.security import Gatekeeper, handshake_of
+from antiphon_gateway.security import handshake_of
 from antiphon_gateway.tickets import Tickets
 from antiphon_proto.config import Config
 
@@ -32,7 +33,7 @@ class _Request(msgspec.Struct, frozen=True):
 class ClientSecrets:
     """Makes short-lived keys for whoever presents a lasting one."""
 
-    def __init__(self, config: Config, gatekeeper: Gatekeeper, tickets: Tickets) -> None:
+    def __init__(self, config: Config, gatekeeper: Listeners, tickets: Tickets) -> None:
         self._config = config
         self._gatekeeper = gatekeeper
         self._tickets = tickets

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +36,27 @@ _ROUNDS_PER_BATCH = 8
 _Array = npt.NDArray[np.float32]
 
 
+class Model(Protocol):
+    """What tells speech from other sound, window by window."""
+
+    def step(self, windows: _Array, state: _Array) -> tuple[_Array, _Array]:
+        """Return probabilities `[streams]` and the next state of one window per stream.
+
+        `windows` is `[streams, 576]` (the 64 samples before the window, then the window), `state`
+        is `[2, streams, 128]`, zero at the beginning of a stream.
+        """
+        ...
+
+
 class SileroModel:
     """Silero VAD at 16 kHz; independent streams side by side in the batch axis."""
 
     def __init__(self, path: Path) -> None:
-        """Load the model. Raises StartupError when `path` is not a batched Silero VAD file."""
+        """Load the model from its file, or from a directory that holds `MODEL_FILE`.
+
+        Raises StartupError when it is missing or not a batched Silero VAD file.
+        """
+        path = path / MODEL_FILE if path.is_dir() else path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -63,11 +80,7 @@ class SileroModel:
         self._sample_rate_hz = np.array(STT_SAMPLE_RATE_HZ, dtype=np.int64)
 
     def step(self, windows: _Array, state: _Array) -> tuple[_Array, _Array]:
-        """Return probabilities `[streams]` and the next state of one window per stream.
-
-        `windows` is `[streams, 576]` (the 64 samples before the window, then the window), `state`
-        is `[2, streams, 128]`, zero at the beginning of a stream.
-        """
+        """See `Model.step`."""
         probabilities, state = self._session.run(
             ["output", "stateN"],
             {"input": windows, "state": state, "sr": self._sample_rate_hz},
@@ -157,13 +170,8 @@ class _Share:
 class Vad:
     """Runs the voice activity model over the windows of all open streams."""
 
-    def __init__(self, model_path: Path) -> None:
-        """Load the model from its file, or from a directory that holds `MODEL_FILE`.
-
-        Reads a file: not for the event loop. Raises StartupError when it is missing or not Silero.
-        """
-        path = model_path / MODEL_FILE if model_path.is_dir() else model_path
-        self._model = SileroModel(path)
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self._ready = asyncio.Event()
         self._streams: dict[VadStream, None] = {}
 
@@ -196,7 +204,7 @@ class Vad:
         return [_Share(stream, stream.take()) for stream in self._streams if stream.waiting_windows]
 
 
-def _run_batch(model: SileroModel, batch: list[_Share]) -> None:
+def _run_batch(model: Model, batch: list[_Share]) -> None:
     """Fill in the probabilities of every share: round by round, one window of each stream."""
     heard = [np.concatenate([share.stream.context, pcm16_to_float(share.pcm)]) for share in batch]
     for number in range(_ROUNDS_PER_BATCH):

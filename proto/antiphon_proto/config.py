@@ -19,8 +19,10 @@ import msgspec
 from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.settings import Config as Config
 from antiphon_proto.settings import Gateway as Gateway
+from antiphon_proto.settings import Lan as Lan
 from antiphon_proto.settings import Llm as Llm
 from antiphon_proto.settings import Playout as Playout
+from antiphon_proto.settings import Retrieval as Retrieval
 from antiphon_proto.settings import Stt as Stt
 from antiphon_proto.settings import Tts as Tts
 from antiphon_proto.settings import TurnTaking as TurnTaking
@@ -82,8 +84,11 @@ def load(
         config = msgspec.convert(tree, Config, strict=False)
     except msgspec.ValidationError as exc:
         raise ConfigurationError(_readable(str(exc), tree)) from exc
-    if MASK in config.gateway.api_keys:
-        raise ConfigurationError(f"gateway.api_keys holds {MASK}, which stands for a hidden key")
+    for section, keys in (("gateway", config.gateway.api_keys), ("lan", config.lan.api_keys)):
+        if MASK in keys:
+            raise ConfigurationError(
+                f"{section}.api_keys holds {MASK}, which stands for a hidden key"
+            )
     return config
 
 
@@ -143,7 +148,7 @@ def _readable(error: str, tree: Mapping[str, Any]) -> str:
     value: Any = tree
     for key in place.partition("[")[0].split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    shown = "" if place.startswith("gateway.api_keys") else f" is {value!r};"
+    shown = "" if place.startswith(("gateway.api_keys", "lan.api_keys")) else f" is {value!r};"
     return f"{place}{shown} {reason[:1].lower()}{reason[1:].replace('`', '')}"
 
 

@@ -2,16 +2,17 @@
 
     offset  size  field
     0       u8    version, 1
-    1       u8    kind: 1 microphone audio, 2 playback audio
-    2       u8    sample format: 1 PCM16 little-endian mono
+    1       u8    kind: 1 microphone audio, 2 playback audio, 3 compressed microphone audio
+    2       u8    sample format: 1 PCM16 little-endian mono, 0 with kind 3
     3       u8    reserved, 0
     4       u32   sequence number, +1 per frame of the same kind, wraps at 2^32
     8       u64   timestamp: capture time in microseconds of the client's monotonic clock
                   (microphone), or index of the first sample within its stream (playback)
-    16      u32   sample rate in hertz
+    16      u32   sample rate in hertz; 0 with kind 3
     20      u32   stream: 0 (microphone) or the number from `antiphon.audio.started` (playback)
 
-All integers are little-endian.
+All integers are little-endian. What follows the header of kind 3 is the next piece of a stream
+whose type the client has announced, cut anywhere.
 """
 
 import enum
@@ -34,6 +35,7 @@ class FrameKind(enum.IntEnum):
 
     MICROPHONE = 1
     PLAYBACK = 2
+    ENCODED = 3
 
 
 class AudioFrame(NamedTuple):
@@ -61,17 +63,45 @@ class AudioFrame(NamedTuple):
         return header + self.pcm
 
 
-def decode(frame: bytes) -> AudioFrame:
-    """Return the audio frame in `frame`.
+class EncodedFrame(NamedTuple):
+    """One chunk of compressed microphone audio on the WebSocket."""
+
+    seq: int
+    timestamp: int
+    content: bytes
+
+    def encode(self) -> bytes:
+        """Return the frame's bytes."""
+        seq = self.seq & 0xFFFFFFFF
+        header = _HEADER.pack(FRAME_VERSION, FrameKind.ENCODED, 0, 0, seq, self.timestamp, 0, 0)
+        return header + self.content
+
+
+def is_encoded(frame: bytes) -> bool:
+    """Whether a frame says that it holds compressed audio."""
+    return len(frame) > 1 and frame[1] == FrameKind.ENCODED
+
+
+def decode_encoded(frame: bytes) -> EncodedFrame:
+    """Return the chunk of compressed audio in `frame`.
 
     Raises MalformedAudioFrame naming the field and its limit.
     """
-    if len(frame) < _HEADER.size:
-        raise MalformedAudioFrame(
-            f"frame is {len(frame)} bytes, the header alone is {_HEADER.size}"
-        )
-    if len(frame) > MAX_FRAME_BYTES:
-        raise MalformedAudioFrame(f"frame is {len(frame)} bytes, the limit is {MAX_FRAME_BYTES}")
+    _check_size(frame)
+    version, kind, _, _, seq, timestamp, _, _ = _HEADER.unpack_from(frame)
+    if version != FRAME_VERSION:
+        raise MalformedAudioFrame(f"version is {version}, not {FRAME_VERSION}")
+    if kind != FrameKind.ENCODED:
+        raise MalformedAudioFrame(f"kind is {kind}, not {FrameKind.ENCODED}")
+    return EncodedFrame(seq, timestamp, frame[_HEADER.size :])
+
+
+def decode(frame: bytes) -> AudioFrame:
+    """Return the audio frame in `frame`, of kind 1 or 2.
+
+    Raises MalformedAudioFrame naming the field and its limit.
+    """
+    _check_size(frame)
     version, kind, sample_format, _, seq, timestamp, rate, stream = _HEADER.unpack_from(frame)
     if version != FRAME_VERSION:
         raise MalformedAudioFrame(f"version is {version}, not {FRAME_VERSION}")
@@ -88,3 +118,12 @@ def decode(frame: bytes) -> AudioFrame:
             f"PCM16 payload is {len(frame) - _HEADER.size} bytes, an odd count"
         )
     return AudioFrame(FrameKind(kind), seq, timestamp, rate, stream, frame[_HEADER.size :])
+
+
+def _check_size(frame: bytes) -> None:
+    if len(frame) < _HEADER.size:
+        raise MalformedAudioFrame(
+            f"frame is {len(frame)} bytes, the header alone is {_HEADER.size}"
+        )
+    if len(frame) > MAX_FRAME_BYTES:
+        raise MalformedAudioFrame(f"frame is {len(frame)} bytes, the limit is {MAX_FRAME_BYTES}")

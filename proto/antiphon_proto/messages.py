@@ -89,6 +89,8 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     messages: tuple[ChatMessage, ...]
     max_output_tokens: int
     temperature: float
+    stop: tuple[str, ...] = ()
+    """The text ends before the first of these, which is not sent; an engine may not know how."""
     functions: tuple[Function, ...] = ()
     """What may be called; when the last message is the assistant's, nothing is called."""
     must_call: bool = False

@@ -44,6 +44,10 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    max_requests: Count = 32
+    """HTTP requests that workers serve at once; such a request is no session."""
+    max_requests_per_client: SessionLimit = 8
+    """Of one address, as for sessions, and of one entry of `api_keys`; 0: no limit."""
     admission_queue_wait_ms: Milliseconds = 2_000
     """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
@@ -54,8 +58,40 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """How many times faster than real time a client may send audio for long; 0: no limit."""
     audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
     """Audio that a client may send at once before `audio_rate` counts."""
+    resume_s: Seconds = 60.0
+    """A session whose connection was lost waits so long for its client to come back; 0: never."""
+    max_decoders: Count = 16
+    """Streams and files of compressed audio decoded at a time, each in a process of its own."""
     drain_s: Seconds = 10.0
     """When told to stop: how long a session in a turn may finish it; others are closed at once."""
+
+
+class Lan(_Section, frozen=True, kw_only=True):
+    """A second listener, for other devices of the local network: https and wss, always with a key.
+
+    `antiphon up --lan` sets all of this by itself; `http://localhost` stays as it is.
+    """
+
+    addresses: tuple[str, ...] = ()
+    """Addresses of this machine to listen on; none: no such listener."""
+    port: Port = 8443
+    api_keys: tuple[str, ...] = ()
+    """Keys that are good here, besides those of `gateway.api_keys`."""
+    tls_certificate: str = ""
+    """PEM file of certificate and chain."""
+    tls_key: str = ""
+    """PEM file of the private key."""
+    directory: str = ""
+    """Where `antiphon up --lan` keeps certificate and keys; empty: $XDG_DATA_HOME/antiphon/lan or
+    ~/.local/share/antiphon/lan."""
+
+    @property
+    def keeping_place(self) -> Path:
+        """The directory in effect."""
+        if self.directory:
+            return Path(self.directory)
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(base) / "antiphon" / "lan"
 
 
 class Bus(_Section, frozen=True, kw_only=True):
@@ -168,6 +204,7 @@ class Simulated(_Section, frozen=True, kw_only=True):
     transcript: str = "this is a simulated transcript"
     stt_ms: Milliseconds = 50
     reply: str = "This is a simulated reply. It has two sentences."
+    """`{heard}` in it stands for the last message of the user."""
     call_arguments: str = ""
     """JSON object with which the first function offered is called after each user message; empty:
     none is called, or with `{}` where one must be."""
@@ -176,11 +213,19 @@ class Simulated(_Section, frozen=True, kw_only=True):
     tts_first_audio_ms: Milliseconds = 30
     tts_real_time_factor: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.1
     tts_chunk_ms: Milliseconds = 100
+    tone_hz: Annotated[int, msgspec.Meta(ge=0, le=8_000)] = 0
+    """Pitch of the tone that stands for speech; 0: another one for each clause."""
+    step_limit_ms: Milliseconds = 0
+    """A worker that stands still for so long ends itself; 0: the usual limit."""
+    hang_text: str = ""
+    """A clause with this text makes the voice hang for ever at its first attempt; empty: none."""
 
 
 class TurnTaking(_Section, frozen=True, kw_only=True):
     """When the user speaks, has paused, has ended, and interrupts."""
 
+    detector: Literal["silero", "loudness"] = "silero"
+    """What tells speech from other sound; `loudness` needs no model and takes any noise for it."""
     speech_threshold: Probability = 0.5
     min_speech_ms: Milliseconds = 96
     """Shorter speech is noise."""
@@ -222,6 +267,21 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     probable it is that the words end there."""
 
 
+class Retrieval(_Section, frozen=True, kw_only=True):
+    """Passages of documents that the language model reads with what the user said."""
+
+    engine: str = ""
+    """`folder`, `http`, or the name of an installed package's; empty: none."""
+    folder: str = ""
+    """`folder`: the directory whose `.txt` and `.md` files are searched."""
+    url: str = ""
+    """`http`: where a JSON query is posted to."""
+    top_k: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
+    """Passages at most; each has up to 600 characters."""
+    budget_ms: Milliseconds = 250
+    """After so long the model is asked without them."""
+
+
 class Playout(_Section, frozen=True, kw_only=True):
     """How far ahead of the listener audio is sent."""
 
@@ -229,6 +289,13 @@ class Playout(_Section, frozen=True, kw_only=True):
     """Ahead of what the client reports it has played."""
     unreported_lead_ms: Milliseconds = 1_000
     """Ahead of the sent-audio clock, for clients that report nothing."""
+
+
+class Supervision(_Section, frozen=True, kw_only=True):
+    """How `antiphon up` keeps the programs running."""
+
+    supervisor: Literal["supervisord", "builtin"] = "supervisord"
+    """`builtin` needs no other package and starts an ended program again within milliseconds."""
 
 
 class Log(_Section, frozen=True, kw_only=True):
@@ -241,6 +308,7 @@ class Config(_Section, frozen=True, kw_only=True):
     """All settings."""
 
     gateway: Gateway = Gateway()
+    lan: Lan = Lan()
     bus: Bus = Bus()
     models: Models = Models()
     stt: Stt = Stt()
@@ -249,6 +317,8 @@ class Config(_Section, frozen=True, kw_only=True):
     simulated: Simulated = Simulated()
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
+    retrieval: Retrieval = Retrieval()
+    supervision: Supervision = Supervision()
     log: Log = Log()
 
     def stage(self, stage: Stage) -> Stt | Llm | Tts:

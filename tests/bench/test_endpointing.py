@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from antiphon_gateway.turn_end import Evidence, Sounding
-from antiphon_gateway.vad import MODEL_FILE, SileroModel
+from antiphon_gateway.vad import SileroModel
 from antiphon_proto import models
 from antiphon_proto.config import Config, Stt
 from bench.clips import DEFAULT_CLIPS
@@ -39,7 +39,7 @@ def test_a_rule_decides_by_what_has_arrived_by_then() -> None:
 def test_requests_with_a_pause_between_their_words_are_kept_whole(tmp_path: Path) -> None:
     config = Config(stt=Stt(threads=1))
     silero = models.find("silero-vad", config.models.directory)
-    vad = SileroModel(silero / MODEL_FILE if silero.is_dir() else silero)
+    vad = SileroModel(silero)
     evidence = EvidenceSource(config, tmp_path / "kept.json")
     chosen = [one for one in read_sources(DEFAULT_CLIPS) if one.name in REQUESTS]
     assert len(chosen) == len(REQUESTS)

@@ -13,6 +13,8 @@ AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 PAGE_BYTES = 250_000
+OPTIONAL = {"doctor"}
+"""What the page loads only when it is asked for."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,26 @@ async def test_no_state_of_the_page_violates_wcag(
     assert await page.evaluate(width) == SIZES[size]["width"]
 
 
+@pytest.mark.parametrize(("size", "theme"), [("phone", "light"), ("desktop", "dark")])
+async def test_the_doctor_does_not_violate_wcag(
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, axe: str, size: str, theme: str
+) -> None:
+    gateway.key = "secret"  # one broken line among good ones
+    page: Page = await open_page(
+        f"{gateway.url}doctor",
+        microphone=tone_wav,
+        viewport=SIZES[size],
+        color_scheme=theme,
+        expected_errors="401|WebSocket connection",
+    )
+    assert await violations(page, axe) == []
+    await page.get_by_role("button", name="Check now").click()
+    await expect(page.get_by_role("button", name="Check again")).to_be_enabled(timeout=20_000)
+    assert await violations(page, axe) == []
+    width = "document.documentElement.scrollWidth"
+    assert await page.evaluate(width) == SIZES[size]["width"]
+
+
 async def test_a_transcript_that_looks_like_markup_stays_text(
     page: Page, gateway: ScriptedGateway
 ) -> None:
@@ -118,9 +140,12 @@ async def test_the_hint_of_a_key_is_hidden_from_fingers(
 
 
 def test_the_page_is_small_and_has_no_inline_script_or_style() -> None:
-    index = (WEB / "index.html").read_text(encoding="utf-8")
-    assert "<style" not in index
-    assert " style=" not in index
-    assert index.count("<script") == index.count('<script type="module" src=')
+    for name in ("index.html", "doctor.html"):
+        html = (WEB / name).read_text(encoding="utf-8")
+        assert "<style" not in html
+        assert " style=" not in html
+        assert html.count("<script") == html.count('<script type="module" src=')
     sources = [path for path in (WEB / "src").rglob("*") if path.is_file()]
-    assert len(index) + sum(path.stat().st_size for path in sources) < PAGE_BYTES
+    loaded = [path for path in sources if path.parent.name not in OPTIONAL]
+    sizes = [path.stat().st_size for path in (WEB / "index.html", *loaded)]
+    assert sum(sizes) < PAGE_BYTES

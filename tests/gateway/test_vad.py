@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from antiphon_gateway import vad as vad_module
-from antiphon_gateway.vad import MAX_WAITING_WINDOWS, MODEL_FILE, WINDOW_SAMPLES, Vad, VadStream
+from antiphon_gateway.vad import (
+    MAX_WAITING_WINDOWS,
+    MODEL_FILE,
+    WINDOW_SAMPLES,
+    SileroModel,
+    Vad,
+    VadStream,
+)
 from antiphon_proto import models
 from antiphon_proto.audio import float_to_pcm16, read_wav
 from antiphon_proto.config import Config
@@ -42,7 +49,7 @@ def clip(name: str) -> bytes:
 
 @pytest.fixture
 def vad() -> Vad:
-    return Vad(models.find("silero-vad", Config().models.directory))
+    return Vad(SileroModel(models.find("silero-vad", Config().models.directory)))
 
 
 @asynccontextmanager
@@ -214,10 +221,10 @@ async def test_a_long_upload_does_not_hold_up_another_session(vad: Vad) -> None:
 
 def test_a_missing_model_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="run: antiphon models pull silero-vad"):
-        Vad(tmp_path / MODEL_FILE)
+        SileroModel(tmp_path / MODEL_FILE)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / MODEL_FILE).write_bytes(b"not a model")
     with pytest.raises(StartupError, match=MODEL_FILE):
-        Vad(tmp_path)
+        SileroModel(tmp_path)

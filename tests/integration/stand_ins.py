@@ -75,6 +75,7 @@ class StandIns:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.supervisor = "supervisord"
         self.control = root / "control"
         self.runtime_dir = root / "run"
         self.port = free_port()
@@ -98,6 +99,7 @@ class StandIns:
     def up(self, *flags: str, port: int | None = None) -> "subprocess.Popen[str]":
         """Start `antiphon up`, its output in one pipe."""
         command = [str(self.python), "-m", "antiphon", "up", "--port", str(port or self.port)]
+        command += ["--supervise", self.supervisor]
         command += ["--set", f"bus.runtime_dir={self.runtime_dir}", *flags]
         return subprocess.Popen(
             command,

@@ -1,4 +1,4 @@
-"""`antiphon up` with real processes under a real supervisord: start, serve, stop, die."""
+"""`antiphon up` with real processes under each supervisor: start, serve, stop, die."""
 
 import os
 import signal
@@ -19,9 +19,10 @@ pytestmark = pytest.mark.integration
 PROGRAMS = ["gateway", "llm-0", "stt-0", "tts-0"]
 
 
-@pytest.fixture
-def server() -> Iterator[StandIns]:
+@pytest.fixture(params=["supervisord", "builtin"])
+def server(request: pytest.FixtureRequest) -> Iterator[StandIns]:
     with stand_ins() as environment:
+        environment.supervisor = request.param
         yield environment
 
 
@@ -95,6 +96,20 @@ def test_a_killed_program_is_started_again(server: StandIns) -> None:
     process.terminate()
     wait_until_ended(server, process)
     assert [name for name, _ in server.started()].count("tts-0") == 2
+
+
+def test_a_program_that_fails_again_and_again_is_started_again_and_again(server: StandIns) -> None:
+    process = server.up()
+    read_until(process, "Ready")
+    server.rule("crash", "tts-0", "no luck")
+    os.kill(dict(server.started())["tts-0"], signal.SIGKILL)
+    while [name for name, _ in server.started()].count("tts-0") < 4:
+        time.sleep(0.05)
+    (server.control / "crash-tts-0").unlink()
+    while "tts-0" not in server.running():
+        time.sleep(0.05)
+    process.terminate()
+    wait_until_ended(server, process)
 
 
 def test_sockets_of_dead_processes_are_removed_and_living_ones_kept(server: StandIns) -> None:

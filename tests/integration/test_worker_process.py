@@ -327,6 +327,16 @@ async def test_a_worker_that_cannot_start_says_why_on_one_line(
     assert said in lines[0]
 
 
+async def test_a_worker_that_keeps_the_interpreter_to_itself_ends_itself(gateway: Gateway) -> None:
+    limits = ("simulated.step_limit_ms=1000", "simulated.hang_text=hang")
+    process = await gateway.start("tts", *limits)
+    jobs = await gateway.connect(await gateway.status(Heartbeat))
+    assert jobs.send(codec.encode(job(Synthesize(text="Now hang.", voice=""))))
+    _, errors = await process.communicate()
+    assert process.returncode not in (0, 2)
+    assert b"in hang" in errors
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of such a death")
 async def test_a_worker_dies_with_the_supervisor_that_asked_for_it(gateway: Gateway) -> None:
     supervisor = await asyncio.create_subprocess_exec(

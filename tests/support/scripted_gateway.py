@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from playwright.async_api import Page, expect
 
 from antiphon_proto import frames
-from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
 
 WEB = Path(__file__).parents[2] / "web"
 RATE_HZ = 24_000
@@ -25,8 +25,10 @@ class ScriptedGateway:
         self.url = ""
         self.protocol: str | None = None
         self.frames: list[AudioFrame] = []
+        self.encoded: list[EncodedFrame] = []
         self.connections = 0
         self.session: Event = {"id": "sess_1", "type": "realtime"}
+        self.catalogue: Event = {"voices": ["joe", "amy"], "simulated": False}
         self.key = ""
         """The access key that is asked for."""
         self.full = False
@@ -38,8 +40,10 @@ class ScriptedGateway:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/", self._index)
+        app.router.add_get("/doctor", self._doctor)
         app.router.add_static("/src/", WEB / "src")
         app.router.add_get("/v1/realtime", self._realtime)
+        app.router.add_get("/v1/catalogue", self._catalogue)
         app.on_response_prepare.append(self._secure)
         return app
 
@@ -69,6 +73,13 @@ class ScriptedGateway:
             await self._changed.wait_for(lambda: len(self.frames) >= wanted)
         return self.frames
 
+    async def received_encoded(self, count: int) -> list[EncodedFrame]:
+        """Return all chunks of compressed audio, once there are `count` more than now."""
+        wanted = len(self.encoded) + count
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: len(self.encoded) >= wanted)
+        return self.encoded
+
     async def connected(self, count: int = 1) -> None:
         async with asyncio.timeout(15), self._changed:
             await self._changed.wait_for(lambda: self.connections >= count)
@@ -84,6 +95,12 @@ class ScriptedGateway:
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
 
+    async def _doctor(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(WEB / "doctor.html")
+
+    async def _catalogue(self, request: web.Request) -> web.Response:
+        return web.json_response(self.catalogue)
+
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = "default-src 'self'"
 
@@ -98,7 +115,10 @@ class ScriptedGateway:
         await self._change(connections=1)
         async for message in socket:
             if message.type is WSMsgType.BINARY:
-                self.frames.append(frames.decode(message.data))
+                if frames.is_encoded(message.data):
+                    self.encoded.append(frames.decode_encoded(message.data))
+                else:
+                    self.frames.append(frames.decode(message.data))
                 await self._change()
             else:
                 self._events.put_nowait(message.json())

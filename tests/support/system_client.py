@@ -239,6 +239,8 @@ def noise(seconds: float, seed: int = 1) -> bytes:
 _WORDS = jiwer.Compose(
     [
         jiwer.ToLowerCase(),
+        # A listener writes the spoken "2:08am" as "208 a.m.": no word was misheard.
+        jiwer.SubstituteRegexes({r"(\d+)(?::(\d\d))?\s*([ap])\.?m\b\.?": r"\1\2 \3m"}),
         jiwer.RemovePunctuation(),
         jiwer.RemoveMultipleSpaces(),
         jiwer.Strip(),

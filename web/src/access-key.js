@@ -1,5 +1,8 @@
 // @ts-check
-/** The access key: asked for when the server wants one, kept in this browser, forgotten on demand. */
+/**
+ * The access key: asked for when the server wants one, or brought by a link as `#key=...`; kept in
+ * this browser, forgotten on demand.
+ */
 
 import { isPossibleKey } from "./handshake.js";
 import { load, save } from "./storage.js";
@@ -25,6 +28,16 @@ export class AccessKey {
       byId("key-forgotten").textContent = "Forgotten. It is asked for when it is needed.";
     });
     byId("forget-key").disabled = !this.key;
+    this.#takeFromLink();
+    addEventListener("hashchange", () => this.#takeFromLink());
+  }
+
+  /** A key in the address would be seen, copied and bookmarked: it goes from there at once. */
+  #takeFromLink() {
+    const key = new URLSearchParams(location.hash.slice(1)).get("key");
+    if (key === null) return;
+    history.replaceState(null, "", location.pathname + location.search);
+    this.#take(key);
   }
 
   /** @param {boolean} wanted */

@@ -22,6 +22,8 @@ export class SettingsForm {
   /** @type {Map<Name, {field: Field, refusal: HTMLElement}>} */
   #fields = new Map();
   #onChange;
+  /** @type {readonly string[]} */
+  #voices = [];
 
   /** @param {(events: Record<string, unknown>[]) => void} onChange gets what to tell the server */
   constructor(onChange) {
@@ -53,6 +55,19 @@ export class SettingsForm {
     byId("voice-hint").textContent = voice ? `The server speaks as ${voice}.` : "";
     const instructions = preferences.server?.instructions;
     if (instructions) byId("set-instructions").placeholder = instructions;
+  }
+
+  /** @param {readonly string[]} voices that the server has */
+  showVoices(voices) {
+    this.#voices = voices;
+    const select = /** @type {HTMLSelectElement} */ (byId("set-voice"));
+    const { voice } = this.preferences.values;
+    const options = [new Option("The server's choice", ""), ...voices.map((name) => new Option(name))];
+    if (voice && !voices.includes(voice)) {
+      options.push(new Option(`${voice} (not on this server)`, voice));
+    }
+    select.replaceChildren(...options);
+    select.value = voice;
   }
 
   /** @param {Name} name */
@@ -92,6 +107,7 @@ export class SettingsForm {
       if (field instanceof HTMLInputElement && field.type === "checkbox") {
         field.checked = value === true;
       } else if (name === "speed") field.value = String(value ?? 1);
+      else if (name === "voice") this.showVoices(this.#voices);
       else field.value = value === null ? "" : String(value);
     }
     this.#showSpeed();

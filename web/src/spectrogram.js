@@ -1,18 +1,19 @@
 // @ts-check
-/** What both sides sound like: time to the right, pitch upwards, your voice above the answer. */
+/**
+ * What both sides sound like: time to the right, pitch upwards, your voice above the answer. The
+ * spectrum is made on the graphics card where the browser has WebGPU, else by the audio graph.
+ */
 
-const TOP_HZ = 8_000;
-/** Below it the scale is linear, above logarithmic, as in hearing. */
-const BEND_HZ = 700;
+import { GpuLogMel } from "./gpu-log-mel.js";
+import { BANDS, FFT_SAMPLES, frequencyAt } from "./log-mel.js";
+
 const COLUMN_PX = 2;
 const GAP_PX = 4;
+const PERIOD_MS = 30;
 const STILL_MS = 500;
-
-/** The frequency at a part of the scale, 0 at the bottom. @param {number} part */
-export function frequencyAt(part) {
-  const top = Math.log1p(TOP_HZ / BEND_HZ);
-  return BEND_HZ * Math.expm1(part * top);
-}
+/** What is fainter is not drawn, what is louder is drawn full. */
+const FAINT_DB = -82;
+const FULL_DB = -30;
 
 /**
  * @typedef {object} Source
@@ -20,20 +21,30 @@ export function frequencyAt(part) {
  * @property {AnalyserNode} them
  */
 
+/** How strongly to draw a loudness, 0..1. @param {number} db */
+function strength(db) {
+  return Math.max(0, Math.min(1, (db - FAINT_DB) / (FULL_DB - FAINT_DB)));
+}
+
 export class Spectrogram {
   #canvas;
   #context;
+  #onMaker;
   #calm = matchMedia("(prefers-reduced-motion: reduce)");
   /** @type {Source | null} */
   #source = null;
   #frame = 0;
   #drawnMs = 0;
-  #bins = new Uint8Array(0);
   #visible = false;
+  /** @type {GpuLogMel | null} */
+  #gpu = null;
+  #samples = [new Float32Array(FFT_SAMPLES), new Float32Array(FFT_SAMPLES)];
+  #bins = new Float32Array(0);
 
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
+  /** @param {HTMLCanvasElement} canvas @param {(maker: "WebGPU" | "AnalyserNode") => void} onMaker */
+  constructor(canvas, onMaker) {
     this.#canvas = canvas;
+    this.#onMaker = onMaker;
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     new IntersectionObserver(([entry]) => {
       this.#visible = entry?.isIntersecting === true;
@@ -59,18 +70,66 @@ export class Spectrogram {
     if (wanted === this.running) return;
     cancelAnimationFrame(this.#frame);
     this.#frame = wanted ? requestAnimationFrame((nowMs) => this.#step(nowMs)) : 0;
+    if (wanted) void this.#openGpu();
+    else this.#closeGpu();
+  }
+
+  async #openGpu() {
+    const source = this.#source;
+    const rateHz = source?.you.context.sampleRate ?? 48_000;
+    const gpu = await GpuLogMel.create(rateHz, 2);
+    if (!this.running || source !== this.#source) gpu?.close();
+    else this.#gpu = gpu;
+    this.#onMaker(gpu ? "WebGPU" : "AnalyserNode");
+  }
+
+  #closeGpu() {
+    this.#gpu?.close();
+    this.#gpu = null;
   }
 
   /** @param {number} nowMs */
   #step(nowMs) {
     this.#frame = requestAnimationFrame((next) => this.#step(next));
-    if (!this.#source || nowMs - this.#drawnMs < (this.#calm.matches ? STILL_MS : 30)) return;
+    const periodMs = this.#calm.matches ? STILL_MS : PERIOD_MS;
+    if (!this.#source || nowMs - this.#drawnMs < periodMs) return;
     this.#drawnMs = nowMs;
+    if (this.#gpu?.lost) {
+      this.#gpu = null;
+      this.#onMaker("AnalyserNode");
+    }
+    if (this.#gpu) void this.#askGpu(this.#gpu, this.#source);
+    else this.#draw([this.#read(this.#source.you), this.#read(this.#source.them)]);
+  }
+
+  /** @param {GpuLogMel} gpu @param {Source} source */
+  async #askGpu(gpu, { you, them }) {
+    [you, them].forEach((analyser, i) => {
+      analyser.getFloatTimeDomainData(/** @type {any} */ (this.#samples[i]));
+    });
+    const loudness = await gpu.analyse(this.#samples);
+    if (loudness && this.running) this.#draw(loudness.map((voice) => voice.map((power) => strength(10 * power))));
+  }
+
+  /** @param {AnalyserNode} analyser @returns {Float32Array} [BANDS] strengths */
+  #read(analyser) {
+    if (this.#bins.length !== analyser.frequencyBinCount) {
+      this.#bins = new Float32Array(analyser.frequencyBinCount);
+    }
+    analyser.getFloatFrequencyData(/** @type {any} */ (this.#bins));
+    const binHz = analyser.context.sampleRate / analyser.fftSize;
+    return Float32Array.from({ length: BANDS }, (_, band) => {
+      const bin = Math.round(frequencyAt((band + 1) / (BANDS + 1)) / binHz);
+      return strength(this.#bins[Math.min(this.#bins.length - 1, bin)] ?? FAINT_DB);
+    });
+  }
+
+  /** @param {Float32Array[]} voices strengths of the bands */
+  #draw(voices) {
     const { width, height } = this.#fit();
     if (!width || !height) return; // its drawer was closed this moment
     const lane = Math.floor((height - GAP_PX) / 2);
     const style = getComputedStyle(this.#canvas);
-    const sides = /** @type {const} */ ([["you", 0], ["them", lane + GAP_PX]]);
     if (!this.#calm.matches) {
       this.#context.globalCompositeOperation = "copy"; // drawn over itself it would grow darker
       this.#context.drawImage(this.#canvas, -COLUMN_PX, 0);
@@ -78,12 +137,12 @@ export class Spectrogram {
     } else {
       this.#context.clearRect(0, 0, width, height);
     }
-    for (const [side, top] of sides) {
-      this.#context.fillStyle = style.getPropertyValue(`--${side}`);
-      this.#read(this.#source[side]);
-      if (this.#calm.matches) this.#drawStill(this.#source[side], top, lane, width);
-      else this.#drawColumn(this.#source[side], top, lane, width);
-    }
+    voices.forEach((strengths, i) => {
+      this.#context.fillStyle = style.getPropertyValue(i ? "--them" : "--you");
+      const top = i * (lane + GAP_PX);
+      if (this.#calm.matches) this.#drawStill(strengths, top, lane, width);
+      else this.#drawColumn(strengths, top, lane, width);
+    });
     this.#context.globalAlpha = 1;
   }
 
@@ -99,38 +158,23 @@ export class Spectrogram {
     return { width, height };
   }
 
-  /** @param {AnalyserNode} analyser */
-  #read(analyser) {
-    if (this.#bins.length !== analyser.frequencyBinCount) {
-      this.#bins = new Uint8Array(analyser.frequencyBinCount);
-    }
-    analyser.getByteFrequencyData(this.#bins);
+  /** @param {Float32Array} strengths @param {number} top @param {number} lane @param {number} width */
+  #drawColumn(strengths, top, lane, width) {
+    const pitch = lane / BANDS;
+    strengths.forEach((value, band) => {
+      if (value < 0.02) return;
+      this.#context.globalAlpha = value;
+      this.#context.fillRect(width - COLUMN_PX, top + lane - (band + 1) * pitch, COLUMN_PX, pitch);
+    });
   }
 
-  /** Loudness at a part of the scale, 0..1. @param {AnalyserNode} analyser @param {number} part */
-  #strength(analyser, part) {
-    const bin = (frequencyAt(part) * analyser.fftSize) / analyser.context.sampleRate;
-    const value = (this.#bins[Math.min(this.#bins.length - 1, Math.round(bin))] ?? 0) / 255;
-    return Math.max(0, (value - 0.25) / 0.75);
-  }
-
-  /** @param {AnalyserNode} analyser @param {number} top @param {number} lane @param {number} width */
-  #drawColumn(analyser, top, lane, width) {
-    for (let y = 0; y < lane; y += COLUMN_PX) {
-      const strength = this.#strength(analyser, 1 - y / lane);
-      if (strength < 0.02) continue;
-      this.#context.globalAlpha = strength;
-      this.#context.fillRect(width - COLUMN_PX, top + y, COLUMN_PX, COLUMN_PX);
-    }
-  }
-
-  /** Without motion: the spectrum of this moment. @param {AnalyserNode} analyser @param {number} top @param {number} lane @param {number} width */
-  #drawStill(analyser, top, lane, width) {
+  /** Without motion: the spectrum of this moment. @param {Float32Array} strengths @param {number} top @param {number} lane @param {number} width */
+  #drawStill(strengths, top, lane, width) {
     this.#context.globalAlpha = 1;
-    const bars = 48;
-    for (let i = 0; i < bars; i++) {
-      const height = Math.max(1, this.#strength(analyser, i / bars) * lane);
-      this.#context.fillRect((i * width) / bars, top + lane - height, width / bars - 2, height);
-    }
+    const pitch = width / BANDS;
+    strengths.forEach((value, band) => {
+      const height = Math.max(1, value * lane);
+      this.#context.fillRect(band * pitch, top + lane - height, pitch - 2, height);
+    });
   }
 }

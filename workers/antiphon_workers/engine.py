@@ -55,6 +55,11 @@ class Engine(ABC):
         """Jobs that may run at once."""
         return self.config.stage(self.stage).slots
 
+    @property
+    def step_limit_ms(self) -> int:
+        """A time without a step after which this engine hangs for sure; 0: not known."""
+        return 0
+
     @abstractmethod
     def load(self) -> None:
         """Load the model and run it once, so that the first job is as fast as any other. Blocks.

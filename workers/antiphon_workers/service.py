@@ -13,6 +13,7 @@ from antiphon_workers import admission
 from antiphon_workers.engine import Engine
 from antiphon_workers.links import HEARTBEAT_MS, Links
 from antiphon_workers.serving import Serving
+from antiphon_workers.watchdog import Watchdog
 
 DRAIN_S = 15.0
 
@@ -30,6 +31,7 @@ class Service:
         self._engine = engine
         self._group = group
         self._slots = engine.slots
+        self._watchdog = Watchdog(engine.step_limit_ms)
         self._draining = False
         self._malformed = 0
         self._running: dict[tuple[str, int], Serving] = {}
@@ -39,12 +41,16 @@ class Service:
 
         A gateway that appears is told at once.
         """
-        while True:
-            sent = self._links.report(self._heartbeat())
-            if sent:
-                await asyncio.sleep(HEARTBEAT_MS / 1000)
-            else:
-                await self._links.status.writable(HEARTBEAT_MS)
+        try:
+            while True:
+                self._watchdog.alive()
+                sent = self._links.report(self._heartbeat())
+                if sent:
+                    await asyncio.sleep(HEARTBEAT_MS / 1000)
+                else:
+                    await self._links.status.writable(HEARTBEAT_MS)
+        finally:
+            self._watchdog.stop()
 
     async def jobs(self) -> None:
         """Start or refuse the jobs that arrive."""
@@ -87,6 +93,7 @@ class Service:
         for (job_id, attempt), serving in self._running.items():
             if job_id in message.job_ids and attempt <= (message.through_attempt or attempt):
                 serving.task.cancel()
+                self._watchdog.expect_end(serving.task)
 
     def _take(self, job: Job, payload: bytes) -> None:
         key = (job.job_id, job.attempt)

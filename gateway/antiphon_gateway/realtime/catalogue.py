@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from antiphon_proto.config import Config
+from antiphon_proto.messages import STAGES
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     """The first is the default."""
     voice_aliases: Mapping[str, str] = {}
     """Names of other servers' voices to ours."""
+    simulated: bool = False
+    """No stage runs a model."""
 
     def resolve_voice(self, name: str) -> str:
         """Return the voice that is meant by `name`: ours, an alias, or the default."""
@@ -31,6 +34,7 @@ def from_config(config: Config) -> Catalogue:
         model=_public_name(config.llm.model),
         transcription_model=_public_name(config.stt.model),
         voices=(_public_name(config.tts.model),),
+        simulated=all(config.stage(stage).engine == "simulated" for stage in STAGES),
     )
 
 

@@ -19,8 +19,14 @@ ErrorCode = Literal[
     "input_audio_buffer_full",
     "invalid_binary_message",
     "invalid_audio_frame",
+    "encoded_audio_not_started",
+    "unsupported_audio_type",
+    "invalid_encoded_audio",
+    "decoders_busy",
+    "decoder_failed",
     "conversation_already_has_active_response",
     "response_cancel_not_active",
+    "session_not_resumable",
 ]
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 

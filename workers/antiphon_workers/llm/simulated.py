@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator
 from antiphon_proto.messages import FunctionCalled, Generate, Job, ReadPrompt, TextDelta
 from antiphon_workers.engine import Engine, Step, Usage
 
+HEARD = "{heard}"
+"""Stands in `simulated.reply` for the last message of the user."""
+
 
 def remaining_words(command: Generate, reply: str) -> list[str]:
     """Return the words of `reply`, each with its leading space, that are still to be said.
@@ -42,7 +45,8 @@ class SimulatedLlm(Engine):
             yield FunctionCalled(name=command.functions[0].name, arguments=arguments), b""
             yield Usage(input_tokens=1, output_tokens=1)
             return
-        words = remaining_words(command, settings.reply)
+        users = [message.content for message in command.messages if message.role == "user"]
+        words = remaining_words(command, settings.reply.replace(HEARD, users[-1] if users else ""))
         said = words[: command.max_output_tokens]
         await asyncio.sleep(settings.llm_first_token_ms / 1000)
         for place, word in enumerate(said):

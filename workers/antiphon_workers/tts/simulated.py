@@ -20,20 +20,26 @@ _SHORTEST_PERIOD = 48
 _PERIODS = 72
 
 
-def tone(job_id: str, text: str, speed: float = 1.0) -> bytes:
+def tone(job_id: str, text: str, speed: float = 1.0, pitch_hz: int = 0) -> bytes:
     """Return all audio of a job as PCM16 at `SAMPLE_RATE_HZ`.
 
-    The pitch (200-500 Hz) and the phase follow from `job_id`, so a test can tell whose sample it
-    hears. One period is computed and repeated: every sample is the same however audio is chunked.
+    Unless `pitch_hz` is given, the pitch (200-500 Hz) and the phase follow from `job_id`, so a test
+    can tell whose sample it hears. One cycle is computed and repeated: every sample is the same
+    however audio is chunked.
     """
     if not text.strip():
         return b""
-    digest = hashlib.sha256(job_id.encode()).digest()
-    period = _SHORTEST_PERIOD + digest[0] % _PERIODS
-    phase = digest[1] % period
+    if pitch_hz:
+        cycle_samples, periods, phase = SAMPLE_RATE_HZ, pitch_hz, 0
+    else:
+        digest = hashlib.sha256(job_id.encode()).digest()
+        cycle_samples, periods = _SHORTEST_PERIOD + digest[0] % _PERIODS, 1
+        phase = digest[1] % cycle_samples
     count = int(len(text) * MS_PER_CHARACTER * SAMPLE_RATE_HZ / 1000 / speed)
-    cycle = np.rint(_PEAK * np.sin(2 * np.pi * np.arange(period) / period)).astype("<i2")
-    pcm: bytes = np.take(cycle, np.arange(phase, phase + count), mode="wrap").tobytes()
+    turns = periods * np.arange(cycle_samples) / cycle_samples
+    cycle = np.rint(_PEAK * np.sin(2 * np.pi * turns)).astype("<i2")
+    whole = np.tile(cycle, (phase + count) // cycle_samples + 1)
+    pcm: bytes = whole[phase : phase + count].tobytes()
     return pcm
 
 
@@ -50,10 +56,21 @@ def word_times(text: str, samples: int) -> list[SpokenWord]:
     return words
 
 
+def hang() -> None:
+    """Never return, and keep every other thread from running: the regular expression backtracks
+    through 2^60 ways without giving up the interpreter's lock."""
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
 class SimulatedTts(Engine):
     """Plays `tone` in chunks of `tts_chunk_ms`, as fast as `tts_real_time_factor` allows."""
 
     stage = "tts"
+
+    @property
+    def step_limit_ms(self) -> int:
+        """As configured."""
+        return self.config.simulated.step_limit_ms
 
     def load(self) -> None:
         """Take `simulated.load_ms`."""
@@ -64,7 +81,9 @@ class SimulatedTts(Engine):
         command = job.command
         assert isinstance(command, Synthesize)
         settings = self.config.simulated
-        pcm = tone(job.job_id, command.text, command.speed)
+        if settings.hang_text and settings.hang_text in command.text and job.attempt == 1:
+            hang()
+        pcm = tone(job.job_id, command.text, command.speed, settings.tone_hz)
         chunk_ms = max(settings.tts_chunk_ms, 1)
         chunk_bytes = 2 * chunk_ms * SAMPLE_RATE_HZ // 1000
         words = word_times(command.text, len(pcm) // 2)
