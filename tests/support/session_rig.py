@@ -214,6 +214,10 @@ class Rig:
         """Return how much response audio was sent."""
         return sum(len(audio.pcm) / 2 / audio.sample_rate_hz * 1000 for audio in self.audio)
 
+    def take(self) -> None:
+        """Take the effects of what was done to the session directly."""
+        self._settle()
+
     def _settle(self) -> None:
         for effect in self.session.take_effects():
             if isinstance(effect, SendEvent):
