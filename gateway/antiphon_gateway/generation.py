@@ -2,7 +2,11 @@
 
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.realtime.session_settings import UNSET, NamedTool, RetentionRatio
-from antiphon_proto.messages import ChatMessage, Function, Generate, ReadPrompt, Truncation
+from antiphon_proto.conversation import ChatMessage, Function, Truncation
+from antiphon_proto.messages import (
+    Generate,
+    ReadPrompt,
+)
 
 
 def generate(

@@ -21,7 +21,7 @@ from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 
 _REMEMBERED_RESPONSES = 32
 """Responses whose heard text can still be cut by a late `conversation.item.truncate`."""

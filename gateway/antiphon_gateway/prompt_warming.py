@@ -11,8 +11,8 @@ from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_text import same_words
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Done,
     Failed,
     ResultBody,

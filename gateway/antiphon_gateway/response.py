@@ -21,9 +21,9 @@ from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
 from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Done,
     Failed,
     FunctionCalled,

@@ -22,7 +22,10 @@ from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.session_requests import SessionRequests
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import ChatMessage, Result
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import (
+    Result,
+)
 
 
 class Session:

@@ -10,8 +10,8 @@ from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speculation import has_room
 from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Done,
     Failed,
     Generate,

@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 from session_rig import SPEECH, Rig, answer, history, messages_asked, spoken_turn, text_item
 
+from antiphon_proto.conversation import ChatMessage, FunctionCall, Truncation
 from antiphon_proto.messages import (
-    ChatMessage,
     Done,
-    FunctionCall,
     FunctionCalled,
     Generate,
     TextDelta,
-    Truncation,
 )
 
 TIME = {

@@ -14,8 +14,8 @@ from session_rig import (
     turn_detection,
 )
 
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Generate,
     Transcribe,
 )

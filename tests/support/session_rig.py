@@ -23,9 +23,9 @@ from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Command,
     Done,
     Failed,

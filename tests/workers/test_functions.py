@@ -6,11 +6,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from antiphon_proto.conversation import ChatMessage, Function, FunctionCall
 from antiphon_proto.errors import JobFailed
 from antiphon_proto.messages import (
-    ChatMessage,
-    Function,
-    FunctionCall,
     FunctionCalled,
     Generate,
     TextDelta,

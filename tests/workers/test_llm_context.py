@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from antiphon_proto.conversation import ChatMessage, Truncation
 from antiphon_proto.errors import JobFailed
-from antiphon_proto.messages import ChatMessage, Truncation
 from antiphon_workers.llm.context import estimate, fit, tokens_per_byte_seen
 
 SYSTEM = ChatMessage("system", "Answer in one short sentence.")

@@ -7,9 +7,9 @@ as the assistant's own words.
 
 import msgspec
 
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Command,
     FunctionCalled,
     Generate,

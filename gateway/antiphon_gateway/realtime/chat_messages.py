@@ -8,7 +8,7 @@ from antiphon_gateway.realtime.items import (
     Item,
     message_text,
 )
-from antiphon_proto.messages import ChatMessage, FunctionCall
+from antiphon_proto.conversation import ChatMessage, FunctionCall
 
 
 def chat_messages(items: Iterable[Item], unread: Set[str] = frozenset()) -> list[ChatMessage]:

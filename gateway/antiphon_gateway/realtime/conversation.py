@@ -16,7 +16,7 @@ from antiphon_gateway.realtime.items import (
     text_chars,
     with_content_text,
 )
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 
 MAX_ITEMS = 1_000
 MAX_CHARS = 500_000

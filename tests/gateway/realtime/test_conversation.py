@@ -18,7 +18,7 @@ from antiphon_gateway.realtime.items import (
     OutputText,
     Status,
 )
-from antiphon_proto.messages import ChatMessage, FunctionCall
+from antiphon_proto.conversation import ChatMessage, FunctionCall
 
 
 def user(item_id: str, text: str | None = None) -> MessageItem:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from antiphon_proto.conversation import ChatMessage, Truncation
 from antiphon_proto.errors import JobFailed
-from antiphon_proto.messages import ChatMessage, Truncation
 
 TOKENS_PER_BYTE = 1 / 3
 """A cautious guess for text in Latin script; English has about one token in 4.5 bytes."""

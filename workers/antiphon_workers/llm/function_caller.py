@@ -3,8 +3,13 @@
 import json
 from typing import Protocol
 
+from antiphon_proto.conversation import ChatMessage, Function
 from antiphon_proto.errors import JobFailed
-from antiphon_proto.messages import ChatMessage, Function, FunctionCalled, Generate, TextDelta
+from antiphon_proto.messages import (
+    FunctionCalled,
+    Generate,
+    TextDelta,
+)
 from antiphon_workers.engine import Step, Usage
 from antiphon_workers.llm import functions
 from antiphon_workers.llm.replies import Reply

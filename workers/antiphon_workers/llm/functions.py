@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from antiphon_proto.messages import ChatMessage, Function
+from antiphon_proto.conversation import ChatMessage, Function
 
 _MAX_STRING_CHARS = 100
 _MAX_ITEMS = 16

@@ -13,9 +13,9 @@ import xllamacpp
 
 from antiphon_proto import models
 from antiphon_proto.config import Config
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import (
-    ChatMessage,
     Generate,
     Job,
     ReadPrompt,

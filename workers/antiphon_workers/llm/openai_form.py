@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from antiphon_proto.messages import ChatMessage, Function
+from antiphon_proto.conversation import ChatMessage, Function
 
 
 def as_json(message: ChatMessage) -> dict[str, Any]:

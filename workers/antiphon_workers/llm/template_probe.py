@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon_proto.messages import ChatMessage, Function
+from antiphon_proto.conversation import ChatMessage, Function
 from antiphon_workers.llm.openai_form import as_json, tool_json
 
 _TIMEOUT_S = 10.0
