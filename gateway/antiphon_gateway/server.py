@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import time
 from contextlib import closing
@@ -9,7 +10,7 @@ from contextlib import closing
 import msgspec
 from aiohttp import web
 
-from antiphon_gateway import dispatch
+from antiphon_gateway import degradation, dispatch
 from antiphon_gateway.admission import Admission
 from antiphon_gateway.app import QUIET_CONNECTIONS, SESSIONS, create_app
 from antiphon_gateway.door import Door
@@ -19,15 +20,17 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.newcomers import Newcomers
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.startup import startup_errors
+from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import STAGES, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +57,9 @@ def _detector(config: Config) -> Model:
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
-    metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
+    _collect_garbage_seldom()
+    metrics = Metrics(create_tracer(config), config.llm.model)
+    admission = Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
         metrics.job_waited(stage, urgent, waited_ms)
@@ -63,10 +68,17 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
 
     def busy() -> frozenset[Stage]:
         now_ms = time.monotonic_ns() // 1_000_000
-        return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+        refusing = admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+        if refusing:
+            newcomers.refused(now_ms)
+        loads = {stage: dispatcher.load(stage) for stage in STAGES}
+        free = {stage: load.slots - load.running for stage, load in loads.items() if load.slots}
+        return refusing | newcomers.crowded(free, now_ms)
 
     times = JobTimes(waited, metrics.job_ended)
+    newcomers = Newcomers()
     door = Door(config.gateway, busy, config.lan)
+    door.tell_of_entry = lambda: newcomers.entered(time.monotonic_ns() // 1_000_000)
     dispatcher = dispatch.create(bus, config, config.gateway.name, times)
     app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -75,6 +87,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
+            group.create_task(_tell_of_stages(dispatcher, app), name="degradation")
             group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
@@ -90,6 +103,22 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         _log.info("gateway stopped")
     finally:
         await runner.cleanup()
+
+
+async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:
+    sessions = app[SESSIONS]
+    await degradation.watch(dispatcher, sessions)
+
+
+def _collect_garbage_seldom() -> None:
+    """Leave what was loaded alone, and look at the rest less often.
+
+    The collector's look at everything stops all sessions for as long as it takes; reference counts
+    free nearly all that a session leaves.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

@@ -316,6 +316,13 @@ class Supervision(_Section, frozen=True, kw_only=True):
     """`builtin` needs no other package and starts an ended program again within milliseconds."""
 
 
+class Tracing(_Section, frozen=True, kw_only=True):
+    """OpenTelemetry traces, one a response, without any words; needs the extra `otel`."""
+
+    endpoint: str = ""
+    """Base address of an OTLP/HTTP collector, such as `http://localhost:4318`; empty: no traces."""
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """Logging."""
 
@@ -337,6 +344,7 @@ class Config(_Section, frozen=True, kw_only=True):
     playout: Playout = Playout()
     retrieval: Retrieval = Retrieval()
     supervision: Supervision = Supervision()
+    tracing: Tracing = Tracing()
     log: Log = Log()
 
     @property
