@@ -19,8 +19,10 @@ const DUCK_TIME_CONSTANT_S = 0.012;
 
 /**
  * @typedef {object} Listener
- * @property {(buffer: ArrayBuffer, timestampUs: number, sampleRateHz: number) => void} onChunk
- *   the buffer is taken back when the call returns
+ * @property {(buffer: ArrayBuffer, timestampUs: number, heard: boolean) => void} onChunk PCM16 at
+ *   `CAPTURE_RATE_HZ` after room for a header, when it was captured, whether there is more in it than
+ *   noise; the buffer is taken back when the call returns
+ * @property {(untilUs: number) => void} onSilence nothing was heard since the last chunk
  * @property {(chunk: import("./encoded-capture.js").EncodedChunk) => boolean} onEncoded where there
  *   is no AudioWorklet; false: the chunk was lost
  * @property {(report: Report) => void} onReport
@@ -45,6 +47,7 @@ export class Audio {
   #encoded = null;
   #microphone;
   #muted = false;
+  #gated = true;
   #uplink = true;
 
   /**
@@ -95,6 +98,13 @@ export class Audio {
   set muted(muted) {
     this.#muted = muted;
     this.#applyToEncoder();
+  }
+
+  /** Leave out what is silent. @param {boolean} gated */
+  set gated(gated) {
+    if (gated === this.#gated) return;
+    this.#gated = gated;
+    this.#capture?.port.postMessage({ gated });
   }
 
   /** Whether what the microphone hears is for the server. @param {boolean} wanted */
@@ -195,12 +205,13 @@ export class Audio {
       channelCountMode: "explicit",
       outputChannelCount: [1],
     });
-    node.port.onmessage = ({ data: { buffer, firstSample } }) => {
+    node.port.onmessage = ({ data: { buffer, timestampUs, heard, untilUs } }) => {
+      if (!buffer) return this.#listener.onSilence(untilUs);
       if (this.muted) new Uint8Array(buffer).fill(0);
-      const timestampUs = Math.round((firstSample * 1e6) / this.sampleRateHz);
-      this.#listener.onChunk(buffer, timestampUs, this.sampleRateHz);
+      this.#listener.onChunk(buffer, timestampUs, heard);
       node.port.postMessage(buffer, [buffer]);
     };
+    node.port.postMessage({ gated: this.#gated });
     // The node writes silence. Without a way to the destination some browsers never run it.
     node.connect(this.#context.destination);
     return node;

@@ -73,6 +73,7 @@ class Page {
     recorder: this.#recorder,
     devices: this.#devices,
     run: (commands) => this.#run(commands),
+    gated: () => this.#settings.preferences.values.gated && !this.#settings.preferences.pushToTalk,
     onStarted: () => this.#replay.stop(),
     onOpened: (audio) => {
       this.#spectrogram.listen(audio.analysers);
