@@ -30,8 +30,8 @@ const RING_S = 0.5;
 
 /**
  * @typedef {object} Output
- * @property {(buffer: ArrayBuffer, timestampUs: number, heard: boolean) => void} chunk to be sent; room
- *   for the header, then PCM16; when its first sample was captured
+ * @property {(buffer: ArrayBuffer, timestampUs: number, voiced: boolean) => void} chunk to be sent; room
+ *   for the header, then PCM16; when its first sample was captured; it sounds like a voice near by
  * @property {(untilUs: number) => void} silence nothing was heard since the last chunk until then
  */
 
@@ -102,7 +102,7 @@ export class CaptureLine {
       return;
     }
     if (this.#closedChunks) this.#open();
-    this.#output.chunk(buffer, timestampUs, heard);
+    this.#output.chunk(buffer, timestampUs, this.#gate.voiced);
   }
 
   /** @param {ArrayBuffer} buffer @param {number} timestampUs */

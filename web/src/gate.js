@@ -10,6 +10,9 @@ const LOUDER_DB = 6;
 /** With another colour this is enough. */
 const AUDIBLE_DB = 3;
 const OTHER_COLOUR = 0.25;
+/** A voice near by is so much louder than the room, and of the colour of vowels. */
+const VOICE_DB = 15;
+const VOICE_COLOUR = 0.5;
 /** Nobody speaks below the lower one; above the upper one everything is sent. */
 const FLOOR_MIN_DB = -75;
 const FLOOR_MAX_DB = -35;
@@ -27,6 +30,8 @@ export class Gate {
   #least = 0;
   #leastBefore = 0;
   #colour = 0;
+  /** The chunk heard last sounds like a voice near by. */
+  voiced = false;
 
   /** The room's noise, in decibels of full scale. */
   get floorDb() {
@@ -42,6 +47,7 @@ export class Gate {
     const levelDb = 10 * Math.log10(meanSquare + 1e-10);
     this.#follow(levelDb);
     const aboveDb = levelDb - this.#floorDb;
+    this.voiced = aboveDb > VOICE_DB && correlation > VOICE_COLOUR;
     if (aboveDb < AUDIBLE_DB) this.#colour += 0.05 * (correlation - this.#colour);
     if (this.#chunks < LEARN_CHUNKS || aboveDb > LOUDER_DB) return true;
     return aboveDb > AUDIBLE_DB && Math.abs(correlation - this.#colour) > OTHER_COLOUR;

@@ -65,13 +65,18 @@ export class Sound {
   /** Called in the gesture itself, so that the browser lets the audio run. */
   open() {
     if (this.#audio) return;
-    const { devices, onOpened } = this.#parts;
+    const { session, devices, run, onOpened } = this.#parts;
     const audio = new Audio({
-      onChunk: (buffer, timestampUs) => this.#onChunk(buffer, timestampUs),
+      onChunk: (buffer, timestampUs, voiced) => this.#onChunk(buffer, timestampUs, voiced),
       onSilence: (untilUs) => this.#onSilence(untilUs),
       onEncoded: (chunk) => this.#onEncoded(chunk),
       onReport: (report) => this.#onReport(audio, report),
       onMicrophoneLost: () => void this.startMicrophone(),
+      onState: (state) => {
+        session.onAudioState(state);
+        run([]);
+      },
+      onFrozen: () => void this.#openAnew(),
       onFailed: (error) => this.#onFailed(audio, error),
     });
     this.#audio = audio;
@@ -110,6 +115,13 @@ export class Sound {
     }
   }
 
+  /** Microphones came or went: take the one that is wanted, if it is another than the open one. */
+  onDevicesChanged() {
+    const { session, devices } = this.#parts;
+    const open = this.#audio?.microphoneSettings;
+    if (session.microphoneOn && open && devices.wantsOther(open)) void this.startMicrophone();
+  }
+
   /** Audio of the server has come. @param {import("./frames.js").AudioFrame} frame */
   onAudio({ stream, timestamp, pcm }) {
     const { session, recorder } = this.#parts;
@@ -138,13 +150,21 @@ export class Sound {
       case "flush":
         return this.#audio?.play({ type: "flush" });
       case "duck":
-        return this.#audio?.duck(command.on);
+        return this.#audio?.setLoudness(command.to);
     }
   }
 
-  /** @param {ArrayBuffer} buffer @param {number} timestampUs */
-  #onChunk(buffer, timestampUs) {
-    const { session, connection, recorder } = this.#parts;
+  async #openAnew() {
+    this.close();
+    this.open();
+    if (this.#parts.session.microphoneOn) await this.startMicrophone();
+  }
+
+  /** @param {ArrayBuffer} buffer @param {number} timestampUs @param {boolean} voiced */
+  #onChunk(buffer, timestampUs, voiced) {
+    const { session, connection, recorder, run } = this.#parts;
+    const ducks = session.onMicrophone(voiced, performance.now());
+    if (ducks.length) run(ducks);
     if (!session.uplink) return;
     const { framesSent } = connection;
     const fits = connection.sendMicrophone(buffer, timestampUs, CAPTURE_RATE_HZ);

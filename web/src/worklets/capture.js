@@ -6,8 +6,8 @@ import { HEADER_BYTES } from "../frames.js";
 
 class CaptureProcessor extends AudioWorkletProcessor {
   #line = new CaptureLine(sampleRate, HEADER_BYTES, {
-    chunk: (buffer, timestampUs, heard) =>
-      this.port.postMessage({ buffer, timestampUs, heard }, [buffer]),
+    chunk: (buffer, timestampUs, voiced) =>
+      this.port.postMessage({ buffer, timestampUs, voiced }, [buffer]),
     silence: (untilUs) => this.port.postMessage({ untilUs }),
   });
 
