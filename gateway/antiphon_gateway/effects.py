@@ -45,6 +45,13 @@ class DetectSpeech(NamedTuple):
     pcm: bytes
 
 
+class Retrieve(NamedTuple):
+    """Look up passages for what the user said; the answer goes to `Session.on_passages`."""
+
+    lookup: int
+    query: str
+
+
 class NoteTurn(NamedTuple):
     """Log that a turn is being answered, and how long each step took. No words."""
 
@@ -78,14 +85,22 @@ class NoteUnderrun(NamedTuple):
     gap_ms: float
 
 
+class NoteClientUnderruns(NamedTuple):
+    """Count how often the client had no audio left to play, by its own report."""
+
+    underruns: int
+
+
 Effect = (
     SendEvent
     | SendAudio
     | Submit
     | CancelJobs
     | DetectSpeech
+    | Retrieve
     | NoteTurn
     | NoteTurnEnd
     | NoteRetraction
     | NoteUnderrun
+    | NoteClientUnderruns
 )

@@ -12,6 +12,7 @@ from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.ids import new_id
 from antiphon_gateway.resume_tokens import Claim, proves
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import Vad
@@ -21,11 +22,19 @@ from antiphon_proto.config import Config
 class Sessions:
     """The sessions that have not ended, with or without a connection."""
 
-    def __init__(self, config: Config, dispatcher: Dispatcher, vad: Vad, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        vad: Vad,
+        metrics: Metrics,
+        retrieval: RetrievalService,
+    ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._vad = vad
         self._metrics = metrics
+        self._retrieval = retrieval
         self._live: dict[str, LiveSession] = {}
 
     def __len__(self) -> int:
@@ -74,4 +83,7 @@ class Sessions:
         return session
 
     def _make_driver(self, session: Session, outbox: Outbox) -> SessionDriver:
-        return SessionDriver(session, self._dispatcher, self._vad, outbox, self._metrics.observe)
+        observer = self._metrics.observer(session.context.session_id)
+        return SessionDriver(
+            session, self._dispatcher, self._vad, outbox, self._retrieval, observer
+        )

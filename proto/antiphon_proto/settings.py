@@ -1,6 +1,7 @@
 """Every setting, its default, its limits and what it means; `config` loads them."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,9 @@ class Gateway(_Section, frozen=True, kw_only=True):
     port: Port = 8080
     name: Name = "gateway-0"
     """What workers call it; unique among the gateways that share workers."""
+    processes: Count = 1
+    """Gateways on the same port, which need `bus.dispatcher=process`. Of several, the first is
+    `gateway-0` and also has the port after it to itself, the second the one after that."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of other sites whose pages may connect, for example `https://home.example`."""
     api_keys: tuple[str, ...] = ()
@@ -44,6 +48,10 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    max_requests: Count = 32
+    """HTTP requests that workers serve at once; such a request is no session."""
+    max_requests_per_client: SessionLimit = 8
+    """Of one address, as for sessions, and of one entry of `api_keys`; 0: no limit."""
     admission_queue_wait_ms: Milliseconds = 2_000
     """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
@@ -95,6 +103,8 @@ class Bus(_Section, frozen=True, kw_only=True):
 
     runtime_dir: str = ""
     """Private directory of the sockets; empty: $XDG_RUNTIME_DIR/antiphon or /tmp/antiphon-UID."""
+    dispatcher: Literal["embedded", "process"] = "embedded"
+    """Where jobs meet workers: in the gateway, or in a process that several gateways share."""
 
     @property
     def directory(self) -> Path:
@@ -260,6 +270,21 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     probable it is that the words end there."""
 
 
+class Retrieval(_Section, frozen=True, kw_only=True):
+    """Passages of documents that the language model reads with what the user said."""
+
+    engine: str = ""
+    """`folder`, `http`, or the name of an installed package's; empty: none."""
+    folder: str = ""
+    """`folder`: the directory whose `.txt` and `.md` files are searched."""
+    url: str = ""
+    """`http`: where a JSON query is posted to."""
+    top_k: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
+    """Passages at most; each has up to 600 characters."""
+    budget_ms: Milliseconds = 250
+    """After so long the model is asked without them."""
+
+
 class Playout(_Section, frozen=True, kw_only=True):
     """How far ahead of the listener audio is sent."""
 
@@ -274,6 +299,13 @@ class Supervision(_Section, frozen=True, kw_only=True):
 
     supervisor: Literal["supervisord", "builtin"] = "supervisord"
     """`builtin` needs no other package and starts an ended program again within milliseconds."""
+
+
+class Tracing(_Section, frozen=True, kw_only=True):
+    """OpenTelemetry traces, one a response, without any words; needs the extra `otel`."""
+
+    endpoint: str = ""
+    """Base address of an OTLP/HTTP collector, such as `http://localhost:4318`; empty: no traces."""
 
 
 class Log(_Section, frozen=True, kw_only=True):
@@ -295,8 +327,23 @@ class Config(_Section, frozen=True, kw_only=True):
     simulated: Simulated = Simulated()
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
+    retrieval: Retrieval = Retrieval()
     supervision: Supervision = Supervision()
+    tracing: Tracing = Tracing()
     log: Log = Log()
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """Names of all gateways."""
+        if self.gateway.processes == 1:
+            return (self.gateway.name,)
+        stem = re.sub(r"-\d+$", "", self.gateway.name)
+        return tuple(f"{stem}-{index}" for index in range(self.gateway.processes))
+
+    @property
+    def hub(self) -> str:
+        """Name of the process that workers announce themselves to."""
+        return "dispatcher" if self.bus.dispatcher == "process" else self.gateway.name
 
     def stage(self, stage: Stage) -> Stt | Llm | Tts:
         """Return the section of a stage."""

@@ -20,6 +20,9 @@ from antiphon_gateway.realtime.server_events.conversation import (
 )
 from antiphon_gateway.realtime.server_events.extensions import (
     AudioStarted,
+    Citation,
+    Citations,
+    Degraded,
     Duck,
     TranscriptPartial,
     TurnMetrics,
@@ -66,8 +69,11 @@ from antiphon_gateway.realtime.server_events.session import (
 __all__ = [
     "AudioPart",
     "AudioStarted",
+    "Citation",
+    "Citations",
     "ContentPartAdded",
     "ContentPartDone",
+    "Degraded",
     "Duck",
     "DurationUsage",
     "Error",

@@ -28,6 +28,21 @@ class Duck(ServerEvent, frozen=True, kw_only=True, tag="antiphon.duck"):
     ducked: bool
 
 
+class Citation(msgspec.Struct, frozen=True):
+    """A passage that the model reads, and where it stands."""
+
+    source: str
+    text: str
+
+
+class Citations(ServerEvent, frozen=True, kw_only=True, tag="antiphon.citations"):
+    """The passages that the model reads for a response."""
+
+    response_id: str
+    item_id: str
+    citations: tuple[Citation, ...]
+
+
 class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.metrics"):
     """Where the time of one turn went."""
 
@@ -45,3 +60,10 @@ class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.met
     """The last of the user's speech captured to the first sample played; when complete."""
     parts_ms: dict[str, float] = msgspec.field(default_factory=dict)
     """Where the time went; when complete they sum to `mouth_to_ear_ms`."""
+
+
+class Degraded(ServerEvent, frozen=True, kw_only=True, tag="antiphon.degraded"):
+    """A stage has no worker left, so answers wait; or has one again."""
+
+    stage: str
+    degraded: bool
