@@ -39,8 +39,7 @@ class Transcribe(Message, frozen=True, kw_only=True, tag="transcribe"):
 class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end"):
     """Has the speaker finished, by the sound of it? Served by STT workers.
 
-    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with the silence
-    after it.
+    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the utterance's newest, with the silence behind.
     """
 
 
@@ -115,11 +114,10 @@ class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
 
 
 class TurnEnd(Message, frozen=True, kw_only=True, tag="turn_end"):
-    """How probable it is that the speaker has finished."""
+    """How probable it is that the speaker has finished; and a phrase, which models can tell."""
 
     probability: float
     phrase_end: float | None = None
-    """Of a language model: how probable a comma or a joining word is next, where it can tell."""
 
 
 class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
