@@ -216,6 +216,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Of each job of `running`, the time since its last step; empty: `last_step_age_ms` of all."""
     steps_ms: tuple[int, ...] = ()
     """How long the steps took that were made since the heartbeat before."""
+    load_ms: int = 0
+    """How long it took to load its engine; 0: not known."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -356,6 +358,8 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     outstanding: int
     """Slots that are occupied."""
     connected: bool
+    load_ms: int = 0
+    """How long it took to load its engine; 0: not known."""
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
