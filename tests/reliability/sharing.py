@@ -45,7 +45,7 @@ async def fairness(run: Run) -> list[Figure]:
         async with asyncio.TaskGroup() as group:
             heavy = group.create_task(_heavy(server))
             light = [
-                group.create_task(_light(run, server, 0.45 * number, run.size(6, 2)))
+                group.create_task(_light(run, server, 0.45 * number, run.size(5, 2)))
                 for number in range(9)
             ]
             await asyncio.wait(light)
