@@ -39,8 +39,7 @@ class Transcribe(Message, frozen=True, kw_only=True, tag="transcribe"):
 class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end"):
     """Has the speaker finished, by the sound of it? Served by STT workers.
 
-    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with the silence
-    after it.
+    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with its silence.
     """
 
 
@@ -277,9 +276,7 @@ Control = CancelJobs
 
 class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
     """Give a job to a worker. Payload: the job's. Sent again, it changes nothing.
-
-    A higher attempt of a known job takes the place of the lower one.
-    """
+    A higher attempt of a known job takes the place of the lower one."""
 
     job: Job
     """`budget_ms` counts from when this is sent."""
@@ -368,7 +365,6 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Slots that are occupied."""
     connected: bool
     load_ms: int = 0
-    """How long it took to load its engine; 0: not known."""
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
