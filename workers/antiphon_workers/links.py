@@ -26,8 +26,8 @@ class Links:
         self.load_ms = 0
         """How long it took to load the engine."""
         self.incarnation = secrets.token_hex(4)
-        self.endpoint = bus.endpoint(f"{worker_id}.{self.incarnation}.jobs")
-        self.jobs = bus.pull(self.endpoint, hwm=slots + 1)
+        self.jobs = bus.pull(bus.endpoint(f"{worker_id}.{self.incarnation}.jobs"), hwm=slots + 1)
+        self.endpoint = self.jobs.endpoint
         self.control = bus.subscribe(bus.endpoint(f"{hub}.control"), hwm=CONTROL_HWM)
         self.status = bus.push(bus.endpoint(f"{hub}.status"), hwm=STATUS_HWM)
         self.status.connect()
@@ -43,7 +43,8 @@ class Links:
 
 def remove_socket(endpoint: str) -> None:
     """Remove the file of an ipc endpoint that was closed; libzmq leaves it behind."""
-    Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+    if endpoint.startswith("ipc://"):
+        Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
 
 def remove_stale_sockets(runtime_dir: Path, worker_id: str) -> None:
