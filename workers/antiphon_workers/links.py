@@ -23,6 +23,8 @@ class Links:
     ) -> None:
         """Open all. `hub` is the dispatcher, in a gateway or not; `gateways` get the results."""
         self.worker_id = worker_id
+        self.load_ms = 0
+        """How long it took to load the engine."""
         self.incarnation = secrets.token_hex(4)
         self.jobs = bus.pull(bus.endpoint(f"{worker_id}.{self.incarnation}.jobs"), hwm=slots + 1)
         self.endpoint = self.jobs.endpoint
