@@ -240,6 +240,7 @@ class Connection:
 
     def _hear(self, response_id: str, item_id: str, rate: int, pcm: bytes, now_s: float) -> Audio:
         self.playout.received(item_id, len(pcm) / 2 / rate, now_s)
+        self._link.note_audio(item_id, len(pcm) // 2)
         return Audio(response_id, item_id, rate, pcm, now_s)
 
     async def _interrupt(self, now_s: float) -> None:

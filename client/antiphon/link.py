@@ -61,6 +61,7 @@ class Link:
         self._ticket: _LinkEvent | None = None
         self._kept = Unacknowledged()
         self._received = self._acknowledged = 0
+        self._arrived = ("", 0)
         self._reconnect_after_s = 0.0
         self._resuming = asyncio.Lock()
 
@@ -99,6 +100,11 @@ class Link:
         if self._ticket is not None:
             self._kept.add_frame(frame, seq, pcm, sample_rate_hz)
         await self._send(frame)
+
+    def note_audio(self, item_id: str, samples: int) -> None:
+        """Audio of an item has arrived."""
+        before = self._arrived[1] if self._arrived[0] == item_id else 0
+        self._arrived = item_id, before + samples
 
     async def receive(self) -> aiohttp.WSMessage:
         """Return the next message of the conversation. Raises ConnectionClosed."""
@@ -194,6 +200,11 @@ class Link:
             event: dict[str, Any] = {"type": "antiphon.resume", "last_seq": self._received}
             if (position := self._position()) is not None:
                 event |= {"item_id": position[0], "played_ms": position[1]}
+            if self._arrived[0]:
+                event |= {
+                    "received_item_id": self._arrived[0],
+                    "received_samples": self._arrived[1],
+                }
             await socket.send_str(msgspec.json.encode(event).decode())
             raw = await socket.receive()
             if raw.type is not aiohttp.WSMsgType.TEXT:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from socket import SO_SNDBUF, SOL_SOCKET
 
 from aiohttp import WSMsgType, web
 
@@ -23,6 +24,10 @@ CLOSE_TRY_AGAIN_LATER = 1013
 _PING_INTERVAL_S = 20.0
 _CLOSE_PATIENCE_S = 4.0
 """How long a client may take to read what waits and the close code."""
+_STALL_S = 5.0
+"""A client that takes nothing for so long is cut off."""
+_WRITE_BUFFER_BYTES = 4_096
+_SOCKET_BUFFER_BYTES = 16_384
 _RESUME_PATIENCE_S = 5.0
 """How long a client that claims a session may take to say where it goes on."""
 
@@ -75,6 +80,7 @@ class Connection:
         except ConnectionError:
             return False
         if request.transport is not None:
+            _keep_little_in_flight(request.transport)
             request.transport.set_protocol(MeteredProtocol(request.protocol, self._account))
         return True
 
@@ -131,7 +137,16 @@ def _socket(subprotocol: str | None) -> web.WebSocketResponse:
         max_msg_size=MAX_TEXT_BYTES,
         compress=False,
         heartbeat=_PING_INTERVAL_S,
+        writer_limit=_WRITE_BUFFER_BYTES,
     )
+
+
+def _keep_little_in_flight(transport: asyncio.Transport) -> None:
+    """Have little audio on its way that cannot be taken back, and notice who reads nothing."""
+    transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(SOL_SOCKET, SO_SNDBUF, _SOCKET_BUFFER_BYTES)
 
 
 async def _send(socket: web.WebSocketResponse, transport: asyncio.Transport, feed: Feed) -> None:
@@ -141,10 +156,11 @@ async def _send(socket: web.WebSocketResponse, transport: asyncio.Transport, fee
         async with asyncio.timeout(None) as limit:
             feed.on_close(lambda: limit.reschedule(loop.time() + _CLOSE_PATIENCE_S))
             while (message := await feed.get()) is not None:
-                if isinstance(message, str):
-                    await socket.send_str(message)
-                else:
-                    await socket.send_bytes(message)
+                async with asyncio.timeout(_STALL_S):
+                    if isinstance(message, str):
+                        await socket.send_str(message)
+                    else:
+                        await socket.send_bytes(message)
             code, reason = feed.closing or (1000, "")
             await socket.close(code=code, message=reason.encode())
     except TimeoutError:

@@ -17,12 +17,15 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import Stage
+
+_SWEEP_INTERVAL_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
             await _listen(runner, config)
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
+            group.create_task(_sweep(app[SESSIONS]), name="sweep")
             await signals.first.wait()
             door.draining = True
             sessions = app[SESSIONS]
@@ -90,6 +94,13 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
         _log.info("gateway stopped")
     finally:
         await runner.cleanup()
+
+
+async def _sweep(sessions: Sessions) -> None:
+    """Delete what is kept of sessions that nobody came for."""
+    while True:
+        await asyncio.sleep(_SWEEP_INTERVAL_S)
+        sessions.sweep()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:
