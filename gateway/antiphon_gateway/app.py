@@ -16,10 +16,12 @@ from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.resume_tokens import claim_in
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.sessions import Sessions
@@ -44,7 +46,12 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
+    config: Config,
+    dispatcher: Dispatcher,
+    vad: Vad,
+    door: Door,
+    metrics: Metrics,
+    retrieval: RetrievalService,
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
@@ -54,7 +61,7 @@ def create_app(
     app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
-    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics)
+    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics, retrieval)
     app[DECODERS] = Decoders(config.gateway.max_decoders)
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()
@@ -64,6 +71,7 @@ def create_app(
     app.router.add_get("/v1/catalogue", show_catalogue)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
+    Neighbours(config, dispatcher, vad, door, app[DECODERS]).add_routes(app.router)
     operators = Operators(config, metrics, door, dispatcher, budget, sessions)
     operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))

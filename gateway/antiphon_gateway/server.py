@@ -17,6 +17,7 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
@@ -40,14 +41,17 @@ def run(config: Config) -> None:
     Raises StartupError when the port is taken or a model is missing.
     """
     vad = Vad(_detector(config))
+    retrieval = RetrievalService(config.retrieval)
     with Bus(config.bus.directory) as bus:
         try:
-            asyncio.run(_serve(config, bus, vad))
+            asyncio.run(_serve(config, bus, vad, retrieval))
         except BaseExceptionGroup as group:
             startup, others = group.split(StartupError)
             if startup is None or others is not None:
                 raise
             raise _first(startup) from None
+        finally:
+            retrieval.close()
 
 
 def _detector(config: Config) -> Model:
@@ -56,7 +60,7 @@ def _detector(config: Config) -> Model:
     return SileroModel(models.find("silero-vad", config.models.directory))
 
 
-async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
+async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
     metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
@@ -71,7 +75,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
     times = JobTimes(waited, metrics.job_ended)
     door = Door(config.gateway, busy, config.lan)
     dispatcher = Dispatcher(bus, config, times)
-    app = create_app(config, dispatcher, vad, door, metrics)
+    app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -14,6 +14,7 @@ from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.ids import new_id
 from antiphon_gateway.resume_tokens import Claim, proves
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
@@ -24,12 +25,20 @@ from antiphon_proto.config import Config
 class Sessions:
     """The sessions that have not ended, with or without a connection."""
 
-    def __init__(self, config: Config, dispatcher: Dispatcher, vad: Vad, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        vad: Vad,
+        metrics: Metrics,
+        retrieval: RetrievalService,
+    ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._vad = vad
         self._metrics = metrics
         self._files = SnapshotFiles(config.bus.directory, config.gateway.name)
+        self._retrieval = retrieval
         self._live: dict[str, LiveSession] = {}
 
     def __len__(self) -> int:
@@ -110,5 +119,11 @@ class Sessions:
         self, session: Session, outbox: Outbox, after_step: Callable[[list[Effect]], None]
     ) -> SessionDriver:
         return SessionDriver(
-            session, self._dispatcher, self._vad, outbox, self._metrics.observe, after_step
+            session,
+            self._dispatcher,
+            self._vad,
+            outbox,
+            self._retrieval,
+            self._metrics.observe,
+            after_step,
         )
