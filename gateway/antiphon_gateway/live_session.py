@@ -350,6 +350,11 @@ class LiveSession:
                 self._session, self.outbox, self._driver.audio_frames, self._events_received
             )
 
+    def tell(self, event: server_events.Degraded) -> None:
+        """Tell a client with extensions how the server is."""
+        if self._context.extensions:
+            self._driver.run(lambda _: self._context.send(event))
+
     # --- inside ----------------------------------------------------------------------------
 
     def _tell(self, event: server_events.ServerEvent) -> None:

@@ -6,11 +6,13 @@ job of speech is asked for with its old id, so a deterministic voice gives the s
 that the client has are left out.
 """
 
+import functools
+
 import msgspec
 
 from antiphon_gateway.effects import Effect, SendEvent
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.items import Item, MessageItem
+from antiphon_gateway.realtime.items import FunctionCallItem, Item, MessageItem
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.realtime.session_settings import Session as Settings
 from antiphon_gateway.response import Response, ResponseState
@@ -54,6 +56,8 @@ class ResponseSnapshot(msgspec.Struct, frozen=True, array_like=True):
     shown: str
     done: Done | None
     speech: SpeechState | None
+    message_at: int | None
+    calls: tuple[FunctionCallItem, ...]
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -138,7 +142,7 @@ def go_on(session: Session, snapshot: Snapshot, received: tuple[str, int], now_m
         responses.current = response
         if response.in_conversation:
             session.history._recent[response.item_id] = response
-        if not kept.ended and kept.asked and kept.done is None:
+        if not kept.ended and kept.asked and kept.done is None and not kept.calls:
             response.go_on(session.history.messages(kept.settings))
         elif not kept.asked:
             responses._start_waiting(now_ms)
@@ -204,6 +208,8 @@ def _response(response: Response | None) -> ResponseSnapshot | None:
         shown=response._shown,
         done=response._model_done,
         speech=response._speech.state() if response._speech is not None else None,
+        message_at=made._message_at,
+        calls=made.calls,
     )
 
 
@@ -211,8 +217,13 @@ def _restored(session: Session, kept: ResponseSnapshot, sent: int, now_ms: float
     response = Response(session.context, kept.settings, stream=kept.stream, timings=None)
     made = response._events
     made.response_id, made.item_id = kept.response_id, kept.item_id
+    made._message_at, made._calls = kept.message_at, list(kept.calls)
+    made._add = functools.partial(session.history.add_output, response)
     made._previous_item_id, made._audio_started = kept.previous_item_id, kept.audio_started
     response._text, response._shown, response._model_done = kept.text, kept.shown, kept.done
+    if kept.calls and kept.done is None:
+        # Asked again, the model would call again what the client was told to call.
+        response._model_done = Done(engine_ms=0.0)
     response._state = ResponseState.ENDED if kept.ended else ResponseState.IN_PROGRESS
     if kept.ended:
         item = session.history.conversation.items
@@ -223,6 +234,6 @@ def _restored(session: Session, kept: ResponseSnapshot, sent: int, now_ms: float
         response._speech.restore(kept.speech, len(kept.shown), sent, now_ms, ended=kept.ended)
         if not kept.ended:
             response._speech.feed(kept.text[kept.speech.asked_characters :])
-            if kept.done is not None:
+            if response._model_done is not None:
                 response._speech.finish_text()
     return response

@@ -118,12 +118,13 @@ class Sessions:
     def _make_driver(
         self, session: Session, outbox: Outbox, after_step: Callable[[list[Effect]], None]
     ) -> SessionDriver:
+        observer = self._metrics.observer(session.context.session_id)
         return SessionDriver(
             session,
             self._dispatcher,
             self._vad,
             outbox,
             self._retrieval,
-            self._metrics.observe,
+            observer,
             after_step,
         )

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from antiphon_proto.conversation import ChatMessage, Function, Truncation
+
 Stage = Literal["stt", "llm", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -42,13 +44,6 @@ class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end")
     """
 
 
-class ChatMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One message of the conversation as a language model sees it."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
 class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     """Conversation to text. No payload."""
 
@@ -57,16 +52,22 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     temperature: float
     stop: tuple[str, ...] = ()
     """The text ends before the first of these, which is not sent; an engine may not know how."""
+    functions: tuple[Function, ...] = ()
+    """What may be called; when the last message is the assistant's, nothing is called."""
+    must_call: bool = False
+    """One of the functions is called, and nothing is said."""
+    truncation: Truncation = Truncation()
 
 
 class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):
     """Read a conversation into the prompt cache, ahead of a `Generate` that begins with it.
 
-    No payload. The last message is the user's and may be unfinished: the result is how probable it
-    is that it ends there.
+    No payload. The last message is the user's; the result: how probable it is that it ends there.
     """
 
     messages: tuple[ChatMessage, ...]
+    functions: tuple[Function, ...] = ()
+    truncation: Truncation = Truncation()
 
 
 class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
@@ -125,6 +126,14 @@ class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
     text: str
 
 
+class FunctionCalled(Message, frozen=True, kw_only=True, tag="function_called"):
+    """The model calls a function of the client."""
+
+    name: str
+    arguments: str
+    """A JSON object as text, valid by the function's schema as far as the engine can tell."""
+
+
 class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a word of a job's text ends in its audio."""
 
@@ -162,7 +171,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     retryable: bool
 
 
-ResultBody = Transcript | TurnEnd | TextDelta | AudioDelta | Done | Failed
+ResultBody = Transcript | TurnEnd | TextDelta | FunctionCalled | AudioDelta | Done | Failed
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):
@@ -210,6 +219,12 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Ids of the jobs it holds."""
     last_step_age_ms: int = 0
     """Time since a running job last made a step; 0 when idle."""
+    attempts: tuple[int, ...] = ()
+    """Of each job of `running`, which try it is; empty: not told."""
+    step_ages_ms: tuple[int, ...] = ()
+    """Of each job of `running`, the time since its last step; empty: `last_step_age_ms` of all."""
+    steps_ms: tuple[int, ...] = ()
+    """How long the steps took that were made since the heartbeat before."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -253,3 +268,133 @@ class CancelJobs(Message, frozen=True, kw_only=True, tag="cancel"):
 
 
 Control = CancelJobs
+
+
+# --- requests: gateway -> dispatcher, where that is a process of its own ---------------------
+
+
+class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
+    """Give a job to a worker. Payload: the job's. Sent again, it changes nothing.
+
+    A higher attempt of a known job takes the place of the lower one.
+    """
+
+    job: Job
+    """`budget_ms` counts from when this is sent."""
+    urgent: bool = False
+    """Goes before jobs that are not."""
+    again: bool = False
+    """Was sent before: goes before all that were not."""
+    worker_id: str = ""
+    """Where it is already, as an earlier dispatcher said; empty: nowhere."""
+
+
+class WithdrawJobs(Message, frozen=True, kw_only=True, tag="withdraw"):
+    """The gateway does not want these jobs any more, or their tries up to one."""
+
+    gateway: str
+    job_ids: tuple[str, ...]
+    through_attempt: int = 0
+    """0: every try."""
+
+
+class OpenJob(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One try of a job that is not over."""
+
+    job_id: str
+    attempt: int
+
+
+class GatewayBeat(Message, frozen=True, kw_only=True, tag="gateway"):
+    """The gateway is alive; every one is complete by itself."""
+
+    gateway: str
+    jobs: tuple[OpenJob, ...] = ()
+    """Every try that it waits for. What is not named here is not wanted any more."""
+
+
+DispatchRequest = EnqueueJob | WithdrawJobs | GatewayBeat
+
+
+# --- notices: dispatcher -> gateway --------------------------------------------------------
+
+
+class JobSent(Message, frozen=True, kw_only=True, tag="sent"):
+    """A worker was sent the job."""
+
+    job_id: str
+    attempt: int
+    worker_id: str
+
+
+class JobReleased(Message, frozen=True, kw_only=True, tag="released"):
+    """The worker holds the job no more; its terminal result travels apart and may come later."""
+
+    job_id: str
+    attempt: int
+
+
+class JobLost(Message, frozen=True, kw_only=True, tag="lost"):
+    """The try came to nothing: its worker is gone or stuck."""
+
+    job_id: str
+    attempt: int
+    cause: str
+    died: bool
+    """Whether the worker died or hung, so that the job may be what killed it."""
+
+
+class JobRejected(Message, frozen=True, kw_only=True, tag="rejected"):
+    """The job is not going to be done."""
+
+    job_id: str
+    attempt: int
+    code: str
+    message: str
+    retryable: bool
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One worker that has announced itself."""
+
+    worker_id: str
+    pid: int
+    engine: str
+    model: str
+    slots: int
+    outstanding: int
+    """Slots that are occupied."""
+    connected: bool
+
+
+class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stage, with the jobs of all gateways."""
+
+    stage: Stage
+    ready: bool
+    """Whether a worker is connected and takes jobs."""
+    reason: str
+    queued: int
+    """Jobs that no worker has taken."""
+    oldest_wait_ms: int
+    """How long the first of them has waited."""
+    running: int
+    """Slots of connected workers that are occupied."""
+    slots: int
+    """Slots of connected workers."""
+    workers: tuple[WorkerState, ...]
+
+
+class PoolState(Message, frozen=True, kw_only=True, tag="pool"):
+    """The dispatcher's answer to each `GatewayBeat`."""
+
+    incarnation: str
+    """New at every start of the dispatcher."""
+    unknown: tuple[OpenJob, ...]
+    """What the beat named and the dispatcher does not hold."""
+    stages: tuple[StageState, ...]
+    counts: dict[str, int]
+    """What befell workers so far, by the names of the gateway's counters."""
+
+
+Notice = JobSent | JobReleased | JobLost | JobRejected | PoolState
