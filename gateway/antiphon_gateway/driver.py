@@ -93,7 +93,7 @@ class SessionDriver:
 
     async def caught_up(self) -> None:
         """Wait until the microphone's audio so far was examined: slows a client that floods us."""
-        await self._vad.drained()
+        await self._vad.caught_up()
 
     def close(self) -> None:
         """End the session: its jobs, its detection, its timer."""

@@ -27,6 +27,7 @@ from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
+from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
@@ -48,7 +49,7 @@ def run(config: Config) -> None:
     """
     vad = Vad(_detector(config))
     retrieval = RetrievalService(config.retrieval)
-    with closing(retrieval), Bus(config.bus.directory) as bus, startup_errors():
+    with closing(retrieval), open_bus(config, config.gateway.name) as bus, startup_errors():
         asyncio.run(_serve(config, bus, vad, retrieval))
 
 

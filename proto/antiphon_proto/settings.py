@@ -105,6 +105,14 @@ class Bus(_Section, frozen=True, kw_only=True):
     """Private directory of the sockets; empty: $XDG_RUNTIME_DIR/antiphon or /tmp/antiphon-UID."""
     dispatcher: Literal["embedded", "process"] = "embedded"
     """Where jobs meet workers: in the gateway, or in a process that several gateways share."""
+    address: str = ""
+    """`tcp://HOST:PORT` where gateways and dispatcher listen for workers of other machines, on that
+    port and the next ones; empty: sockets in `runtime_dir`."""
+    worker_host: str = "127.0.0.1"
+    """With `address`: where a worker listens for its jobs."""
+    key_dir: str = ""
+    """With `address`: directory of the keys of those who may connect (`antiphon keys`); empty:
+    anybody may, which is refused where others could."""
 
     @property
     def directory(self) -> Path:
@@ -152,6 +160,11 @@ class Stt(_Section, frozen=True, kw_only=True):
     processes: Count = 1
     slots: Count = 2
     """Transcripts made side by side; the end-of-turn model has one more of its own."""
+    batch: Count = 1
+    """Transcripts made in one pass of the model, at most `slots`. A graphics card wants 16; a
+    processor gains nothing, because a pass encodes every clip as long as its longest."""
+    batch_wait_ms: Milliseconds = 0
+    """How long an idle model waits for more than the first transcript of a pass."""
 
 
 class Llm(_Section, frozen=True, kw_only=True):
@@ -209,6 +222,8 @@ class Simulated(_Section, frozen=True, kw_only=True):
     load_ms: Milliseconds = 0
     transcript: str = "this is a simulated transcript"
     stt_ms: Milliseconds = 50
+    stt_batched_ms: Milliseconds = 5
+    """What each further transcript of a batch adds to it."""
     reply: str = "This is a simulated reply. It has two sentences."
     """`{heard}` in it stands for the last message of the user."""
     call_arguments: str = ""
