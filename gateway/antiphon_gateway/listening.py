@@ -36,9 +36,10 @@ class Listener:
     ) -> None:
         self._context = context
         self._owner = owner
-        self.audio = InputAudio(MAX_BUFFER_MS)
+        self.audio = InputAudio(MAX_BUFFER_MS, context.first_sample)
         self._partials = PartialTranscripts(context)
-        self._windows_position = self._buffer_start = self._paused_at_sample = 0
+        self._windows_position = self._buffer_start = context.first_sample
+        self._paused_at_sample = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
         self._verdict = Verdict(0, "silence")

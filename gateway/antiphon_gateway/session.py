@@ -122,6 +122,11 @@ class Session:
         """The format of `input_audio_buffer.append`."""
         return self._settings.input_format
 
+    @property
+    def microphone_samples(self) -> int:
+        """Position of the microphone's audio, at 16 kHz."""
+        return self._listener.audio.position_samples
+
     def in_turn(self, now_ms: float) -> bool:
         """Whether the user speaks, waits for an answer or hears one."""
         listens = self._listener.user_speaking or self._listener.transcribing

@@ -1,7 +1,6 @@
 """Every message between Antiphon's processes. The prose is in proto/README.md.
 
-Keep this file to definitions. New fields go last and have defaults; fields are never re-typed.
-Audio and other bulk bytes travel beside a message, as its payload (see `codec`), never inside it.
+New fields go last, with defaults. Bulk bytes travel beside a message, as its payload (`codec`).
 """
 
 from typing import Literal, get_args
