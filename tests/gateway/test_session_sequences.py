@@ -1,7 +1,6 @@
 """Sequences of valid and invalid client events: each is carried out or refused by the rules.
 
-More of them: ANTIPHON_SEQUENCES=10000 make test ARGS="tests/gateway/test_session_sequences.py
---timeout 7200".
+More of them: CONTRIBUTING.md says how.
 """
 
 import json
@@ -18,6 +17,8 @@ from antiphon_proto.messages import Done, Failed, FunctionCalled, Generate, Text
 
 SEQUENCES = int(os.environ.get("ANTIPHON_SEQUENCES", "100"))
 IDS = some.sampled_from(["item_1", "item_2", "item_3", "mine", "nowhere", "", "x" * 65, "root"])
+NEW_IDS = some.sampled_from(["mine", "yours", "", "x" * 65, "root"])
+"""Ids that a client makes up; it cannot guess those of the server."""
 JUNK: some.SearchStrategy[Any] = some.recursive(
     some.none() | some.booleans() | some.integers(-(2**70), 2**70) | some.floats() | some.text(),
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3),
@@ -37,15 +38,15 @@ MESSAGE = some.fixed_dictionaries(
         "role": some.sampled_from(["user", "assistant", "system", "tool"]),
         "content": some.lists(TEXT_PART | SPEECH_PART, max_size=3),
     },
-    optional={"id": IDS},
+    optional={"id": NEW_IDS},
 )
 CALL = some.fixed_dictionaries(
     {"type": some.just("function_call"), "name": some.text(), "arguments": some.text()},
-    optional={"call_id": IDS, "id": IDS},
+    optional={"call_id": IDS, "id": NEW_IDS},
 )
 OUTPUT = some.fixed_dictionaries(
     {"type": some.just("function_call_output"), "call_id": IDS, "output": some.text()},
-    optional={"id": IDS},
+    optional={"id": NEW_IDS},
 )
 ITEM = MESSAGE | CALL | OUTPUT | JUNK
 TOOL = some.fixed_dictionaries(
