@@ -7,25 +7,26 @@ released it is held: its jobs run, but nothing of it is sent, and it can vanish 
 import enum
 from typing import Literal
 
+from antiphon_gateway import generation
 from antiphon_gateway.echo import PlayedAudio
 from antiphon_gateway.realtime import response_object
 from antiphon_gateway.realtime.client_events import TurnPlayed
-from antiphon_gateway.realtime.items import MessageItem
+from antiphon_gateway.realtime.items import FunctionCallItem, MessageItem
 from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response_echo import ResponseEcho
-from antiphon_gateway.response_events import ResponseEvents, speaks
+from antiphon_gateway.response_events import AddItem, ResponseEvents, speaks
 from antiphon_gateway.response_metrics import ResponseMetrics
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
 from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Done,
     Failed,
-    Generate,
+    FunctionCalled,
     ResultBody,
     TextDelta,
 )
@@ -37,14 +38,16 @@ _QUESTION_AHEAD_MS = 600
 CancelReason = Literal["turn_detected", "client_cancelled"]
 
 
-class _State(enum.Enum):
+class ResponseState(enum.Enum):
+    """How far a response is."""
+
     HELD = "held"
     IN_PROGRESS = "in progress"
     ENDED = "ended"
 
 
 class Response:
-    """One response and its single message item."""
+    """One response: at most one message, and function calls."""
 
     def __init__(
         self,
@@ -69,12 +72,14 @@ class Response:
             )
         self._played = PlayedAudio(settings.format.sample_rate_hz)
         self._thinking = ThinkingFilter()
-        self._state = _State.HELD
+        self._state = ResponseState.HELD
         self._model_job = ""
         self._model_runs = False
         self._model_done: Done | None = None
         self._text = ""
         self._shown = ""
+        self._calls: list[FunctionCalled] = []
+        """Not told yet."""
         self._silenced = False
         self._start_held = False
         self._item: MessageItem | None = None
@@ -83,26 +88,37 @@ class Response:
 
     def start(self, messages: tuple[ChatMessage, ...]) -> None:
         """Ask the language model."""
+        llm = self._context.config.llm
         self._model_job = self._context.submit(
-            Generate(
-                messages=messages,
-                max_output_tokens=self._token_limit(),
-                temperature=self._context.config.llm.temperature,
+            generation.generate(
+                messages,
+                self.settings,
+                temperature=llm.temperature,
+                most_tokens=llm.max_output_tokens,
             ),
             budget_ms=_MODEL_BUDGET_MS,
             urgent=True,
         )
         self._model_runs = True
 
-    def release(self, previous_item_id: str | None, now_ms: float) -> None:
-        """Let everything made so far out, and all that follows."""
-        self._state = _State.IN_PROGRESS
-        self._events.open(previous_item_id)
+    def go_on(self, messages: tuple[ChatMessage, ...]) -> None:
+        """Ask the language model for the rest of a response that another gateway began."""
+        self.start((*messages, ChatMessage("assistant", self._text)) if self._text else messages)
+
+    def release(self, add: AddItem, now_ms: float) -> None:
+        """Let everything made so far out, and all that follows.
+
+        `add` takes each of its items into the conversation and returns the id of the one before.
+        """
+        self._state = ResponseState.IN_PROGRESS
+        self._events.open(add)
+        if not generation.may_call(self.settings):
+            self._events.open_message()
         self.advance(now_ms)
 
     def on_result(self, job_id: str, body: ResultBody, payload: bytes, now_ms: float) -> None:
         """Take one result of one of this response's jobs."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         if isinstance(body, Done | Failed):
             self._note_end(job_id)
@@ -117,7 +133,7 @@ class Response:
 
     def advance(self, now_ms: float) -> None:
         """Send what is due."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         released = self._may_speak
         if self._speech is not None:
@@ -126,39 +142,42 @@ class Response:
                     self._show(out.text)
                 else:
                     self._metrics.mark("audio_sent", now_ms)
+                    self._events.open_message()
                     self._played.add(out.pcm)
                     self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
                     self._metrics.audio_sent()
         elif released and len(self._text) > len(self._shown):
             self._show(self._text[len(self._shown) :])
+        if released:
+            self._send_calls()
         if released and self._model_done and (self._speech is None or self._speech.finished):
             self._complete(self._model_done)
 
     def cancel(self, reason: CancelReason, now_ms: float) -> None:
         """Stop. What was heard stays; a held response leaves no trace."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         heard = self.heard_text(now_ms)
         self._stop_jobs()
-        if self._state is _State.HELD:
-            self._state = _State.ENDED
+        if self._state is ResponseState.HELD:
+            self._state = ResponseState.ENDED
         else:
             self._end("cancelled", response_object.cancelled(reason), heard)
         self._silenced = True
 
     def fail(self, code: str, message: str) -> None:
         """Stop, because something it needs is not there."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         self._stop_jobs()
-        if self._state is _State.HELD:
-            self._state = _State.ENDED
+        if self._state is ResponseState.HELD:
+            self._state = ResponseState.ENDED
         else:
             self._end("failed", response_object.failed(code, message), self._sent_text())
 
     def hold_start(self) -> None:
         """Do not begin to speak, or to write, until `release_start`; what has begun goes on."""
-        self._start_held = not self._has_begun and self._state is not _State.ENDED
+        self._start_held = not self._has_begun and self._state is not ResponseState.ENDED
 
     def release_start(self, now_ms: float) -> None:
         """Begin after all."""
@@ -191,14 +210,19 @@ class Response:
         return self._events.item_id
 
     @property
+    def calls(self) -> tuple[FunctionCallItem, ...]:
+        """The functions that it called."""
+        return self._events.calls
+
+    @property
     def in_progress(self) -> bool:
         """Whether it was announced and has not ended."""
-        return self._state is _State.IN_PROGRESS
+        return self._state is ResponseState.IN_PROGRESS
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self._state is _State.ENDED
+        return self._state is ResponseState.ENDED
 
     @property
     def waits(self) -> bool:
@@ -288,13 +312,6 @@ class Response:
             return self._shown
         return self._speech.spoken.heard(self._speech.playout.sent_samples)
 
-    def _token_limit(self) -> int:
-        wanted, allowed = (
-            self.settings.max_output_tokens,
-            self._context.config.llm.max_output_tokens,
-        )
-        return allowed if wanted == "inf" else min(wanted, allowed)
-
     def _note_end(self, job_id: str) -> None:
         if job_id == self._model_job:
             self._model_runs = False
@@ -305,6 +322,8 @@ class Response:
         if isinstance(body, TextDelta):
             self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
+        elif isinstance(body, FunctionCalled):
+            self._calls.append(body)
         elif isinstance(body, Done):
             self._model_done = body
             self._take_text(self._thinking.finish(), now_ms)
@@ -322,18 +341,29 @@ class Response:
         if self._speech is not None and self._speech.has_clause:
             self._metrics.mark("first_clause", now_ms)
 
+    def _send_calls(self) -> None:
+        """Tell of the calls at once, though the words before them may still be spoken."""
+        if self._calls and self._text.strip():
+            self._events.open_message()
+        for call in self._calls:
+            self._events.call(call.name, call.arguments)
+        self._calls.clear()
+
     def _show(self, delta: str) -> None:
+        self._events.open_message()
         self._shown += delta
         self._events.show(delta)
 
     def _complete(self, done: Done) -> None:
+        if not self._events.calls:
+            self._events.open_message()
         if done.finish_reason == "length":
             self._end("incomplete", response_object.incomplete("max_output_tokens"), self._shown)
         else:
             self._end("completed", None, self._shown)
 
     def _end(self, status: ResponseStatus, details: StatusDetails | None, text: str) -> None:
-        self._state = _State.ENDED
+        self._state = ResponseState.ENDED
         usage = None
         if self._model_done is not None:
             usage = response_object.text_usage(

@@ -1,12 +1,13 @@
 """Every message between Antiphon's processes. The prose is in proto/README.md.
 
-Keep this file to definitions. New fields go last and have defaults; fields are never re-typed.
-Audio and other bulk bytes travel beside a message, as its payload (see `codec`), never inside it.
+New fields go last, with defaults. Bulk bytes travel beside a message, as its payload (`codec`).
 """
 
 from typing import Literal, get_args
 
 import msgspec
+
+from antiphon_proto.conversation import ChatMessage, Function, Truncation
 
 Stage = Literal["stt", "llm", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -37,16 +38,8 @@ class Transcribe(Message, frozen=True, kw_only=True, tag="transcribe"):
 class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end"):
     """Has the speaker finished, by the sound of it? Served by STT workers.
 
-    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with the silence
-    after it.
+    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with its silence.
     """
-
-
-class ChatMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One message of the conversation as a language model sees it."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 class Generate(Message, frozen=True, kw_only=True, tag="generate"):
@@ -57,16 +50,22 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     temperature: float
     stop: tuple[str, ...] = ()
     """The text ends before the first of these, which is not sent; an engine may not know how."""
+    functions: tuple[Function, ...] = ()
+    """What may be called; when the last message is the assistant's, nothing is called."""
+    must_call: bool = False
+    """One of the functions is called, and nothing is said."""
+    truncation: Truncation = Truncation()
 
 
 class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):
     """Read a conversation into the prompt cache, ahead of a `Generate` that begins with it.
 
-    No payload. The last message is the user's and may be unfinished: the result is how probable it
-    is that it ends there.
+    No payload. The last message is the user's; the result: how probable it is that it ends there.
     """
 
     messages: tuple[ChatMessage, ...]
+    functions: tuple[Function, ...] = ()
+    truncation: Truncation = Truncation()
 
 
 class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
@@ -114,15 +113,24 @@ class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
 
 
 class TurnEnd(Message, frozen=True, kw_only=True, tag="turn_end"):
-    """How probable it is that the speaker has finished."""
+    """How probable it is that the speaker has finished; and a phrase, which models can tell."""
 
     probability: float
+    phrase_end: float | None = None
 
 
 class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
     """Text to append to the response."""
 
     text: str
+
+
+class FunctionCalled(Message, frozen=True, kw_only=True, tag="function_called"):
+    """The model calls a function of the client."""
+
+    name: str
+    arguments: str
+    """A JSON object as text, valid by the function's schema as far as the engine can tell."""
 
 
 class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -162,7 +170,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     retryable: bool
 
 
-ResultBody = Transcript | TurnEnd | TextDelta | AudioDelta | Done | Failed
+ResultBody = Transcript | TurnEnd | TextDelta | FunctionCalled | AudioDelta | Done | Failed
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):
@@ -216,6 +224,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Of each job of `running`, the time since its last step; empty: `last_step_age_ms` of all."""
     steps_ms: tuple[int, ...] = ()
     """How long the steps took that were made since the heartbeat before."""
+    load_ms: int = 0
+    """How long it took to load its engine; 0: not known."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -266,9 +276,7 @@ Control = CancelJobs
 
 class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
     """Give a job to a worker. Payload: the job's. Sent again, it changes nothing.
-
-    A higher attempt of a known job takes the place of the lower one.
-    """
+    A higher attempt of a known job takes the place of the lower one."""
 
     job: Job
     """`budget_ms` counts from when this is sent."""
@@ -356,6 +364,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     outstanding: int
     """Slots that are occupied."""
     connected: bool
+    load_ms: int = 0
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

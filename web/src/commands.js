@@ -1,13 +1,16 @@
 // @ts-check
 /** What the session asks the page to do. Pure. */
 
+/** How loud a reply is played; half, while only this page thinks that somebody speaks over it.
+ * @typedef {"full" | "half-ducked" | "ducked"} Loudness */
+
 /**
  * @typedef {{do: "connect"} | {do: "disconnect"}
  *   | {do: "start-microphone"} | {do: "stop-audio"}
  *   | {do: "send", event: Record<string, unknown>}
  *   | {do: "open-stream", stream: number, itemId: string, sampleRateHz: number}
  *   | {do: "end-stream", stream: number}
- *   | {do: "flush"} | {do: "duck", on: boolean}} Command
+ *   | {do: "flush"} | {do: "duck", to: Loudness}} Command
  */
 
 /**

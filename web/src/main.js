@@ -20,6 +20,7 @@ import { Sound } from "./sound.js";
 import { Spectrogram } from "./spectrogram.js";
 import { TalkButton } from "./talk-button.js";
 import { View } from "./view.js";
+import { WakeLock } from "./wake-lock.js";
 
 /** @typedef {import("./commands.js").Command} Command */
 
@@ -44,6 +45,7 @@ class Page {
   });
   #drawers = new Drawers(["details", "panel"]);
   #settings = new SettingsForm((events) => this.#onSettings(events));
+  #wakeLock = new WakeLock();
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
   #catalogue = new CatalogueWatch(({ voices, simulated }) => {
@@ -53,6 +55,7 @@ class Page {
   #devices = new Devices(
     byId("microphone"), byId("speaker"), byId("speaker-row"), byId("device-hint"),
     (kind, deviceId) => this.#sound.changeDevice(kind, deviceId),
+    () => this.#sound.onDevicesChanged(),
   );
   #connection = new Connection(endpoint(), {
     onLink: (link) => this.#run(this.#session.onLink(link)),
@@ -73,6 +76,7 @@ class Page {
     recorder: this.#recorder,
     devices: this.#devices,
     run: (commands) => this.#run(commands),
+    gated: () => this.#settings.preferences.values.gated && !this.#settings.preferences.pushToTalk,
     onStarted: () => this.#replay.stop(),
     onOpened: (audio) => {
       this.#spectrogram.listen(audio.analysers);
@@ -149,6 +153,7 @@ class Page {
       framesDropped: this.#connection.framesDropped,
       malformedFrames: this.#connection.malformedFrames,
       outputLevel: this.#sound.outputLevel,
+      wakeLock: this.#wakeLock.held,
       replaying: this.#replay.playing,
       recordedBytes: this.#recorder.bytes,
       spectrogram: this.#spectrogram.running,
@@ -192,6 +197,7 @@ class Page {
     for (const command of commands) this.#execute(command);
     // What is played again must not be heard as words.
     this.#sound.muted = this.#session.muted || this.#replay.playing;
+    this.#wakeLock.wanted = this.#session.voice;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
     this.#latency.render(this.#session.turns.turns);

@@ -15,6 +15,7 @@
  * @property {number | null} silenceMs of `server`
  * @property {number | null} prefixMs of `server`
  * @property {boolean} shortcuts single keys do something
+ * @property {boolean} gated silence is not sent
  */
 
 /** @typedef {keyof Values} Name */
@@ -31,12 +32,15 @@ export const DEFAULTS = Object.freeze({
   silenceMs: null,
   prefixMs: null,
   shortcuts: true,
+  gated: true,
 });
 
 const CHOICES = {
   turns: ["semantic", "server", "push"],
   eagerness: ["auto", "low", "medium", "high"],
 };
+/** Of the page alone. @type {ReadonlySet<string>} */
+const LOCAL = new Set(["shortcuts", "gated"]);
 const NUMBERS = ["speed", "threshold", "silenceMs", "prefixMs"];
 const TURN_DETECTION = "session.audio.input.turn_detection";
 const EVENT_ID = "settings_";
@@ -110,7 +114,7 @@ export class Preferences {
   change(name, value) {
     this.values = { ...this.values, [name]: value };
     delete this.refusals[name];
-    return name === "shortcuts" ? [] : [this.#update([name])];
+    return LOCAL.has(name) ? [] : [this.#update([name])];
   }
 
   /** @param {any} event of the server @returns {Record<string, unknown>[]} what to tell it */
@@ -174,7 +178,7 @@ export class Preferences {
 /** @param {Values} values @returns {Name[]} */
 function namesChanged(values) {
   const names = /** @type {Name[]} */ (Object.keys(DEFAULTS));
-  return names.filter((name) => name !== "shortcuts" && values[name] !== DEFAULTS[name]);
+  return names.filter((name) => !LOCAL.has(name) && values[name] !== DEFAULTS[name]);
 }
 
 /**
@@ -197,7 +201,7 @@ export function sessionFields(names, values, server) {
     } else if (name === "language") {
       const fallback = server.audio?.input?.transcription?.language ?? "";
       input["transcription"] = { language: values.language || fallback };
-    } else if (name !== "shortcuts") {
+    } else if (!LOCAL.has(name)) {
       input["turn_detection"] = turnDetection(values);
     }
   }
