@@ -184,10 +184,10 @@ class Response:
         self._start_held = False
         self.advance(now_ms)
 
-    def report_playout(self, played_ms: float, now_ms: float) -> None:
-        """Take the client's word for how much of the audio it has played."""
+    def report_playout(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
+        """Take the client's word for how much of the audio it has played, and has to play."""
         if self._speech is not None and not self._silenced:
-            self._speech.playout.report(played_ms, now_ms)
+            self._speech.playout.report(played_ms, now_ms, buffered_ms)
 
     def report_played(self, event: TurnPlayed) -> None:
         """Take the client's word for when the first audio was played, once: the wait is known."""
@@ -270,6 +270,13 @@ class Response:
         if self._speech is None or self._silenced or not self._has_begun:
             return None
         return ResponseEcho(self._speech, self._played)
+
+    @property
+    def playback_end_ms(self) -> float | None:
+        """When it has been heard; None while it goes on, and of one that was not spoken."""
+        if self._speech is None or not self.ended or not self._has_begun:
+            return None
+        return self._speech.playout.end_ms
 
     def asks(self, now_ms: float) -> bool:
         """Whether it ends with a question that the listener has heard, or nearly so."""
