@@ -9,7 +9,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing fuzz-decoder
+.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help: ## list the targets
 run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start the server; Ctrl-C stops it
 	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(if $(LAN),--lan) $(ARGS)
 
-test: setup-test chromium test-web ## set up and run every test
+test: setup-test chromium browser-models test-web ## set up and run every test
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench-latency: setup-test ## measure the wait between a question and its answer
@@ -50,6 +50,7 @@ format: setup-test ## rewrite what is made by tools: format, fixes, example conf
 
 setup: $(VENV)/.run-stamp ## virtual environment, packages and models
 	@$(BIN)/antiphon models pull
+	@if [ -n "$(MODELS)" ]; then $(BIN)/antiphon models pull $(MODELS); fi
 
 setup-test: setup $(VENV)/.test-stamp
 
@@ -102,6 +103,10 @@ check-web:
 web/node_modules/.stamp: web/package-lock.json
 	@npm --prefix web ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+browser-models:
+	@$(BIN)/antiphon models pull moonshine-tiny-en || \
+	  echo "The tests of recognition in the browser will be skipped"
 
 # The browser tests drive the system's Chromium. Root on Debian gets it installed, once.
 chromium:

@@ -6,12 +6,13 @@ import { Audio } from "./audio.js";
 import { CatalogueWatch } from "./catalogue.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
+import { Device } from "./recognition/device.js";
 import { Drawers } from "./drawers.js";
 import { HEADER_BYTES } from "./frames.js";
 import { EventView } from "./event-view.js";
 import { Keep, copyText } from "./keep.js";
 import { LatencyView } from "./latency-view.js";
-import { INSECURE, microphoneProblem, microphoneWarnings } from "./problems.js";
+import { INSECURE, deviceProblem, microphoneProblem, microphoneWarnings } from "./problems.js";
 import { RATE_HZ, Recorder } from "./recorder.js";
 import { Replay } from "./replay.js";
 import { Score } from "./score.js";
@@ -48,8 +49,17 @@ class Page {
   #settings = new SettingsForm((events) => this.#onSettings(events));
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
-  #catalogue = new CatalogueWatch(({ voices, simulated }) => {
+  #device = new Device({
+    onHeard: (heard) => this.#run(this.#session.onHeard(heard, performance.now())),
+    onState: (text) => {
+      byId("device-state").textContent = text;
+    },
+    onFailed: (message) => this.#onDeviceFailed(message),
+  });
+  #catalogue = new CatalogueWatch(({ voices, simulated, device_recognition }) => {
     this.#settings.showVoices(voices);
+    this.#device.place = device_recognition;
+    this.#onSettings([]);
     byId("simulated").hidden = !simulated;
   });
   #stats = new PlaybackStats();
@@ -173,6 +183,8 @@ class Page {
   #onSettings(events) {
     const { preferences } = this.#settings;
     this.#session.setPushToTalk(preferences.pushToTalk);
+    this.#device.configure(preferences.values);
+    this.#session.recognisesHere = this.#device.active;
     if (this.#session.link !== "open") events = [];
     this.#run(events.map((event) => ({ do: "send", event })));
     this.#settings.render();
@@ -183,6 +195,7 @@ class Page {
     for (const command of commands) this.#execute(command);
     // What is played again must not be heard as words.
     if (this.#audio) this.#audio.muted = this.#session.muted || this.#replay.playing;
+    this.#device.listening = this.#session.listens && !this.#session.muted && !this.#replay.playing;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
     this.#latency.render(this.#session.turns.turns);
@@ -210,6 +223,8 @@ class Page {
       }
       case "end-stream":
         return this.#audio?.play({ type: "end", stream: command.stream });
+      case "end-utterance":
+        return this.#device.end();
       case "flush":
         return this.#audio?.play({ type: "flush" });
       case "duck":
@@ -246,6 +261,7 @@ class Page {
     this.#audio = audio;
     if (this.#devices.speaker) audio.setSpeaker(this.#devices.speaker).catch(() => undefined);
     this.#spectrogram.listen(audio.analysers);
+    void this.#device.listen(audio.analysers.you);
     this.#score.start(
       () => ({ you: audio.inputLevel, them: audio.outputLevel }),
       (you, them) => this.#view.setLevel(this.#session.phase === "speaking" ? them : you),
@@ -272,6 +288,13 @@ class Page {
     this.#run(this.#session.onMicrophoneFailed(microphoneProblem(name)));
   }
 
+  /** @param {string} message */
+  #onDeviceFailed(message) {
+    this.#settings.recogniseOnServer();
+    this.#session.problem = deviceProblem(message);
+    this.#run([]);
+  }
+
   /** @param {"audioinput" | "audiooutput"} kind @param {string} deviceId */
   #changeDevice(kind, deviceId) {
     const audio = this.#audio;
@@ -288,6 +311,7 @@ class Page {
     this.#audio = null;
     this.#score.stop();
     this.#spectrogram.listen(null);
+    void this.#device.listen(null);
     this.#view.setLevel(0);
   }
 }

@@ -15,6 +15,8 @@
  * @property {number | null} silenceMs of `server`
  * @property {number | null} prefixMs of `server`
  * @property {boolean} shortcuts single keys do something
+ * @property {"server" | "device"} recognise where speech becomes words
+ * @property {"wasm" | "webgpu"} compute what this device recognises with
  */
 
 /** @typedef {keyof Values} Name */
@@ -31,11 +33,18 @@ export const DEFAULTS = Object.freeze({
   silenceMs: null,
   prefixMs: null,
   shortcuts: true,
+  recognise: "server",
+  compute: "wasm",
 });
+
+/** What the server is not told. @type {ReadonlySet<string>} */
+const LOCAL = new Set(["shortcuts", "recognise", "compute"]);
 
 const CHOICES = {
   turns: ["semantic", "server", "push"],
   eagerness: ["auto", "low", "medium", "high"],
+  recognise: ["server", "device"],
+  compute: ["wasm", "webgpu"],
 };
 const NUMBERS = ["speed", "threshold", "silenceMs", "prefixMs"];
 const TURN_DETECTION = "session.audio.input.turn_detection";
@@ -110,7 +119,7 @@ export class Preferences {
   change(name, value) {
     this.values = { ...this.values, [name]: value };
     delete this.refusals[name];
-    return name === "shortcuts" ? [] : [this.#update([name])];
+    return LOCAL.has(name) ? [] : [this.#update([name])];
   }
 
   /** @param {any} event of the server @returns {Record<string, unknown>[]} what to tell it */
@@ -174,7 +183,7 @@ export class Preferences {
 /** @param {Values} values @returns {Name[]} */
 function namesChanged(values) {
   const names = /** @type {Name[]} */ (Object.keys(DEFAULTS));
-  return names.filter((name) => name !== "shortcuts" && values[name] !== DEFAULTS[name]);
+  return names.filter((name) => !LOCAL.has(name) && values[name] !== DEFAULTS[name]);
 }
 
 /**
@@ -197,7 +206,7 @@ export function sessionFields(names, values, server) {
     } else if (name === "language") {
       const fallback = server.audio?.input?.transcription?.language ?? "";
       input["transcription"] = { language: values.language || fallback };
-    } else if (name !== "shortcuts") {
+    } else if (!LOCAL.has(name)) {
       input["turn_detection"] = turnDetection(values);
     }
   }

@@ -41,7 +41,7 @@ export class View {
     document.body.toggleAttribute("data-active", session.active);
     const { holds } = session;
     this.talk.setAttribute("aria-label", holds ? "Hold to talk" : "Talk");
-    this.talk.setAttribute("aria-pressed", String(session.voice && session.uplink));
+    this.talk.setAttribute("aria-pressed", String(session.voice && session.listens));
     document.body.toggleAttribute("data-holds", holds);
     setText(byId("caption"), session.caption);
     this.mute.hidden = !session.voice || holds;

@@ -1,0 +1,91 @@
+// @ts-check
+/** Whether this device recognises speech, by the settings and by what the server has for it. */
+
+import { DEFAULT_END_MS } from "./utterance.js";
+
+/** @typedef {import("./recogniser.js").Recogniser} Recogniser */
+/** @typedef {import("./recogniser.js").Place} Place */
+/** @typedef {import("./recogniser.js").Listener} Listener */
+
+const MISSING =
+  "Your server does not have the model. On its machine run: antiphon models pull moonshine-tiny-en";
+
+export class Device {
+  #listener;
+  /** @type {Place | null} */
+  #place = null;
+  #wanted = false;
+  #key = "";
+  /** @type {Recogniser | null} */
+  #recogniser = null;
+  /** @type {AudioNode | null} */
+  #source = null;
+  /** Counts calls of `listen`; only the newest one counts. */
+  #requests = 0;
+
+  /** @param {Listener} listener */
+  constructor(listener) {
+    this.#listener = listener;
+  }
+
+  /** Words are made here, so no sound goes to the server. */
+  get active() {
+    return this.#wanted && this.#place !== null;
+  }
+
+  /** @param {Place | null} place what the server has */
+  set place(place) {
+    const news = JSON.stringify(place) !== JSON.stringify(this.#place);
+    this.#place = place;
+    if (news) this.#begin();
+  }
+
+  /**
+   * @param {{recognise: string, compute: string, silenceMs: number | null}} settings
+   */
+  configure({ recognise, compute, silenceMs }) {
+    const key = `${recognise} ${compute} ${silenceMs ?? 0}`;
+    if (key === this.#key) return;
+    this.#wanted = recognise === "device";
+    this.#key = key;
+    this.#recogniser?.close();
+    this.#recogniser = null;
+    this.#begin();
+  }
+
+  /** @param {AudioNode | null} source the microphone; null when it is closed */
+  async listen(source) {
+    this.#source = source;
+    this.#recogniser?.silence();
+    const request = ++this.#requests;
+    const place = this.#place;
+    if (!source || !this.#wanted || !place) return;
+    const { Recogniser } = await import("./recogniser.js");
+    if (request !== this.#requests) return;
+    const [, compute, silenceMs] = this.#key.split(" ");
+    const endMs = Number(silenceMs) || DEFAULT_END_MS;
+    this.#recogniser ??= new Recogniser(this.#listener, place, compute === "webgpu", endMs);
+    await this.#recogniser.listen(source);
+  }
+
+  /** What comes in counts. @param {boolean} listening */
+  set listening(listening) {
+    if (this.#recogniser) this.#recogniser.listening = listening;
+  }
+
+  /** The button was let go. */
+  end() {
+    this.#recogniser?.end();
+  }
+
+  #begin() {
+    this.#tell();
+    void this.listen(this.#source);
+  }
+
+  #tell() {
+    if (!this.#wanted) this.#listener.onState("");
+    else if (!this.#place) this.#listener.onState(`${MISSING}. Until then the server recognises.`);
+    else if (!this.#recogniser) this.#listener.onState("The model is loaded when you begin to talk.");
+  }
+}
