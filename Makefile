@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
+JOBS ?= 2
 MIN_NODE := 20
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start 
 	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(if $(LAN),--lan) $(ARGS)
 
 test: setup-test chromium browser-models test-web ## set up and run every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 bench-latency: setup-test ## measure the wait between a question and its answer
 	@$(BIN)/python -m bench.latency $(ARGS)

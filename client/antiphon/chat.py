@@ -79,6 +79,7 @@ class Chat:
         self._talk = talk
         self._modality = "audio" if spoken else "text"
         self._begun = asyncio.Event()
+        self._sources = ""
         self._answered: asyncio.Future[bool] | None = None
 
     async def ask(self, text: str) -> bool:
@@ -109,12 +110,17 @@ class Chat:
                     self._begun.set()
                 case events.TextDelta():
                     print(message.delta, end="", flush=True)
+                case events.Citations():
+                    self._sources = message.sources
                 case events.ResponseDone():
                     self._end(_problem(message.response))
                 case events.ErrorEvent() if message.error.code != _NOTHING_TO_CANCEL:
                     self._end(message.error.message or "the server reported an error")
 
     def _end(self, problem: str) -> None:
+        if self._sources and not problem:
+            print(f"\n[{self._sources}]", end="", flush=True)
+        self._sources = ""
         if problem:
             print(f"antiphon: {problem}", file=sys.stderr)
         if self._answered and not self._answered.done():

@@ -18,24 +18,14 @@ from antiphon_proto import models
 from antiphon_proto.audio import Resampler, float_to_pcm16, pcm16_to_float
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
+from antiphon_proto.engines import ENGINES, names, plug_ins
 from antiphon_proto.errors import StartupError
-from antiphon_proto.messages import STAGES, STT_SAMPLE_RATE_HZ
+from antiphon_proto.messages import STAGES, STT_SAMPLE_RATE_HZ, Stage
 
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_BYTES = 3_000_000_000
 MIN_FREE_BYTES = 1_000_000_000
 CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "soxr", "zmq", "supervisor")
-ENGINE_MODULES = {
-    "faster-whisper": ("faster_whisper",),
-    "llamacpp": ("xllamacpp", "gguf"),
-    "piper": ("piper", "onnx"),
-    "coqui": ("TTS", "torch"),
-    "moonshine": ("moonshine_voice",),
-    "ollama": (),
-    "openai": (),
-    "simulated": (),
-}
-"""What each engine imports. Those that need no module need a server, which `antiphon up` tries."""
 MANIFEST_ENGINES = frozenset({"faster-whisper", "llamacpp", "piper"})
 """Engines whose model setting is a name of the manifest or a local path."""
 HUB_ENGINE = "faster-whisper"
@@ -84,16 +74,7 @@ def packages(config: Config) -> Iterator[Check]:
         yield Check("ok", "packages of the server")
     for stage in STAGES:
         engine = config.stage(stage).engine
-        modules = ENGINE_MODULES.get(engine)
-        if modules is None:
-            yield Check("warn", f"{stage}: engine {engine} is not known here", "try: antiphon up")
-            continue
-        absent = [name for name in modules if find_spec(name) is None]
-        if absent:
-            fix = f"install them, or choose another engine: --set {stage}.engine=NAME"
-            yield Check("FAIL", f"{stage}: engine {engine} misses {', '.join(absent)}", fix)
-        else:
-            yield Check("ok", f"{stage}: packages of engine {engine}")
+        yield _engine(stage, engine)
 
 
 def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
@@ -109,6 +90,31 @@ def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
     hub = config.stt.model if config.stt.engine == HUB_ENGINE else None
     for name in names:
         yield _model(name, config.models.directory, deep=deep, may_be_on_hub=name == hub)
+
+
+def _engine(stage: Stage, name: str) -> Check:
+    """Check that what an engine imports is installed."""
+    if entry := ENGINES.get((stage, name)):
+        modules, remedy = entry.libraries, f"run: pip install 'antiphon[{entry.extra}]'"
+        what = f"engine {name}"
+    elif plug_in := plug_ins(stage).get(name):
+        modules, remedy = (plug_in.module,), f"install {plug_in.package} again"
+        what = f"engine {name} of {plug_in.package}"
+    else:
+        known = ", ".join(names(stage))
+        fix = f"choose one: --set {stage}.engine=NAME, of {known}"
+        return Check("FAIL", f"{stage}: there is no engine {name}", fix)
+    absent = [module for module in modules if not _is_installed(module)]
+    if absent:
+        return Check("FAIL", f"{stage}: {what} misses {', '.join(absent)}", remedy)
+    return Check("ok", f"{stage}: packages of {what}")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _model(name: str, cache_dir: Path, *, deep: bool, may_be_on_hub: bool) -> Check:

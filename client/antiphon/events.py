@@ -158,6 +158,26 @@ class AudioStarted(Event, frozen=True, kw_only=True):
     sample_rate_hz: int
 
 
+class Citation(msgspec.Struct, frozen=True):
+    """A passage that the model read, and where it stands."""
+
+    source: str
+    text: str = ""
+
+
+class Citations(Event, frozen=True, kw_only=True):
+    """What of the owner's documents the model reads for a response."""
+
+    item_id: str
+    response_id: str = ""
+    citations: tuple[Citation, ...] = ()
+
+    @property
+    def sources(self) -> str:
+        """The sources, each once."""
+        return ", ".join(dict.fromkeys(each.source for each in self.citations))
+
+
 class TurnMetrics(Event, frozen=True, kw_only=True):
     """When each step of a spoken turn happened, in milliseconds after the end of the speech."""
 
@@ -184,6 +204,7 @@ KINDS: dict[str, type[Event]] = {
     "response.output_text.delta": TextDelta,
     "response.output_audio.delta": AudioDelta,
     "antiphon.audio.started": AudioStarted,
+    "antiphon.citations": Citations,
     "antiphon.turn.metrics": TurnMetrics,
 }
 

@@ -19,6 +19,8 @@ class Reply:
         self.result: events.Response | None = None
         self.ended_s = 0.0
         self.steps_ms: dict[str, float] = {}
+        self.sources = ""
+        """Where the passages stand that the model read, when it read any."""
         self.wait: events.TurnMetrics | None = None
         """Where the time went from mouth to ear, once the server knows."""
         self._arrivals: list[tuple[int, float]] = []
@@ -81,6 +83,8 @@ class Turn:
             case events.ResponseDone():
                 reply = self._reply(message.response.id)
                 reply.result, reply.ended_s = message.response, now_s
+            case events.Citations():
+                self._reply(message.response_id).sources = message.sources
             case events.TurnMetrics():
                 if message.response_id or self.replies:
                     id_ = message.response_id or self.replies[-1].response_id

@@ -26,6 +26,8 @@ def as_text(turn: SpokenTurn) -> str:
         f"  you    {turn.transcript or '(no transcript)'}",
         f"  reply  {turn.reply.text.strip()}  ({turn.reply.audio_ms / 1000:.1f} s of audio)",
     ]
+    if turn.reply.sources:
+        lines.append(f"  from   {turn.reply.sources}")
     if turn.cut_ins:
         lines.append(f"  {turn.cut_ins} earlier response(s) were begun before the speech had ended")
     rows = timings(turn)
@@ -40,6 +42,7 @@ def as_json(turn: SpokenTurn) -> str:
         "file": turn.recording.name,
         "transcript": turn.transcript,
         "reply": reply.text.strip(),
+        "sources": reply.sources,
         "status": reply.result.status if reply.result else None,
         "reply_audio_ms": round(reply.audio_ms),
         "sample_rate_hz": reply.sample_rate_hz,

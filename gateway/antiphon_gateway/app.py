@@ -1,6 +1,7 @@
 """The aiohttp application: routes, and what they share."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,12 +16,17 @@ from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
+from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.realtime import catalogue
+from antiphon_gateway.resume_tokens import claim_in
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.seats import Refusal
 from antiphon_gateway.security import handshake_of
+from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
@@ -28,10 +34,8 @@ from antiphon_proto.errors import StartupError
 CONFIG = web.AppKey("config", Config)
 DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
-VAD = web.AppKey("vad", Vad)
-CONNECTIONS: web.AppKey[set[Connection]] = web.AppKey("connections", set)
 DECODERS = web.AppKey("decoders", Decoders)
-METRICS = web.AppKey("metrics", Metrics)
+SESSIONS = web.AppKey("sessions", Sessions)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 BROWSER_MODELS = web.AppKey("browser_models", BrowserModels)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
@@ -48,21 +52,23 @@ _MAY_COMPILE = "; script-src 'self' 'wasm-unsafe-eval'"
 
 
 def create_app(
-    config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, metrics: Metrics
+    config: Config,
+    dispatcher: Dispatcher,
+    vad: Vad,
+    door: Door,
+    metrics: Metrics,
+    retrieval: RetrievalService,
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
     quiet = QuietConnections(config.gateway.handshake_timeout_s)
     app = web.Application(middlewares=[quiet.middleware(), _refuse_foreign_hosts])
     app[CONFIG] = config
     app[DOOR] = door
-    app[METRICS] = metrics
     app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
-    app[VAD] = vad
+    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics, retrieval)
     app[DECODERS] = Decoders(config.gateway.max_decoders)
-    connections: set[Connection] = set()
-    app[CONNECTIONS] = connections
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()
     app.router.add_get("/healthz", healthz)
@@ -73,7 +79,8 @@ def create_app(
     browser_models.add_routes(app.router)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
-    operators = Operators(config, metrics, door, dispatcher, budget, connections)
+    Neighbours(config, dispatcher, vad, door, app[DECODERS]).add_routes(app.router)
+    operators = Operators(config, metrics, door, dispatcher, budget, sessions)
     operators.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
     app.router.add_get("/doctor", lambda _: _file(page / "doctor.html"))
@@ -138,19 +145,29 @@ async def realtime(request: web.Request) -> web.StreamResponse:
             return _refusal(refusal)
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
-    entry = app[DOOR].enter(handshake_of(request), caller, time.time())
+    handshake = handshake_of(request)
+    if session := app[SESSIONS].claimed(claim_in(handshake.subprotocols)):
+        if refusal := app[DOOR].reenter(handshake):
+            return _refusal(refusal)
+        return await Connection(app[INPUT_BUDGET], app[DECODERS]).resume(request, session)
+    entry = app[DOOR].enter(handshake, caller, time.time())
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
-    connection = Connection(
-        app[CONFIG], app[DISPATCHER], app[VAD], app[INPUT_BUDGET], app[METRICS], app[DECODERS]
-    )
-    app[CONNECTIONS].add(connection)
+    connection = Connection(app[INPUT_BUDGET], app[DECODERS])
+
+    def open_session() -> LiveSession:
+        return app[SESSIONS].open(
+            extensions=verdict.subprotocol == EXTENDED_SUBPROTOCOL,
+            update=verdict.session,
+            leave=functools.partial(app[DOOR].seats.leave, seat),
+        )
+
     try:
-        return await connection.serve(request, verdict.subprotocol, verdict.session)
+        return await connection.serve(request, verdict.subprotocol, open_session)
     finally:
-        app[CONNECTIONS].discard(connection)
-        app[DOOR].seats.leave(seat)
+        if not connection.opened:
+            app[DOOR].seats.leave(seat)
 
 
 def _refusal(refusal: Refusal) -> web.Response:

@@ -1,12 +1,19 @@
-"""Whether a handshake gets a session: the checks in their order, and the place it takes. Pure."""
+"""Who gets a session or an answer: the checks in their order, and the place taken. Pure."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from antiphon_gateway.admission import WINDOW_MS
 from antiphon_gateway.callers import Caller
 from antiphon_gateway.listeners import Listeners
-from antiphon_gateway.seats import RETRY_AFTER_S, Refusal, Seat, Seats
+from antiphon_gateway.seats import (
+    RETRY_AFTER_S,
+    Refusal,
+    Seat,
+    Seats,
+    of_requests,
+    of_sessions,
+)
 from antiphon_gateway.security import Handshake, Verdict
 from antiphon_gateway.tickets import Tickets
 from antiphon_proto.config import Gateway, Lan
@@ -27,7 +34,8 @@ class Door:
         """
         self.busy = busy
         self.gatekeeper = Listeners(gateway, lan)
-        self.seats = Seats(gateway)
+        self.seats = Seats(of_sessions(gateway))
+        self.requests = Seats(of_requests(gateway))
         self.tickets = Tickets()
         self.draining = False
         """Nobody is let in any more."""
@@ -49,6 +57,20 @@ class Door:
         self.tickets.spend(verdict.spent)
         return verdict, place
 
+    def reenter(self, handshake: Handshake) -> Refusal | None:
+        """Return why a client that has a session may not connect to it again; its token is its key.
+
+        It has its place already, and a busy stage is no reason: it was let in.
+        """
+        refusal: Refusal | None = None
+        if foreign := self.gatekeeper.foreign(handshake):
+            refusal = Refusal(foreign.status, "foreign", foreign.reason)
+        elif self.draining:
+            refusal = Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
+        if refusal is not None:
+            self.refused[refusal.cause] += 1
+        return refusal
+
     def look(self, handshake: Handshake, caller: Caller, now_s: float) -> Refusal | None:
         """Return why a client would get no session now; nothing is taken, spent or counted."""
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))
@@ -58,14 +80,29 @@ class Door:
         self.seats.leave(place)
         return None
 
+    def admit(
+        self, handshake: Handshake, caller: Caller, stages: Collection[Stage]
+    ) -> Seat | Refusal:
+        """Return the place in `requests` of one request that needs these stages, or why none.
+
+        Only a lasting key counts: a short-lived one opens a session.
+        """
+        verdict = self.gatekeeper.judge(handshake)
+        if refusal := self._refusal(verdict, self.busy() & frozenset(stages)):
+            return refusal
+        return self.requests.take(caller.address, verdict.key)
+
     def _judge(self, verdict: Verdict, caller: Caller) -> Seat | Refusal:
+        return self._refusal(verdict, self.busy()) or self.seats.take(caller.address, verdict.key)
+
+    def _refusal(self, verdict: Verdict, busy: Collection[Stage]) -> Refusal | None:
         if not verdict.allowed:
             return Refusal(
                 verdict.status, "key" if verdict.status == 401 else "foreign", verdict.reason
             )
         if self.draining:
             return Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
-        if stages := self.busy():
-            text = f"{' and '.join(sorted(stages))} too busy for another session"
+        if busy:
+            text = f"{' and '.join(sorted(busy))} too busy for another session or request"
             return Refusal(503, "overloaded", text, BUSY_RETRY_AFTER_S)
-        return self.seats.take(caller.address, verdict.key)
+        return None

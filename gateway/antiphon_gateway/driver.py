@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.effects import (
@@ -12,12 +13,15 @@ from antiphon_gateway.effects import (
     NoteRetraction,
     NoteTurnEnd,
     NoteUnderrun,
+    Retrieve,
     SendAudio,
     SendEvent,
     Submit,
 )
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.retrieval.passage import Passage
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.vad import Vad
 from antiphon_proto.frames import AudioFrame, FrameKind
@@ -38,6 +42,7 @@ class SessionDriver:
         dispatcher: Dispatcher,
         vad: Vad,
         outbox: Outbox,
+        retrieval: RetrievalService,
         observe: Callable[[Effect], None] = lambda _: None,
     ) -> None:
         """`observe` is shown every effect, for metrics."""
@@ -45,6 +50,7 @@ class SessionDriver:
         self._observe = observe
         self._dispatcher = dispatcher
         self._outbox = outbox
+        self._retrieval = retrieval
         self._loop = asyncio.get_running_loop()
         self._vad = vad.open(self._on_speech_probabilities)
         self._timer: asyncio.TimerHandle | None = None
@@ -105,6 +111,8 @@ class SessionDriver:
             self._dispatcher.cancel(list(effect.job_ids))
         elif isinstance(effect, DetectSpeech):
             self._vad.feed(effect.pcm)
+        elif isinstance(effect, Retrieve):
+            self._retrieval.ask(effect.query, partial(self._on_passages, effect.lookup))
         elif isinstance(effect, NoteRetraction):
             session_id = self._session.context.session_id
             _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
@@ -166,6 +174,9 @@ class SessionDriver:
 
     def _on_result(self, result: Result, payload: bytes) -> None:
         self.run(lambda now_ms: self._session.on_result(result, payload, now_ms))
+
+    def _on_passages(self, lookup: int, passages: Sequence[Passage]) -> None:
+        self.run(lambda now_ms: self._session.on_passages(lookup, passages, now_ms))
 
     def _on_speech_probabilities(self, probabilities: Sequence[float]) -> None:
         self.run(lambda now_ms: self._session.on_speech_probabilities(probabilities, now_ms))

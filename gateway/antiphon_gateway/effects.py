@@ -45,6 +45,13 @@ class DetectSpeech(NamedTuple):
     pcm: bytes
 
 
+class Retrieve(NamedTuple):
+    """Look up passages for what the user said; the answer goes to `Session.on_passages`."""
+
+    lookup: int
+    query: str
+
+
 class NoteTurn(NamedTuple):
     """Log that a turn is being answered, and how long each step took. No words."""
 
@@ -84,6 +91,7 @@ Effect = (
     | Submit
     | CancelJobs
     | DetectSpeech
+    | Retrieve
     | NoteTurn
     | NoteTurnEnd
     | NoteRetraction

@@ -51,6 +51,10 @@ class Listeners:
         """See `Gatekeeper.judge`."""
         return self._of(handshake).judge(handshake, find)
 
+    def foreign(self, handshake: Handshake) -> Verdict | None:
+        """See `Gatekeeper.foreign`."""
+        return self._of(handshake).foreign(handshake)
+
     def is_own_host(self, handshake: Handshake) -> bool:
         """See `Gatekeeper.is_own_host`."""
         return self._of(handshake).is_own_host(handshake.host)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -12,12 +12,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from antiphon_gateway.callers import caller_of
-from antiphon_gateway.connection import Connection
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.metrics import Metrics, Snapshot, families
 from antiphon_gateway.security import handshake_of
+from antiphon_gateway.sessions import Sessions
 from antiphon_proto import __version__
 from antiphon_proto.config import Config
 
@@ -32,14 +32,14 @@ class Operators(Collector):
         door: Door,
         dispatcher: Dispatcher,
         budget: InputBudget,
-        connections: Collection[Connection],
+        sessions: Sessions,
     ) -> None:
         self._config = config
         self._metrics = metrics
         self._door = door
         self._dispatcher = dispatcher
         self._budget = budget
-        self._connections = connections
+        self._sessions = sessions
         self._started_s = time.monotonic()
         metrics.include(self)
 
@@ -94,6 +94,6 @@ class Operators(Collector):
             "overloaded": sorted(self._door.busy()),
             "pending_input_bytes": self._budget.pending_bytes,
             "stages": msgspec.to_builtins(self._dispatcher.stages()),
-            "sessions": [connection.describe(now_s) for connection in self._connections],
+            "sessions": [session.describe(now_s) for session in self._sessions],
         }
         return web.json_response(body)

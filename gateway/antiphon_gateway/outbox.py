@@ -1,7 +1,11 @@
-"""What waits to be sent on one WebSocket: bounded, in order, one sender.
+"""What is sent to one session's client: bounded, in order, numbered, one reader at a time.
 
-Policy when full: the client reads too slowly to be served and is disconnected. Audio is paced, so a
-client that reads in real time never has more than a second waiting.
+Every message has a number, 1 for the first of the session. For a client that can resume, what was
+sent is kept until it is acknowledged: another connection can go on after the last one received.
+
+Policy when full: the client reads too slowly to be served and is disconnected. Audio is paced, so
+a client that reads in real time never has more than a second waiting. Of what was sent, the oldest
+is forgotten first; a client that lacks it cannot resume.
 """
 
 import asyncio
@@ -10,58 +14,155 @@ from collections.abc import Callable
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_MESSAGES = 4_096
+MAX_KEPT_BYTES = 1024 * 1024
+MAX_KEPT_MESSAGES = 2_048
 
 
 class Outbox:
     """A bounded queue of text and binary messages."""
 
-    def __init__(self) -> None:
-        self._messages: deque[str | bytes] = deque()
-        self._bytes = 0
-        self._changed = asyncio.Event()
+    def __init__(self, *, keeps: bool = False) -> None:
+        """`keeps`: hold on to what was sent until it is acknowledged."""
+        self._keeps = keeps
+        self._waiting: deque[str | bytes] = deque()
+        self._waiting_bytes = 0
+        self._kept: deque[str | bytes] = deque()
+        self._kept_bytes = 0
+        self._sent = 0
         self._close: tuple[int, str] | None = None
-        self._tell_of_close: Callable[[], None] = lambda: None
+        self._feed: Feed | None = None
+        self.tell_of_close: Callable[[], None] = lambda: None
         self.close_asked = asyncio.Event()
         """Set by the first `close`."""
 
+    @property
+    def sent(self) -> int:
+        """Number of the last message that was handed to a connection."""
+        return self._sent
+
     def put(self, message: str | bytes) -> bool:
         """Add a message. False: the outbox was full, and what waited in it is dropped."""
-        if self._bytes + len(message) > MAX_BYTES or len(self._messages) >= MAX_MESSAGES:
-            self._messages.clear()
-            self._bytes = 0
+        size = self._waiting_bytes + len(message)
+        if size > MAX_BYTES or len(self._waiting) >= MAX_MESSAGES:
+            self._waiting.clear()
+            self._waiting_bytes = 0
             return False
-        self._messages.append(message)
-        self._bytes += len(message)
-        self._changed.set()
+        self._waiting.append(message)
+        self._waiting_bytes = size
+        self._wake()
         return True
+
+    def acknowledge(self, number: int) -> None:
+        """Forget what was sent up to this message: the client has it."""
+        while self._kept and self._sent - len(self._kept) < number:
+            self._forget_oldest()
+
+    def rewind(self, received: int) -> bool:
+        """Send again what follows this message; False when that is not kept or was never sent."""
+        missing = self._sent - received
+        if not 0 <= missing <= len(self._kept):
+            return False
+        for _ in range(missing):
+            message = self._kept.pop()
+            self._waiting.appendleft(message)
+            self._waiting_bytes += len(message)
+        self._kept.clear()
+        self._kept_bytes = 0
+        self._sent = received
+        self._wake()
+        return True
+
+    def attach(self) -> "Feed":
+        """Give what waits to a new connection; the one before is told that it is no more."""
+        before, self._feed = self._feed, Feed(self)
+        if before is not None:
+            before.supersede()
+        return self._feed
+
+    def detach(self, feed: "Feed") -> None:
+        """The connection is gone; nothing is handed out until the next `attach`."""
+        if self._feed is feed:
+            self._feed = None
 
     def close(self, code: int, reason: str) -> None:
         """Ask the sender to close once it has sent what waits; the first call counts."""
         if self._close is not None:
             return
         self._close = (code, reason)
-        self._changed.set()
+        self._wake()
         self.close_asked.set()
-        self._tell_of_close()
-
-    def on_close(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called when `close` is, or now if it was."""
-        self._tell_of_close = tell
-        if self._close is not None:
-            tell()
+        if self._feed is not None:
+            self._feed.tell_of_close()
+        self.tell_of_close()
 
     @property
     def closing(self) -> tuple[int, str] | None:
         """The close code and reason asked for."""
         return self._close
 
+    def take(self) -> str | bytes | None:
+        """Return the next message, which counts as sent; None when none waits."""
+        if not self._waiting:
+            return None
+        message = self._waiting.popleft()
+        self._waiting_bytes -= len(message)
+        self._sent += 1
+        if self._keeps:
+            self._kept.append(message)
+            self._kept_bytes += len(message)
+            while self._kept_bytes > MAX_KEPT_BYTES or len(self._kept) > MAX_KEPT_MESSAGES:
+                self._forget_oldest()
+        return message
+
+    def _forget_oldest(self) -> None:
+        self._kept_bytes -= len(self._kept.popleft())
+
+    def _wake(self) -> None:
+        if self._feed is not None:
+            self._feed.changed.set()
+
+
+class Feed:
+    """One connection's end of an outbox."""
+
+    TAKEN_OVER = (4001, "the session goes on at another connection")
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._superseded = False
+        self.changed = asyncio.Event()
+        self.tell_of_close: Callable[[], None] = lambda: None
+
+    @property
+    def closing(self) -> tuple[int, str] | None:
+        """The close code and reason of this connection, once it is to be closed."""
+        return self.TAKEN_OVER if self._superseded else self._outbox.closing
+
+    @property
+    def superseded(self) -> bool:
+        """Whether another connection has the session now."""
+        return self._superseded
+
+    def supersede(self) -> None:
+        """Another connection took the session over."""
+        self._superseded = True
+        self.changed.set()
+        self.tell_of_close()
+
+    def on_close(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when the connection is to be closed, or now if it is."""
+        self.tell_of_close = tell
+        if self.closing is not None:
+            tell()
+
     async def get(self) -> str | bytes | None:
         """Wait for the next message; None when the connection is to be closed."""
-        while not self._messages:
-            if self._close is not None:
+        while True:
+            if self._superseded:
                 return None
-            self._changed.clear()
-            await self._changed.wait()
-        message = self._messages.popleft()
-        self._bytes -= len(message)
-        return message
+            if (message := self._outbox.take()) is not None:
+                return message
+            if self.closing is not None:
+                return None
+            self.changed.clear()
+            await self.changed.wait()

@@ -119,7 +119,7 @@ class Response:
         """Send what is due."""
         if self._state is _State.ENDED:
             return
-        released = self._state is _State.IN_PROGRESS and not self._start_held
+        released = self._may_speak
         if self._speech is not None:
             for out in self._speech.advance(now_ms, released=released):
                 if isinstance(out, TextShown):
@@ -256,7 +256,7 @@ class Response:
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` will have audio to send."""
-        if self._speech is None or self._state is not _State.IN_PROGRESS or self._start_held:
+        if self._speech is None or not self._may_speak:
             return None
         return self._speech.playout.next_due_ms(now_ms)
 
@@ -276,10 +276,12 @@ class Response:
     # --- inside ----------------------------------------------------------------------------
 
     @property
+    def _may_speak(self) -> bool:
+        return self.in_progress and not self._start_held and not self._context.away
+
+    @property
     def _has_begun(self) -> bool:
-        if self._speech is None:
-            return bool(self._shown)
-        return self._speech.playout.sent_samples > 0
+        return bool(self._shown if self._speech is None else self._speech.playout.sent_samples)
 
     def _sent_text(self) -> str:
         if self._speech is None:

@@ -1,14 +1,17 @@
 """The responses of one session: the one that speaks, the one prepared, the one due. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from antiphon_gateway.history import History
 from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
+from antiphon_gateway.passage_lookups import PassageLookups
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
+from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speculation import has_room
 from antiphon_gateway.turn_timings import TurnTimings
@@ -38,6 +41,7 @@ class Responses:
         self._turn_due: UserTurn | None = None
         self._unanswered: TurnTimings | None = None
         self._streams = 0
+        self._lookups = PassageLookups(context)
 
     # --- inputs ----------------------------------------------------------------------------
 
@@ -49,8 +53,14 @@ class Responses:
                 self.settle(now_ms)
                 return
 
+    def on_passages(self, lookup: int, passages: Sequence[Passage], now_ms: float) -> None:
+        """Take the passages that were looked up."""
+        self._lookups.on_passages(lookup, passages)
+        self.settle(now_ms)
+
     def advance(self, now_ms: float) -> None:
         """Send what is due."""
+        self._lookups.advance(now_ms)
         if self.current is not None:
             self.current.advance(now_ms)
             self.settle(now_ms)
@@ -105,7 +115,9 @@ class Responses:
         loads = (self._context.load(stage) for stage in STAGES)
         if taking.speculation and has_room(loads, taking.speculation_wait_ms):
             response = self._new(self._settings.response(), turn.timings)
-            response.start(self._history.messages(response.settings, heard=turn.transcript))
+            self._lookups.ask(
+                response, self._history.messages(response.settings, heard=turn.transcript)
+            )
             self._prepared = (turn, response)
 
     def drop_prepared(self) -> None:
@@ -149,7 +161,7 @@ class Responses:
         self.drop_prepared()
         if response is None or response.ended:
             response = self._new(self._settings.response(), turn.timings)
-            response.start(self._history.messages(response.settings))
+            self._lookups.ask(response, self._history.messages(response.settings))
         self._run(response, now_ms)
 
     def settle(self, now_ms: float) -> None:
@@ -194,7 +206,10 @@ class Responses:
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` must be called next."""
-        return self.current.next_due_ms(now_ms) if self.current is not None else None
+        due = [self._lookups.next_due_ms(now_ms)]
+        if self.current is not None:
+            due.append(self.current.next_due_ms(now_ms))
+        return min((each_ms for each_ms in due if each_ms is not None), default=None)
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
@@ -221,6 +236,7 @@ class Responses:
             self._unanswered = None
         self._interruptions.hold(response)
         response.release(self._history.add_response(response), now_ms)
+        self._lookups.tell(response)
         self.settle(now_ms)
 
     def _start_waiting(self, now_ms: float) -> None:
@@ -234,4 +250,4 @@ class Responses:
             response.fail(error.code, error.message)
             self.settle(now_ms)
             return
-        response.start(messages)
+        self._lookups.ask(response, messages)

@@ -1,4 +1,4 @@
-"""How many sessions are open: in all, of one address, of one key. Pure."""
+"""How many sessions or requests are open: in all, of one address, of one key. Pure."""
 
 from collections import Counter
 from typing import Literal, NamedTuple
@@ -12,7 +12,7 @@ Cause = Literal["foreign", "key", "draining", "full", "address", "key_sessions",
 
 
 class Refusal(NamedTuple):
-    """Why a client gets no session."""
+    """Why a client gets no session or answer."""
 
     status: int
     cause: Cause
@@ -20,41 +20,60 @@ class Refusal(NamedTuple):
     retry_after_s: int | None = None
 
 
+class Limits(NamedTuple):
+    """How many places there are; 0 of an address or of a key: no limit."""
+
+    in_all: int
+    of_address: int
+    of_key: int
+    noun: str = "sessions"
+
+
+def of_sessions(gateway: Gateway) -> Limits:
+    """Return the limits of Realtime sessions."""
+    return Limits(
+        gateway.max_sessions, gateway.max_sessions_per_address, gateway.max_sessions_per_key
+    )
+
+
+def of_requests(gateway: Gateway) -> Limits:
+    """Return the limits of requests that workers serve."""
+    of_each = gateway.max_requests_per_client
+    return Limits(gateway.max_requests, of_each, of_each, "requests")
+
+
 class Seat(NamedTuple):
-    """The place of one session."""
+    """The place of one session or request."""
 
     address: str
     key: str
 
 
 class Seats:
-    """The places of all open sessions."""
+    """The places of all that is open of one kind."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._taken = 0
         self._of_address: Counter[str] = Counter()
         self._of_key: Counter[str] = Counter()
 
     @property
     def taken(self) -> int:
-        """Sessions that are open."""
+        """How many are open."""
         return self._taken
 
     def take(self, address: str, key: str) -> Seat | Refusal:
         """Take a place for a client of this address that presents this key, empty for none."""
-        limits = self._gateway
-        if self._taken >= limits.max_sessions:
-            return Refusal(503, "full", f"{limits.max_sessions} sessions are open", RETRY_AFTER_S)
-        most = limits.max_sessions_per_address
+        in_all, most, most_of_key, noun = self._limits
+        if self._taken >= in_all:
+            return Refusal(503, "full", f"{in_all} {noun} are open", RETRY_AFTER_S)
         if most and not is_loopback(address) and self._of_address[address] >= most:
-            text = f"{most} sessions of this address are open"
+            text = f"{most} {noun} of this address are open"
             return Refusal(429, "address", text, RETRY_AFTER_S)
-        most = limits.max_sessions_per_key
-        if most and key and self._of_key[key] >= most:
-            return Refusal(
-                429, "key_sessions", f"{most} sessions of this key are open", RETRY_AFTER_S
-            )
+        if most_of_key and key and self._of_key[key] >= most_of_key:
+            text = f"{most_of_key} {noun} of this key are open"
+            return Refusal(429, "key_sessions", text, RETRY_AFTER_S)
         self._taken += 1
         self._of_address[address] += 1
         self._of_key[key] += 1

@@ -76,10 +76,8 @@ class Gatekeeper:
 
     def judge(self, handshake: Handshake, find: FindTicket = lambda _: None) -> Verdict:
         """Decide on one handshake; `find` looks a short-lived key up. Pure."""
-        if not self.is_own_host(handshake.host):
-            return Verdict(403, "the Host header is not a name of this machine")
-        if handshake.origin is not None and not self._is_allowed_origin(handshake):
-            return Verdict(403, "the Origin is not in gateway.allowed_origins")
+        if foreign := self.foreign(handshake):
+            return foreign
         offered = _offered_key(handshake)
         subprotocol = select_subprotocol(handshake.subprotocols)
         if offered and (ticket := find(offered)):
@@ -88,6 +86,14 @@ class Gatekeeper:
         if key is None:
             return Verdict(401, "the API key is missing, wrong, used or expired")
         return Verdict(200, "", subprotocol, key)
+
+    def foreign(self, handshake: Handshake) -> Verdict | None:
+        """Return the refusal of a foreign Host or Origin; None when both may be here."""
+        if not self.is_own_host(handshake.host):
+            return Verdict(403, "the Host header is not a name of this machine")
+        if handshake.origin is not None and not self._is_allowed_origin(handshake):
+            return Verdict(403, "the Origin is not in gateway.allowed_origins")
+        return None
 
     def is_own_host(self, host_header: str) -> bool:
         """Tell whether a Host header names this server; the check for every other route.

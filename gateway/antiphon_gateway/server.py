@@ -8,7 +8,7 @@ import time
 from aiohttp import web
 
 from antiphon_gateway.admission import Admission
-from antiphon_gateway.app import CONNECTIONS, QUIET_CONNECTIONS, create_app
+from antiphon_gateway.app import QUIET_CONNECTIONS, SESSIONS, create_app
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
@@ -17,6 +17,7 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
@@ -37,14 +38,17 @@ def run(config: Config) -> None:
     Raises StartupError when the port is taken or a model is missing.
     """
     vad = Vad(_detector(config))
+    retrieval = RetrievalService(config.retrieval)
     with Bus(config.bus.directory) as bus:
         try:
-            asyncio.run(_serve(config, bus, vad))
+            asyncio.run(_serve(config, bus, vad, retrieval))
         except BaseExceptionGroup as group:
             startup, others = group.split(StartupError)
             if startup is None or others is not None:
                 raise
             raise _first(startup) from None
+        finally:
+            retrieval.close()
 
 
 def _detector(config: Config) -> Model:
@@ -53,7 +57,7 @@ def _detector(config: Config) -> Model:
     return SileroModel(models.find("silero-vad", config.models.directory))
 
 
-async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
+async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
     metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
@@ -68,7 +72,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
     times = JobTimes(waited, metrics.job_ended)
     door = Door(config.gateway, busy, config.lan)
     dispatcher = Dispatcher(bus, config, times)
-    app = create_app(config, dispatcher, vad, door, metrics)
+    app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -82,9 +86,9 @@ async def _serve(config: Config, bus: Bus, vad: Vad) -> None:
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             await signals.first.wait()
             door.draining = True
-            connections = app[CONNECTIONS]
-            _log.info("gateway draining", extra={"sessions": len(connections)})
-            await drain(connections, config.gateway.drain_s, signals.second)
+            sessions = app[SESSIONS]
+            _log.info("gateway draining", extra={"sessions": len(sessions)})
+            await drain(sessions, config.gateway.drain_s, signals.second)
             raise _StopRequested
     except* _StopRequested:
         _log.info("gateway stopped")

@@ -18,6 +18,7 @@ from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.responses import Responses
+from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.session_requests import SessionRequests
 from antiphon_gateway.user_turn import UserTurn
@@ -81,6 +82,10 @@ class Session:
             self._interruptions.on_result(result.body, now_ms)
         else:
             self._responses.on_result(result, payload, now_ms)
+
+    def on_passages(self, lookup: int, passages: Sequence[Passage], now_ms: float) -> None:
+        """Take the passages that were looked up for a response."""
+        self._responses.on_passages(lookup, passages, now_ms)
 
     def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
         """Take the model's probability that the message being spoken ends after `text`."""

@@ -32,6 +32,8 @@ class SessionContext:
         self.load = load
         self.conversation_id = new_id("conv")
         self.capture = CaptureClock()
+        self.away = False
+        """Whether the client has no connection: nothing is played to it, so nothing is sent."""
         self.turn_id = 0
         self.revision = 0
         self._jobs = 0

@@ -55,6 +55,8 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     messages: tuple[ChatMessage, ...]
     max_output_tokens: int
     temperature: float
+    stop: tuple[str, ...] = ()
+    """The text ends before the first of these, which is not sent; an engine may not know how."""
 
 
 class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):

@@ -44,6 +44,10 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Of one IPv4 address or IPv6 /64 network; 0: no limit. Does not count on loopback."""
     max_sessions_per_key: SessionLimit = 0
     """Of one entry of `api_keys`; 0: no limit."""
+    max_requests: Count = 32
+    """HTTP requests that workers serve at once; such a request is no session."""
+    max_requests_per_client: SessionLimit = 8
+    """Of one address, as for sessions, and of one entry of `api_keys`; 0: no limit."""
     admission_queue_wait_ms: Milliseconds = 2_000
     """No new session while urgent jobs of a stage wait longer than this (p95); 0: no such limit."""
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
@@ -54,6 +58,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """How many times faster than real time a client may send audio for long; 0: no limit."""
     audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
     """Audio that a client may send at once before `audio_rate` counts."""
+    resume_s: Seconds = 60.0
+    """A session whose connection was lost waits so long for its client to come back; 0: never."""
     max_decoders: Count = 16
     """Streams and files of compressed audio decoded at a time, each in a process of its own."""
     drain_s: Seconds = 10.0
@@ -258,6 +264,21 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     probable it is that the words end there."""
 
 
+class Retrieval(_Section, frozen=True, kw_only=True):
+    """Passages of documents that the language model reads with what the user said."""
+
+    engine: str = ""
+    """`folder`, `http`, or the name of an installed package's; empty: none."""
+    folder: str = ""
+    """`folder`: the directory whose `.txt` and `.md` files are searched."""
+    url: str = ""
+    """`http`: where a JSON query is posted to."""
+    top_k: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
+    """Passages at most; each has up to 600 characters."""
+    budget_ms: Milliseconds = 250
+    """After so long the model is asked without them."""
+
+
 class Playout(_Section, frozen=True, kw_only=True):
     """How far ahead of the listener audio is sent."""
 
@@ -293,6 +314,7 @@ class Config(_Section, frozen=True, kw_only=True):
     simulated: Simulated = Simulated()
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
+    retrieval: Retrieval = Retrieval()
     supervision: Supervision = Supervision()
     log: Log = Log()
 

@@ -62,7 +62,7 @@ def test_the_packages_of_the_configured_engines_are_asked_for() -> None:
     checks = {check.text: check for check in doctor_checks.packages(configuration())}
     assert checks["tts: packages of engine piper"].level == "ok"
     absent = list(doctor_checks.packages(configuration("tts.engine=moonshine")))[-1]
-    assert (absent.level, absent.text) == ("FAIL", "tts: engine moonshine misses moonshine_voice")
+    assert (absent.level, absent.text) == ("FAIL", "tts: there is no engine moonshine")
 
 
 def test_a_missing_model_fails_with_its_pull_command(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import SessionDriver
 from antiphon_gateway.outbox import MAX_MESSAGES, Outbox
 from antiphon_gateway.realtime import catalogue, client_events
+from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import Vad
-from antiphon_proto.config import Config
+from antiphon_proto.config import Config, Retrieval
 
 
 class Jobs:
@@ -39,7 +40,9 @@ async def test_a_client_that_does_not_read_leaves_no_job_behind() -> None:
     config, jobs, outbox = Config(), Jobs(), Outbox()
     context = SessionContext(config, session_id="sess_1", extensions=False)
     session = Session(context, catalogue.from_config(config))
-    driver = SessionDriver(session, cast(Dispatcher, jobs), cast(Vad, Ears()), outbox)
+    driver = SessionDriver(
+        session, cast(Dispatcher, jobs), cast(Vad, Ears()), outbox, RetrievalService(Retrieval())
+    )
     for _ in range(MAX_MESSAGES):
         assert outbox.put("x")
     create = client_events.decode('{"type": "response.create"}')

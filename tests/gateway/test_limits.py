@@ -11,7 +11,7 @@ from antiphon_gateway.callers import Caller, caller_of
 from antiphon_gateway.idle_timer import IdleTimer
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
 from antiphon_gateway.quiet_connections import QuietConnections
-from antiphon_gateway.seats import Refusal, Seat, Seats
+from antiphon_gateway.seats import Limits, Refusal, Seat, Seats, of_sessions
 from antiphon_proto.config import Gateway
 
 HERE = "127.0.0.1"
@@ -55,7 +55,7 @@ def refusal(place: Seat | Refusal) -> tuple[int, str] | None:
 
 def test_places_are_counted_in_all_by_address_and_by_key() -> None:
     limits = Gateway(max_sessions=5, max_sessions_per_address=2, max_sessions_per_key=3)
-    seats = Seats(limits)
+    seats = Seats(of_sessions(limits))
     first = seats.take(AWAY, "key-0")
     assert isinstance(first, Seat)
     assert refusal(seats.take(AWAY, "key-0")) is None
@@ -71,7 +71,7 @@ def test_places_are_counted_in_all_by_address_and_by_key() -> None:
 
 
 def test_this_machine_and_sessions_without_a_key_have_only_the_limit_of_all() -> None:
-    seats = Seats(Gateway(max_sessions=9, max_sessions_per_address=1, max_sessions_per_key=1))
+    seats = Seats(Limits(in_all=9, of_address=1, of_key=1))
     assert [refusal(seats.take(HERE, "")) for _ in range(9)] == [None] * 9
 
 

@@ -5,8 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-
-from tests.support.chaos_proxy import ChaosProxy, Weather, chaos_proxy
+from chaos_proxy import ChaosProxy, Weather, chaos_proxy
 
 SENT = bytes(range(256)) * 400
 

@@ -36,6 +36,8 @@ PATIENT = {
     "simulated.llm_token_ms": 20,
     # All audio as soon as it is made, so that no test waits for the playing of it.
     "playout.unreported_lead_ms": 600_000,
+    # Minutes of audio in one message, twice in a row.
+    "gateway.audio_burst_s": 600,
 }
 MIB = 1024 * 1024
 

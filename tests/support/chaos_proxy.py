@@ -45,6 +45,7 @@ class ChaosProxy:
         self._clear.set()
         self._refusing = False
         self._links: set[_Link] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def blackout(self, *, refuse: bool = False) -> None:
         """Let nothing pass either way until `light`; with `refuse`, reset new connections."""
@@ -77,6 +78,9 @@ class ChaosProxy:
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it."""
         self.accepted += 1
+        if (task := asyncio.current_task()) is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         if self._refusing:
             _abort(writer)
             return
@@ -92,6 +96,12 @@ class ChaosProxy:
         finally:
             self._links.discard(link)
             link.abort()
+
+    async def end(self) -> None:
+        """Break every connection and wait until none is served any more."""
+        self.light()
+        self.reset()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def delay_s(self) -> float:
         """Draw the delay of one read."""
@@ -205,5 +215,4 @@ async def chaos_proxy(
         try:
             yield proxy
         finally:
-            proxy.light()
-            proxy.reset()
+            await proxy.end()

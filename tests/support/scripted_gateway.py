@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from playwright.async_api import Page, expect
 
 from antiphon_proto import frames
-from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
 
 WEB = Path(__file__).parents[2] / "web"
 RATE_HZ = 24_000
@@ -25,6 +25,7 @@ class ScriptedGateway:
         self.url = ""
         self.protocol: str | None = None
         self.frames: list[AudioFrame] = []
+        self.encoded: list[EncodedFrame] = []
         self.connections = 0
         self.session: Event = {"id": "sess_1", "type": "realtime"}
         self.catalogue: Event = {"voices": ["joe", "amy"], "simulated": False}
@@ -72,6 +73,13 @@ class ScriptedGateway:
             await self._changed.wait_for(lambda: len(self.frames) >= wanted)
         return self.frames
 
+    async def received_encoded(self, count: int) -> list[EncodedFrame]:
+        """Return all chunks of compressed audio, once there are `count` more than now."""
+        wanted = len(self.encoded) + count
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: len(self.encoded) >= wanted)
+        return self.encoded
+
     async def connected(self, count: int = 1) -> None:
         async with asyncio.timeout(15), self._changed:
             await self._changed.wait_for(lambda: self.connections >= count)
@@ -107,7 +115,10 @@ class ScriptedGateway:
         await self._change(connections=1)
         async for message in socket:
             if message.type is WSMsgType.BINARY:
-                self.frames.append(frames.decode(message.data))
+                if frames.is_encoded(message.data):
+                    self.encoded.append(frames.decode_encoded(message.data))
+                else:
+                    self.frames.append(frames.decode(message.data))
                 await self._change()
             else:
                 self._events.put_nowait(message.json())

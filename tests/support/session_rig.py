@@ -1,5 +1,6 @@
 """Drives a session's pure core by hand: only the test moves the clock and answers the jobs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,11 +12,13 @@ from antiphon_gateway.effects import (
     CancelJobs,
     DetectSpeech,
     NoteTurnEnd,
+    Retrieve,
     SendAudio,
     SendEvent,
     Submit,
 )
 from antiphon_gateway.realtime import catalogue, client_events, server_events
+from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import WINDOW_SAMPLES
@@ -83,6 +86,7 @@ class Rig:
         self.detected_bytes = 0
         self.turn_ends: list[NoteTurnEnd] = []
         self.submissions: list[Request] = []
+        self.lookups: list[Retrieve] = []
         self._indexes: dict[str, int] = {}
         self.session.open(self.now_ms)
         self._settle()
@@ -189,6 +193,11 @@ class Rig:
         self.answer(job, Done(engine_ms=1))
         return job
 
+    def passages(self, lookup: Retrieve, found: Sequence[Passage]) -> None:
+        """Answer a lookup of passages."""
+        self.session.on_passages(lookup.lookup, found, self.now_ms)
+        self._settle()
+
     # --- what came of it -------------------------------------------------------------------
 
     def types(self) -> list[str]:
@@ -220,6 +229,8 @@ class Rig:
                     self.jobs.pop(job_id, None)
             elif isinstance(effect, DetectSpeech):
                 self.detected_bytes += len(effect.pcm)
+            elif isinstance(effect, Retrieve):
+                self.lookups.append(effect)
             elif isinstance(effect, NoteTurnEnd):
                 self.turn_ends.append(effect)
 

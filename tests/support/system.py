@@ -51,7 +51,7 @@ class System:
             "gateway.port": self.port,
             **(settings or {}),
         }
-        self._environment = child_environment()
+        self.environment = child_environment()
 
     @property
     def url(self) -> str:
@@ -78,7 +78,7 @@ class System:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=self._environment,
+                    env=self.environment,
                 )
 
     def signal(self, name: str, number: signal.Signals) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from antiphon_proto.audio import read_wav
 from antiphon_proto.config import load
+from antiphon_proto.engines import ENGINES, names
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import (
+    STAGES,
     AudioDelta,
     ChatMessage,
     Command,
@@ -21,7 +23,7 @@ from antiphon_proto.messages import (
     Transcript,
 )
 from antiphon_workers.engine import Engine, Usage
-from antiphon_workers.registry import ENGINES, create
+from antiphon_workers.registry import create
 
 from .engines import job, loaded, results, steps
 
@@ -41,13 +43,16 @@ RESULTS: dict[Stage, type[Transcript | TextDelta | AudioDelta]] = {
     "tts": AudioDelta,
 }
 
+KEYS: list[tuple[Stage, str]] = [(stage, name) for stage in STAGES for name in names(stage)]
+"""Every engine that is installed, ours and those of other packages."""
+
 
 @pytest.fixture(
     params=[
         pytest.param(
             key, id="-".join(key), marks=() if key[1] == "simulated" else pytest.mark.models
         )
-        for key in ENGINES
+        for key in KEYS
     ]
 )
 def engine(request: pytest.FixtureRequest) -> Engine:

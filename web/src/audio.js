@@ -1,12 +1,14 @@
 // @ts-check
 /**
- * The audio graph: microphone -> capture worklet -> chunks; playback worklet -> gain -> loudspeaker.
- * One AudioContext at the device's own rate; resampling happens in the playback worklet (down) and
- * in the gateway (up).
+ * The audio graph: microphone -> capture -> chunks; playback -> gain -> loudspeaker. One AudioContext
+ * at the device's own rate; resampling happens in the playback node (down) and in the gateway (up).
+ * Without AudioWorklet a MediaRecorder captures.
  */
 
-import { Microphone } from "./microphone.js";
+import { EncodedCapture } from "./encoded-capture.js";
 import { Tap } from "./level.js";
+import { Microphone } from "./microphone.js";
+import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
@@ -19,6 +21,8 @@ const DUCK_TIME_CONSTANT_S = 0.012;
  * @typedef {object} Listener
  * @property {(buffer: ArrayBuffer, timestampUs: number, sampleRateHz: number) => void} onChunk
  *   the buffer is taken back when the call returns
+ * @property {(chunk: import("./encoded-capture.js").EncodedChunk) => boolean} onEncoded where there
+ *   is no AudioWorklet; false: the chunk was lost
  * @property {(report: Report) => void} onReport
  * @property {() => void} onMicrophoneLost the device went away
  * @property {(error: unknown) => void} onFailed the graph did not start
@@ -30,12 +34,18 @@ export class Audio {
   #gain;
   #input;
   #output;
-  /** @type {Promise<AudioWorkletNode>} */
+  /** @type {Promise<import("./playback-node.js").PlaybackNode>} */
   #playback;
+  #playbackLatencyMs = 0;
+  /** @type {Promise<void>} */
+  #captureModule;
   /** @type {AudioWorkletNode | null} */
   #capture = null;
+  /** @type {EncodedCapture | null} */
+  #encoded = null;
   #microphone;
-  muted = false;
+  #muted = false;
+  #uplink = true;
 
   /**
    * Must be called in a gesture of the user, before anything is awaited: elsewhere the browser
@@ -53,8 +63,12 @@ export class Audio {
     this.#output = new Tap(this.#context);
     this.#gain = this.#context.createGain();
     this.#gain.connect(this.#output.node).connect(this.#context.destination);
-    this.#playback = this.#loadWorklets();
-    this.#playback.catch((error) => listener.onFailed(error));
+    this.#playback = this.#openPlayback();
+    this.#captureModule = HAS_WORKLETS
+      ? this.#context.audioWorklet.addModule(new URL("worklets/capture.js", import.meta.url))
+      : Promise.resolve();
+    const opened = Promise.all([this.#playback, this.#captureModule]);
+    opened.catch((error) => listener.onFailed(error));
     this.#microphone = new Microphone(() => listener.onMicrophoneLost());
   }
 
@@ -69,7 +83,24 @@ export class Audio {
 
   /** Time a sample takes from the worklet to the loudspeaker. */
   get outputLatencyMs() {
-    return ((this.#context.outputLatency || 0) + (this.#context.baseLatency || 0)) * 1000;
+    const { outputLatency, baseLatency } = this.#context;
+    return ((outputLatency || 0) + (baseLatency || 0)) * 1000 + this.#playbackLatencyMs;
+  }
+
+  /** What the microphone hears is replaced by silence. */
+  get muted() {
+    return this.#muted;
+  }
+
+  set muted(muted) {
+    this.#muted = muted;
+    this.#applyToEncoder();
+  }
+
+  /** Whether what the microphone hears is for the server. @param {boolean} wanted */
+  set uplink(wanted) {
+    this.#uplink = wanted;
+    this.#applyToEncoder();
   }
 
   /** Where both sides can be looked at. */
@@ -91,11 +122,15 @@ export class Audio {
    * @returns {Promise<{settings: MediaTrackSettings, label: string}>} what the browser gave
    */
   async startMicrophone(deviceId) {
-    await this.#playback;
+    await Promise.all([this.#playback, this.#captureModule]);
     const source = await this.#microphone.open(this.#context, deviceId);
     source.connect(this.#input.node);
-    this.#capture ??= this.#createCapture();
-    source.connect(this.#capture);
+    if (HAS_WORKLETS) {
+      this.#capture ??= this.#createCapture();
+      source.connect(this.#capture);
+    } else {
+      this.#encode();
+    }
     const { settings, label } = this.#microphone;
     return { settings, label };
   }
@@ -103,7 +138,7 @@ export class Audio {
   /** @param {PlaybackCommand} command @param {Transferable[]} [transfer] */
   play(command, transfer = []) {
     void this.#playback.then(
-      (node) => node.port.postMessage(command, transfer),
+      (playback) => playback.post(command, transfer),
       () => undefined, // told by onFailed
     );
   }
@@ -122,24 +157,36 @@ export class Audio {
 
   /** Stop everything and give the devices back. */
   close() {
+    this.#encoded?.close();
     this.#microphone.close();
+    this.#playback.then((playback) => playback.close(), () => undefined);
+    if (this.#capture) this.#capture.port.onmessage = null;
     this.#context.onstatechange = null;
     void this.#context.close();
   }
 
-  async #loadWorklets() {
-    const { audioWorklet } = this.#context;
-    await Promise.all([
-      audioWorklet.addModule(new URL("worklets/capture.js", import.meta.url)),
-      audioWorklet.addModule(new URL("worklets/playback.js", import.meta.url)),
-    ]);
-    const node = new AudioWorkletNode(this.#context, "antiphon-playback", {
-      numberOfInputs: 0,
-      outputChannelCount: [1],
-    });
-    node.port.onmessage = ({ data }) => this.#listener.onReport(data);
-    node.connect(this.#gain);
-    return node;
+  async #openPlayback() {
+    const playback = await createPlayback(this.#context, (report) =>
+      this.#listener.onReport(report),
+    );
+    this.#playbackLatencyMs = playback.latencyMs;
+    playback.node.connect(this.#gain);
+    return playback;
+  }
+
+  #encode() {
+    this.#encoded?.close();
+    const stream = /** @type {MediaStream} */ (this.#microphone.stream);
+    this.#encoded = new EncodedCapture(stream, () => this.clockMs, this.#listener.onEncoded);
+    this.#applyToEncoder();
+  }
+
+  #applyToEncoder() {
+    if (!this.#encoded) return;
+    for (const track of this.#microphone.stream?.getAudioTracks() ?? []) {
+      track.enabled = !this.#muted;
+    }
+    this.#encoded.wanted = this.#uplink;
   }
 
   #createCapture() {

@@ -11,6 +11,7 @@ import { keySubprotocols, refusal } from "./handshake.js";
 const SUBPROTOCOLS = ["antiphon.v1", "realtime"];
 /** Audio waiting in the socket at most; newer audio is dropped until the network keeps up. */
 const MAX_UNSENT_S = 1;
+const ENCODED_BYTES_PER_S = 16_000;
 
 /**
  * @typedef {{state: "connecting"} | {state: "open"}
@@ -32,6 +33,8 @@ export class Connection {
   framesSent = 0;
   framesDropped = 0;
   malformedFrames = 0;
+  /** Counts the sockets, so that a stream can tell that it began on an older one. */
+  sockets = 0;
   #url;
   #listener;
   /** @type {WebSocket | null} */
@@ -79,16 +82,40 @@ export class Connection {
    * @returns {boolean} false when the network does not keep up
    */
   sendMicrophone(buffer, timestamp, sampleRateHz) {
-    const socket = this.#socket;
-    if (!this.#ready || socket?.readyState !== WebSocket.OPEN) return true;
+    if (!this.ready) return true;
+    return this.#sendFrame(buffer, frames.MICROPHONE, timestamp, sampleRateHz);
+  }
+
+  /**
+   * Send a chunk of compressed audio, at most 64 KiB.
+   * @param {ArrayBuffer} content @param {number} timestamp capture time in microseconds
+   * @returns {boolean} false when it could not be sent
+   */
+  sendEncoded(content, timestamp) {
+    if (!this.ready) return false;
+    const buffer = new ArrayBuffer(frames.HEADER_BYTES + content.byteLength);
+    new Uint8Array(buffer, frames.HEADER_BYTES).set(new Uint8Array(content));
+    return this.#sendFrame(buffer, frames.ENCODED, timestamp, 0);
+  }
+
+  /** The server takes audio. */
+  get ready() {
+    return this.#ready && this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /**
+   * @param {ArrayBuffer} buffer @param {number} kind @param {number} timestamp
+   * @param {number} sampleRateHz @returns {boolean}
+   */
+  #sendFrame(buffer, kind, timestamp, sampleRateHz) {
+    const socket = /** @type {WebSocket} */ (this.#socket);
     const seq = this.#seq++;
-    if (socket.bufferedAmount > MAX_UNSENT_S * sampleRateHz * 2) {
+    const unsentBytes = MAX_UNSENT_S * (2 * sampleRateHz || ENCODED_BYTES_PER_S);
+    if (socket.bufferedAmount > unsentBytes) {
       this.framesDropped++;
       return false;
     }
-    frames.writeHeader(buffer, {
-      kind: frames.MICROPHONE, seq, timestamp, sampleRateHz, stream: 0,
-    });
+    frames.writeHeader(buffer, { kind, seq, timestamp, sampleRateHz, stream: 0 });
     socket.send(buffer);
     this.framesSent++;
     return true;
@@ -99,6 +126,7 @@ export class Connection {
     const socket = new WebSocket(this.#url, [...SUBPROTOCOLS, ...keySubprotocols(this.key)]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    this.sockets++;
     this.#seq = 0;
     this.#opened = false;
     this.#attempt++;

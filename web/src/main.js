@@ -2,25 +2,23 @@
 /** Wires the page: gestures, socket and audio in; the session decides; commands out. */
 
 import { AccessKey } from "./access-key.js";
-import { Audio } from "./audio.js";
 import { CatalogueWatch } from "./catalogue.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
 import { Device } from "./recognition/device.js";
 import { Drawers } from "./drawers.js";
-import { HEADER_BYTES } from "./frames.js";
 import { EventView } from "./event-view.js";
 import { Keep, copyText } from "./keep.js";
 import { LatencyView } from "./latency-view.js";
-import { INSECURE, deviceProblem, microphoneProblem, microphoneWarnings } from "./problems.js";
+import { INSECURE, deviceProblem } from "./problems.js";
 import { RATE_HZ, Recorder } from "./recorder.js";
 import { Replay } from "./replay.js";
 import { Score } from "./score.js";
 import { Session } from "./session.js";
 import { SettingsForm } from "./settings-form.js";
 import { listenForShortcuts } from "./shortcuts.js";
+import { Sound } from "./sound.js";
 import { Spectrogram } from "./spectrogram.js";
-import { PlaybackStats } from "./stats.js";
 import { TalkButton } from "./talk-button.js";
 import { View } from "./view.js";
 
@@ -62,12 +60,9 @@ class Page {
     this.#onSettings([]);
     byId("simulated").hidden = !simulated;
   });
-  #stats = new PlaybackStats();
-  /** @type {Audio | null} */
-  #audio = null;
   #devices = new Devices(
     byId("microphone"), byId("speaker"), byId("speaker-row"), byId("device-hint"),
-    (kind, deviceId) => this.#changeDevice(kind, deviceId),
+    (kind, deviceId) => this.#sound.changeDevice(kind, deviceId),
   );
   #connection = new Connection(endpoint(), {
     onLink: (link) => this.#run(this.#session.onLink(link)),
@@ -80,11 +75,28 @@ class Page {
       this.#onSettings(preferences.onEvent(event));
       this.#run(preferences.owns(event) ? [] : this.#session.onEvent(event, nowMs));
     },
-    onAudio: ({ stream, timestamp, pcm }) => {
-      if (!this.#session.accepts(stream)) return;
-      this.#recorder.audio(stream, pcm);
-      if (this.#audio) this.#session.onAudioArrived(stream, this.#audio.clockMs);
-      this.#audio?.play({ type: "audio", stream, firstSample: timestamp, pcm }, [pcm.buffer]);
+    onAudio: (frame) => this.#sound.onAudio(frame),
+  });
+  #sound = new Sound({
+    session: this.#session,
+    connection: this.#connection,
+    recorder: this.#recorder,
+    devices: this.#devices,
+    run: (commands) => this.#run(commands),
+    onStarted: () => this.#replay.stop(),
+    onOpened: (audio) => {
+      this.#spectrogram.listen(audio.analysers);
+      void this.#device.listen(audio.analysers.you);
+      this.#score.start(
+        () => ({ you: audio.inputLevel, them: audio.outputLevel }),
+        (you, them) => this.#view.setLevel(this.#session.phase === "speaking" ? them : you),
+      );
+    },
+    onClosed: () => {
+      this.#score.stop();
+      this.#spectrogram.listen(null);
+      void this.#device.listen(null);
+      this.#view.setLevel(0);
     },
   });
 
@@ -115,7 +127,7 @@ class Page {
     });
     view.composer.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#openAudio();
+      if (CAN_PLAY) this.#sound.open();
       this.#run(this.#session.sendText(view.text.value, performance.now()));
       view.text.value = "";
     });
@@ -144,12 +156,11 @@ class Page {
   stats() {
     return Object.freeze({
       state: this.#session.phase,
-      ...this.#stats.totals,
-      bufferedSamples: this.#stats.bufferedSamples,
+      ...this.#sound.stats,
       framesSent: this.#connection.framesSent,
       framesDropped: this.#connection.framesDropped,
       malformedFrames: this.#connection.malformedFrames,
-      outputLevel: this.#audio?.outputLevel ?? 0,
+      outputLevel: this.#sound.outputLevel,
       replaying: this.#replay.playing,
       recordedBytes: this.#recorder.bytes,
       spectrogram: this.#spectrogram.running,
@@ -162,7 +173,7 @@ class Page {
       this.#run(this.#session.onMicrophoneFailed(INSECURE));
       return;
     }
-    this.#openAudio();
+    this.#sound.open();
     this.#run(this.#session.talk());
   }
 
@@ -194,7 +205,7 @@ class Page {
   #run(commands) {
     for (const command of commands) this.#execute(command);
     // What is played again must not be heard as words.
-    if (this.#audio) this.#audio.muted = this.#session.muted || this.#replay.playing;
+    this.#sound.muted = this.#session.muted || this.#replay.playing;
     this.#device.listening = this.#session.listens && !this.#session.muted && !this.#replay.playing;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
@@ -209,83 +220,14 @@ class Page {
         return this.#connection.open();
       case "disconnect":
         return this.#connection.close();
-      case "start-microphone":
-        return void this.#startMicrophone();
-      case "stop-audio":
-        return this.#closeAudio();
       case "send":
         this.#events.add("out", command.event, performance.now());
         return this.#connection.send(command.event);
-      case "open-stream": {
-        const { stream, sampleRateHz } = command;
-        this.#recorder.open(stream, command.itemId, sampleRateHz);
-        return this.#audio?.play({ type: "open", stream, sampleRateHz });
-      }
-      case "end-stream":
-        return this.#audio?.play({ type: "end", stream: command.stream });
       case "end-utterance":
         return this.#device.end();
-      case "flush":
-        return this.#audio?.play({ type: "flush" });
-      case "duck":
-        return this.#audio?.duck(command.on);
+      default:
+        return this.#sound.execute(command);
     }
-  }
-
-  /** Called in the gesture itself, so that the browser lets the audio run. */
-  #openAudio() {
-    if (this.#audio || !CAN_PLAY) return;
-    const audio = new Audio({
-      onChunk: (buffer, timestampUs, sampleRateHz) => {
-        if (!this.#session.uplink) return;
-        const { framesSent } = this.#connection;
-        const fits = this.#connection.sendMicrophone(buffer, timestampUs, sampleRateHz);
-        if (this.#connection.framesSent > framesSent) {
-          const pcm = new Int16Array(buffer, HEADER_BYTES);
-          this.#recorder.microphone(pcm, sampleRateHz, performance.now());
-        }
-        if (fits) return;
-        this.#session.onUplinkSlow();
-        this.#run([]);
-      },
-      onReport: (report) => {
-        this.#stats.add(report);
-        const nowMs = performance.now();
-        this.#recorder.playback(report, nowMs);
-        if (report.event === "started") this.#replay.stop();
-        this.#run(this.#session.onPlayback(report, audio.outputLatencyMs, nowMs));
-      },
-      onMicrophoneLost: () => void this.#startMicrophone(),
-      onFailed: (error) => this.#onAudioFailed(audio, error),
-    });
-    this.#audio = audio;
-    if (this.#devices.speaker) audio.setSpeaker(this.#devices.speaker).catch(() => undefined);
-    this.#spectrogram.listen(audio.analysers);
-    void this.#device.listen(audio.analysers.you);
-    this.#score.start(
-      () => ({ you: audio.inputLevel, them: audio.outputLevel }),
-      (you, them) => this.#view.setLevel(this.#session.phase === "speaking" ? them : you),
-    );
-  }
-
-  async #startMicrophone() {
-    const audio = this.#audio;
-    if (!audio) return;
-    try {
-      const { settings, label } = await audio.startMicrophone(this.#devices.microphone);
-      this.#session.onMicrophoneOn(microphoneWarnings(settings, label));
-      this.#run([]);
-      await this.#devices.refresh();
-    } catch (error) {
-      this.#onAudioFailed(audio, error);
-    }
-  }
-
-  /** @param {Audio} audio @param {unknown} error */
-  #onAudioFailed(audio, error) {
-    const name = error instanceof Error ? error.name : "unknown error";
-    if (audio !== this.#audio || name === "Superseded") return;
-    this.#run(this.#session.onMicrophoneFailed(microphoneProblem(name)));
   }
 
   /** @param {string} message */
@@ -293,26 +235,6 @@ class Page {
     this.#settings.recogniseOnServer();
     this.#session.problem = deviceProblem(message);
     this.#run([]);
-  }
-
-  /** @param {"audioinput" | "audiooutput"} kind @param {string} deviceId */
-  #changeDevice(kind, deviceId) {
-    const audio = this.#audio;
-    if (!audio) return;
-    if (kind === "audiooutput") {
-      audio.setSpeaker(deviceId).catch((error) => this.#onAudioFailed(audio, error));
-    } else if (this.#session.microphoneOn) {
-      void this.#startMicrophone();
-    }
-  }
-
-  #closeAudio() {
-    this.#audio?.close();
-    this.#audio = null;
-    this.#score.stop();
-    this.#spectrogram.listen(null);
-    void this.#device.listen(null);
-    this.#view.setLevel(0);
   }
 }
 

@@ -33,6 +33,11 @@ export class Microphone {
     return this.#stream?.getAudioTracks()[0]?.getSettings() ?? {};
   }
 
+  /** What is heard; null while it is closed. */
+  get stream() {
+    return this.#stream;
+  }
+
   /** The device's name. */
   get label() {
     return this.#stream?.getAudioTracks()[0]?.label ?? "";

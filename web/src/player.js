@@ -11,9 +11,13 @@
 import { Resampler } from "./resampler.js";
 import { SampleRing } from "./ring.js";
 
-export const MIN_JITTER_MS = 80;
+export const MIN_JITTER_MS = 60;
 export const MAX_JITTER_MS = 300;
-const JITTER_STEP_MS = 20;
+/** What a first stream waits for. */
+export const FIRST_JITTER_MS = 80;
+/** A gap that is heard asks for so much more; a stream without one for less. */
+const JITTER_GROWTH_MS = 20;
+const JITTER_DECAY_MS = 10;
 const FADE_MS = 5;
 const INITIAL_RING_S = 2;
 /** Audio of one stream held at most; what exceeds it is dropped and counted. */
@@ -27,6 +31,7 @@ export const MAX_BUFFER_S = 60;
  * @property {number} bufferedSamples at the stream's rate
  * @property {number} underruns of this stream
  * @property {number} droppedSamples of this stream
+ * @property {number} jitterMs what the jitter buffer waits for now
  * @property {number} [clockMs] when, by the clock of the microphone's timestamps; the worklet's
  */
 
@@ -58,8 +63,8 @@ class Stream {
     return this.started ? Math.min(this.written, this.resampler.position) : 0;
   }
 
-  /** @param {Report["event"]} event @returns {Report} */
-  report(event) {
+  /** @param {Report["event"]} event @param {number} jitterMs @returns {Report} */
+  report(event, jitterMs) {
     return {
       stream: this.id,
       event,
@@ -67,6 +72,7 @@ class Stream {
       bufferedSamples: this.written - this.playedSamples,
       underruns: this.underruns,
       droppedSamples: this.droppedSamples,
+      jitterMs,
     };
   }
 }
@@ -76,7 +82,7 @@ export class Player {
   #streams = [];
   #deviceRateHz;
   #report;
-  #jitterMs = MIN_JITTER_MS;
+  #jitterMs = FIRST_JITTER_MS;
   #gainStep;
   #gain = 0;
   /** @type {Stream | undefined} the stream that is fading out after a flush */
@@ -102,7 +108,6 @@ export class Player {
   /** Announce a stream. @param {number} id @param {number} sampleRateHz */
   open(id, sampleRateHz) {
     if (this.#find(id)) return;
-    this.#jitterMs = Math.max(MIN_JITTER_MS, this.#jitterMs - JITTER_STEP_MS);
     this.#streams.push(new Stream(id, sampleRateHz, this.#deviceRateHz));
   }
 
@@ -119,7 +124,7 @@ export class Player {
     if (stream.dry) {
       stream.dry = false;
       stream.underruns++;
-      this.#jitterMs = Math.min(MAX_JITTER_MS, this.#jitterMs + JITTER_STEP_MS);
+      this.#jitterMs = Math.min(MAX_JITTER_MS, this.#jitterMs + JITTER_GROWTH_MS);
     }
     if (firstSample > stream.written) {
       stream.written += stream.ring.pushSilence(firstSample - stream.written);
@@ -144,13 +149,13 @@ export class Player {
     this.#fading = first?.running ? first : undefined;
     const dropped = this.#streams.filter((stream) => stream !== this.#fading);
     this.#streams = this.#fading ? [this.#fading] : [];
-    for (const stream of dropped) this.#report(stream.report("flushed"));
+    for (const stream of dropped) this.#tell(stream, "flushed");
   }
 
   /** The report of the stream that is playing now, if any. */
   progress() {
     const stream = this.#streams[0];
-    return stream?.started ? stream.report("playing") : undefined;
+    return stream?.started ? stream.report("playing", this.#jitterMs) : undefined;
   }
 
   /** Fill `out` with the next samples. @param {Float32Array} out */
@@ -183,7 +188,7 @@ export class Player {
     this.#gain = 0;
     if (!stream.started && stream.written > 0) {
       stream.started = true;
-      this.#report(stream.report("started"));
+      this.#tell(stream, "started");
     }
     return true;
   }
@@ -193,7 +198,10 @@ export class Player {
     stream.running = false;
     if (stream.ended) {
       this.#streams.shift();
-      this.#report(stream.report("ended"));
+      if (stream.started && !stream.underruns) {
+        this.#jitterMs = Math.max(MIN_JITTER_MS, this.#jitterMs - JITTER_DECAY_MS);
+      }
+      this.#tell(stream, "ended");
     } else {
       stream.dry = true;
     }
@@ -224,7 +232,12 @@ export class Player {
   #endFade(stream) {
     this.#fading = undefined;
     this.#streams.shift();
-    this.#report(stream.report("flushed"));
+    this.#tell(stream, "flushed");
+  }
+
+  /** @param {Stream} stream @param {Report["event"]} event */
+  #tell(stream, event) {
+    this.#report(stream.report(event, this.#jitterMs));
   }
 
   /** @param {number} id */

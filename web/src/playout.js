@@ -140,7 +140,8 @@ export class Playout {
  * @param {Voice} voice @param {Report} report @param {number} latencyMs of the output
  * @returns {import("./commands.js").Command[]}
  */
-export function heardEvents(voice, { event, playedSamples, bufferedSamples, clockMs }, latencyMs) {
+export function heardEvents(voice, report, latencyMs) {
+  const { event, playedSamples, bufferedSamples, underruns, clockMs } = report;
   const { itemId: item_id, contentIndex: content_index, sampleRateHz } = voice;
   const played_ms = heardMs(playedSamples, sampleRateHz, event === "ended" ? 0 : latencyMs);
   if (event === "flushed") {
@@ -148,7 +149,7 @@ export function heardEvents(voice, { event, playedSamples, bufferedSamples, cloc
   }
   const buffered_ms = Math.floor((bufferedSamples * 1000) / sampleRateHz);
   const played = event === "started" ? firstPlayed(voice, clockMs, latencyMs) : [];
-  return [send("antiphon.playout", { item_id, played_ms, buffered_ms }), ...played];
+  return [send("antiphon.playout", { item_id, played_ms, buffered_ms, underruns }), ...played];
 }
 
 /**

@@ -7,9 +7,11 @@ export class PlaybackStats {
   #before = { playedSamples: 0, underruns: 0, droppedSamples: 0 };
   #now = { playedSamples: 0, underruns: 0, droppedSamples: 0 };
   bufferedSamples = 0;
+  jitterMs = 0;
 
   /** @param {Report} report */
-  add({ event, playedSamples, bufferedSamples, underruns, droppedSamples }) {
+  add({ event, playedSamples, bufferedSamples, underruns, droppedSamples, jitterMs }) {
+    this.jitterMs = jitterMs;
     this.#now = { playedSamples, underruns, droppedSamples };
     this.bufferedSamples = bufferedSamples;
     if (event === "started" || event === "playing") return;

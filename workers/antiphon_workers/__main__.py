@@ -8,9 +8,9 @@ import time
 
 from antiphon_proto import config, log
 from antiphon_proto.config import Config
+from antiphon_proto.engines import names
 from antiphon_proto.errors import ConfigurationError, StartupError
 from antiphon_proto.messages import STAGES, Stage
-from antiphon_workers import registry
 from antiphon_workers.process import end_with_parent, wait_asleep
 from antiphon_workers.runner import Worker
 
@@ -46,7 +46,7 @@ async def _run(stage: Stage, index: int, settings: Config) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    engines = "\n".join(f"  {stage}  {', '.join(registry.names(stage))}" for stage in STAGES)
+    engines = "\n".join(f"  {stage}  {', '.join(names(stage))}" for stage in STAGES)
     parser = argparse.ArgumentParser(
         prog="antiphon-worker",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -51,8 +51,7 @@ def _start(stage: Stage, config: Config) -> Future[Engine]:
 
     def work() -> None:
         try:
-            engine = registry.create(stage, config)
-            engine.load()
+            engine = registry.load(stage, config)
         except BaseException as exc:  # noqa: BLE001 - handed on to the task that waits
             future.set_exception(exc)
         else:

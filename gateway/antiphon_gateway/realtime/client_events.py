@@ -18,6 +18,8 @@ Index = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 SessionMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A position in a session's audio. JavaScript counts exactly up to 2**53."""
 
+MessageNumber = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
 ClientMicroseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A time of the clock that stamps the client's microphone frames."""
 
@@ -117,6 +119,22 @@ class TurnPlayed(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.turn.
             raise ValueError("received_us, started_us and heard_us do not follow each other")
 
 
+class Ack(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.ack"):
+    """Extension: the client has every message up to this number."""
+
+    seq: MessageNumber
+
+
+class Resume(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.resume"):
+    """Extension: the first message of a connection that has a session back."""
+
+    last_seq: MessageNumber
+    """Number of the last message received in the session."""
+    item_id: ClientId | None = None
+    played_ms: SessionMilliseconds = 0
+    """How much of that item was played; of what was received, if no item is named, all."""
+
+
 class EncodedAudioStart(
     ClientEventBase, frozen=True, kw_only=True, tag="antiphon.encoded_audio.start"
 ):
@@ -145,6 +163,8 @@ ClientEvent = (
     | ResponseCancel
     | Playout
     | TurnPlayed
+    | Ack
+    | Resume
     | EncodedAudioStart
     | EncodedAudioStop
 )

@@ -26,6 +26,7 @@ ErrorCode = Literal[
     "decoder_failed",
     "conversation_already_has_active_response",
     "response_cancel_not_active",
+    "session_not_resumable",
 ]
 ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 

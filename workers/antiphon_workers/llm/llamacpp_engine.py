@@ -173,6 +173,7 @@ class LlamaCpp(Engine):
             "temperature": command.temperature,
             "repeat_penalty": self.config.llm.repeat_penalty,
             "repeat_last_n": _REPEAT_WINDOW_TOKENS,
+            "stop": list(command.stop),
             "stream": True,
             "return_progress": True,
             "stream_options": {"include_usage": True},

@@ -38,7 +38,8 @@ def tone(job_id: str, text: str, speed: float = 1.0, pitch_hz: int = 0) -> bytes
     count = int(len(text) * MS_PER_CHARACTER * SAMPLE_RATE_HZ / 1000 / speed)
     turns = periods * np.arange(cycle_samples) / cycle_samples
     cycle = np.rint(_PEAK * np.sin(2 * np.pi * turns)).astype("<i2")
-    pcm: bytes = np.take(cycle, np.arange(phase, phase + count), mode="wrap").tobytes()
+    whole = np.tile(cycle, (phase + count) // cycle_samples + 1)
+    pcm: bytes = whole[phase : phase + count].tobytes()
     return pcm
 
 

@@ -20,6 +20,8 @@ from antiphon_gateway.realtime.server_events.conversation import (
 )
 from antiphon_gateway.realtime.server_events.extensions import (
     AudioStarted,
+    Citation,
+    Citations,
     Duck,
     TranscriptPartial,
     TurnMetrics,
@@ -66,6 +68,8 @@ from antiphon_gateway.realtime.server_events.session import (
 __all__ = [
     "AudioPart",
     "AudioStarted",
+    "Citation",
+    "Citations",
     "ContentPartAdded",
     "ContentPartDone",
     "Duck",

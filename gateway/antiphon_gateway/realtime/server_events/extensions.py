@@ -28,6 +28,21 @@ class Duck(ServerEvent, frozen=True, kw_only=True, tag="antiphon.duck"):
     ducked: bool
 
 
+class Citation(msgspec.Struct, frozen=True):
+    """A passage that the model reads, and where it stands."""
+
+    source: str
+    text: str
+
+
+class Citations(ServerEvent, frozen=True, kw_only=True, tag="antiphon.citations"):
+    """The passages that the model reads for a response."""
+
+    response_id: str
+    item_id: str
+    citations: tuple[Citation, ...]
+
+
 class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.metrics"):
     """Where the time of one turn went."""
 

@@ -1,0 +1,314 @@
+"""One session from its opening to its end, whichever connection it has."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from antiphon_gateway.audio_allowance import AudioAllowance
+from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
+from antiphon_gateway.encoded_audio import EncodedAudio
+from antiphon_gateway.idle_timer import IdleTimer
+from antiphon_gateway.outbox import Feed, Outbox
+from antiphon_gateway.realtime import client_events as client
+from antiphon_gateway.realtime import link_events, server_events
+from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.resume_tokens import digest, new_token
+from antiphon_gateway.session import Session
+from antiphon_proto import frames
+from antiphon_proto.config import Config
+from antiphon_proto.encoded_audio import DECODED_RATE_HZ
+from antiphon_proto.errors import MalformedAudioFrame
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
+
+CLOSE_GOING_AWAY = 1012
+EXTENDED_SUBPROTOCOL = "antiphon.v1"
+NO_CLOSE_CODE = (None, 1006)
+"""The connection ended without a close code: it was lost."""
+
+_INVALID_IN_A_ROW = 100
+_ACK_INTERVAL_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class MakeDriver(Protocol):
+    """Makes what carries out the session's decisions."""
+
+    def __call__(self, session: Session, outbox: Outbox, /) -> SessionDriver: ...
+
+
+class LiveSession:
+    """A session that outlives its connections, if its client can resume."""
+
+    def __init__(
+        self,
+        session: Session,
+        config: Config,
+        make_driver: MakeDriver,
+        on_end: Callable[["LiveSession", int | None], None],
+    ) -> None:
+        """`on_end` is told once, with the close code or None for a lost connection."""
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._opened_s = self._loop.time()
+        self._session = session
+        self._context = session.context
+        self._on_end = on_end
+        limits = config.gateway
+        self.resumable = self._context.extensions and limits.resume_s > 0
+        self.outbox = Outbox(keeps=self.resumable)
+        self.outbox.tell_of_close = self._when_closing
+        self._driver = make_driver(session, self.outbox)
+        self._idle = IdleTimer(limits.idle_timeout_s, self._when_idle)
+        self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._opened_s)
+        self._feed: Feed | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._invalid = 0
+        self._events_received = 0
+        self._last_frame: int | None = None
+        self._acknowledged_s = self._opened_s
+        self._token = new_token() if self.resumable else ""
+        self.token_digest = digest(self._token)
+        self.closed = asyncio.Event()
+        """Set when the session has ended."""
+
+    def open(self) -> None:
+        """Greet the client."""
+        self._driver.run(self._session.open)
+        if self.resumable:
+            self._tell(
+                link_events.SessionTicket(
+                    session_id=self.session_id,
+                    resume_token=self._token,
+                    resume_within_s=self._config.gateway.resume_s,
+                )
+            )
+        self._token = ""
+        _log.info("session opened", extra={"extensions": self._context.extensions})
+
+    # --- what is known of it ---------------------------------------------------------------
+
+    @property
+    def session_id(self) -> str:
+        """Id of the session."""
+        return self._context.session_id
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the session's user speaks, waits for an answer or hears one, here and now."""
+        return self._feed is not None and self._driver.in_turn
+
+    def describe(self, now_s: float) -> dict[str, object]:
+        """Return what an operator may know of the session: no words, no address."""
+        state = "in turn" if self.in_turn else "idle"
+        if self.outbox.closing is not None:
+            state = "closing"
+        elif self._feed is None:
+            state = "away"
+        return {
+            "id": self.session_id,
+            "age_s": round(now_s - self._opened_s),
+            "state": state,
+            "extensions": self._context.extensions,
+        }
+
+    # --- its connections -------------------------------------------------------------------
+
+    def attach(self) -> Feed:
+        """Give the session to a connection; the one before is closed."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        self._feed = self.outbox.attach()
+        self._idle.touch()
+        return self._feed
+
+    def resume(self, event: client.Resume) -> Feed:
+        """Go on after the last message that the client received.
+
+        Raises InvalidEvent, and ends the session, when what follows is not there any more.
+        """
+        if self.closed.is_set() or not self.outbox.rewind(event.last_seq):
+            self.end(None)
+            raise InvalidEvent(
+                "session_not_resumable",
+                f"last_seq: what follows message {event.last_seq} of session {self.session_id} is "
+                f"not kept; the last one sent is {self.outbox.sent}",
+                param="last_seq",
+            )
+        feed = self.attach()
+        _log.info("session resumed", extra={"sent_again_from": event.last_seq + 1})
+        self._context.away = False
+        if event.item_id is not None:
+            position = client.Playout(
+                item_id=event.item_id, played_ms=event.played_ms, buffered_ms=0
+            )
+            self._driver.run(functools.partial(self._session.on_event, position))
+        self._driver.run(self._session.advance)
+        return feed
+
+    def resumed(self) -> link_events.Resumed:
+        """Return what tells the client that it has the session back."""
+        return link_events.Resumed(
+            session_id=self.session_id,
+            events_received=self._events_received,
+            last_frame=self._last_frame,
+        )
+
+    def detach(self, feed: Feed, close_code: int | None) -> None:
+        """The connection has ended; without a close code the session waits for another one."""
+        if feed.superseded:
+            return
+        self._feed = None
+        self.outbox.detach(feed)
+        if not self.resumable or self.outbox.closing or close_code not in NO_CLOSE_CODE:
+            self.end(close_code)
+            return
+        self._context.away = True
+        self._driver.run(lambda _: None)
+        _log.info("session away", extra={"session_id": self.session_id})
+        self._expiry = self._loop.call_later(self._config.gateway.resume_s, self.end, None)
+
+    def end(self, close_code: int | None) -> None:
+        """End the session for good; may be called again."""
+        if self.closed.is_set():
+            return
+        self.closed.set()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._driver.close()
+        self._idle.stop()
+        _log.info("session closed", extra={"session_id": self.session_id, "close_code": close_code})
+        self._on_end(self, close_code)
+
+    def shut_down(self) -> None:
+        """Ask the client to come back later: the gateway is about to stop."""
+        self.outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
+
+    # --- what the client sends -------------------------------------------------------------
+
+    async def take(self, message: str | bytes, encoded: EncodedAudio) -> float:
+        """Take a message; return how many seconds of audio it holds, if that is not compressed."""
+        audio_s = 0.0
+        try:
+            if isinstance(message, str):
+                self._events_received += 1
+                event = client.decode(message)
+                if not await encoded.on_event(event):
+                    audio_s = self._take_event(event)
+            else:
+                frame = self._frame(message)
+                self._last_frame = frame.seq
+                if isinstance(frame, EncodedFrame):
+                    await encoded.take(frame)
+                else:
+                    audio_s = self._take_audio(frame)
+            self._invalid = 0
+        except InvalidEvent as error:
+            self._count_invalid(error)
+        self._acknowledge_now_and_then()
+        return audio_s
+
+    async def ready_for_more(self, audio_s: float) -> None:
+        """Wait until the next message may be taken, after one with so much audio."""
+        await self._driver.caught_up()
+        await self._pause(self._allowance.take(audio_s, self._loop.time()))
+        self._idle.touch()
+
+    async def take_decoded(self, pcm: bytes, captured_us: int) -> None:
+        """Take microphone audio from a decoder; it waits there while the client is too fast."""
+        self._driver.run(
+            lambda now_ms: self._session.on_audio(pcm, DECODED_RATE_HZ, now_ms, captured_us)
+        )
+        await self.ready_for_more(len(pcm) / (2 * DECODED_RATE_HZ))
+
+    def refuse(self, error: InvalidEvent) -> None:
+        """Answer with an `error` event."""
+        self._driver.run(lambda _: self._session.refuse(error))
+
+    def _take_event(self, event: client.ClientEvent) -> float:
+        """Take an event; return how many seconds of audio it holds."""
+        if isinstance(event, client.Ack):
+            self.outbox.acknowledge(event.seq)
+            return 0.0
+        if isinstance(event, client.Resume):
+            raise InvalidEvent(
+                "session_not_resumable",
+                "there is no such session to resume: it is over, or its token is another, or this "
+                f"is not the first message; this is session {self.session_id}",
+                event_id=event.event_id,
+            )
+        self._driver.run(functools.partial(self._session.on_event, event))
+        if not isinstance(event, client.InputAudioAppend):
+            return 0.0
+        form = self._session.input_format
+        return len(event.audio) / (form.sample_bytes * form.sample_rate_hz)
+
+    def _frame(self, data: bytes) -> AudioFrame | EncodedFrame:
+        """Return the microphone frame in a binary message."""
+        if not self._context.extensions:
+            raise InvalidEvent(
+                "invalid_binary_message",
+                f"binary messages need the subprotocol {EXTENDED_SUBPROTOCOL}",
+            )
+        try:
+            if frames.is_encoded(data):
+                return frames.decode_encoded(data)
+            frame = frames.decode(data)
+        except MalformedAudioFrame as error:
+            raise InvalidEvent("invalid_audio_frame", str(error)) from error
+        if frame.kind is not FrameKind.MICROPHONE:
+            raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1 or 3")
+        return frame
+
+    def _take_audio(self, frame: AudioFrame) -> float:
+        """Take microphone audio; return how many seconds it has."""
+        self._driver.run(
+            lambda now_ms: self._session.on_audio(
+                frame.pcm, frame.sample_rate_hz, now_ms, frame.timestamp
+            )
+        )
+        return len(frame.pcm) / (2 * frame.sample_rate_hz)
+
+    def _count_invalid(self, error: InvalidEvent) -> None:
+        self._invalid += 1
+        self.refuse(error)
+        if self._invalid >= _INVALID_IN_A_ROW:
+            self.outbox.close(CLOSE_POLICY, f"{_INVALID_IN_A_ROW} invalid messages in a row")
+
+    def _acknowledge_now_and_then(self) -> None:
+        now_s = self._loop.time()
+        if self.resumable and now_s - self._acknowledged_s >= _ACK_INTERVAL_S:
+            self._acknowledged_s = now_s
+            self._tell(
+                link_events.Acknowledged(
+                    events_received=self._events_received, last_frame=self._last_frame
+                )
+            )
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _tell(self, event: server_events.ServerEvent) -> None:
+        self.outbox.put(server_events.encode(event))
+
+    async def _pause(self, duration_s: float) -> None:
+        """Leave the socket alone, unless it is to be closed."""
+        if duration_s:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(duration_s):
+                    await self.outbox.close_asked.wait()
+
+    def _when_closing(self) -> None:
+        if self._feed is None:
+            code, _ = self.outbox.closing or (None, "")
+            self._loop.call_soon(self.end, code)
+
+    def _when_idle(self) -> None:
+        if self.in_turn:
+            self._idle.touch()
+            return
+        minutes = self._config.gateway.idle_timeout_s / 60
+        self.outbox.close(CLOSE_POLICY, f"no audio and no events for {minutes:g} minutes")

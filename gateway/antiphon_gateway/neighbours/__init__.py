@@ -1,0 +1,1 @@
+"""The neighbours of `/v1/realtime`: models, transcriptions, speech and chat, one request each."""

@@ -1,0 +1,88 @@
+"""All sessions of the gateway: opened here, found again by their token, forgotten at their end."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from antiphon_gateway.dispatch.dispatcher import Dispatcher
+from antiphon_gateway.driver import SessionDriver
+from antiphon_gateway.live_session import LiveSession
+from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.outbox import Outbox
+from antiphon_gateway.realtime import catalogue, client_events
+from antiphon_gateway.realtime.ids import new_id
+from antiphon_gateway.resume_tokens import Claim, proves
+from antiphon_gateway.retrieval.service import RetrievalService
+from antiphon_gateway.session import Session
+from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.vad import Vad
+from antiphon_proto.config import Config
+
+
+class Sessions:
+    """The sessions that have not ended, with or without a connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        vad: Vad,
+        metrics: Metrics,
+        retrieval: RetrievalService,
+    ) -> None:
+        self._config = config
+        self._dispatcher = dispatcher
+        self._vad = vad
+        self._metrics = metrics
+        self._retrieval = retrieval
+        self._live: dict[str, LiveSession] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[LiveSession]:
+        return iter(list(self._live.values()))
+
+    def __contains__(self, session: object) -> bool:
+        return session in self._live.values()
+
+    def open(self, *, extensions: bool, update: bytes, leave: Callable[[], None]) -> LiveSession:
+        """Open a session. `update` is a `session.update` as JSON that it begins with.
+
+        `leave` is called at its end, to give its place to another one.
+        """
+        context = SessionContext(
+            self._config,
+            session_id=new_id("sess"),
+            extensions=extensions,
+            load=self._dispatcher.load,
+        )
+        core = Session(context, catalogue.from_config(self._config))
+        if update:
+            settings = client_events.SessionUpdate(session=msgspec.json.decode(update))
+            core.on_event(settings, 0.0)
+            core.take_effects()
+
+        def end(session: LiveSession, close_code: int | None) -> None:
+            del self._live[session.session_id]
+            self._metrics.session_ended(close_code)
+            leave()
+
+        session = LiveSession(core, self._config, self._make_driver, end)
+        self._live[session.session_id] = session
+        session.open()
+        return session
+
+    def claimed(self, claim: Claim | None) -> LiveSession | None:
+        """Return the session that a client has a right to, if it can go on."""
+        session = self._live.get(claim.session_id) if claim is not None else None
+        if claim is None or session is None or not session.resumable:
+            return None
+        if session.outbox.closing is not None or not proves(claim, session.token_digest):
+            return None
+        return session
+
+    def _make_driver(self, session: Session, outbox: Outbox) -> SessionDriver:
+        return SessionDriver(
+            session, self._dispatcher, self._vad, outbox, self._retrieval, self._metrics.observe
+        )

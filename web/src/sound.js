@@ -1,0 +1,184 @@
+// @ts-check
+/**
+ * The page's sound: opens the audio, sends what the microphone hears, plays what comes, and gives
+ * everything back. What is to happen is decided in `session.js`.
+ */
+
+import { Audio } from "./audio.js";
+import { HEADER_BYTES } from "./frames.js";
+import { microphoneProblem, microphoneWarnings } from "./problems.js";
+import { PlaybackStats } from "./stats.js";
+
+/** @typedef {import("./commands.js").Command} Command */
+/** @typedef {import("./encoded-capture.js").EncodedChunk} EncodedChunk */
+/** @typedef {import("./player.js").Report} Report */
+
+/**
+ * @typedef {object} Parts what the sound works with
+ * @property {import("./session.js").Session} session
+ * @property {import("./connection.js").Connection} connection
+ * @property {import("./recorder.js").Recorder} recorder
+ * @property {import("./devices.js").Devices} devices
+ * @property {(commands: Command[]) => void} run carries out commands and shows the session
+ * @property {() => void} onStarted a reply begins to be heard
+ * @property {(audio: Audio) => void} onOpened
+ * @property {() => void} onClosed
+ */
+
+export class Sound {
+  #parts;
+  /** @type {Audio | null} */
+  #audio = null;
+  #stats = new PlaybackStats();
+  /** The socket that the compressed stream began on. */
+  #encodedOn = 0;
+
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+  }
+
+  get outputLevel() {
+    return this.#audio?.outputLevel ?? 0;
+  }
+
+  get stats() {
+    const { totals, bufferedSamples, jitterMs } = this.#stats;
+    return { ...totals, bufferedSamples, jitterMs };
+  }
+
+  /** @param {boolean} muted */
+  set muted(muted) {
+    const audio = this.#audio;
+    if (!audio) return;
+    audio.muted = muted;
+    audio.uplink = this.#parts.session.uplink;
+  }
+
+  /** Called in the gesture itself, so that the browser lets the audio run. */
+  open() {
+    if (this.#audio) return;
+    const { devices, onOpened } = this.#parts;
+    const audio = new Audio({
+      onChunk: (buffer, timestampUs, rateHz) => this.#onChunk(buffer, timestampUs, rateHz),
+      onEncoded: (chunk) => this.#onEncoded(chunk),
+      onReport: (report) => this.#onReport(audio, report),
+      onMicrophoneLost: () => void this.startMicrophone(),
+      onFailed: (error) => this.#onFailed(audio, error),
+    });
+    this.#audio = audio;
+    if (devices.speaker) audio.setSpeaker(devices.speaker).catch(() => undefined);
+    onOpened(audio);
+  }
+
+  close() {
+    this.#audio?.close();
+    this.#audio = null;
+    this.#parts.onClosed();
+  }
+
+  async startMicrophone() {
+    const audio = this.#audio;
+    if (!audio) return;
+    const { session, devices, run } = this.#parts;
+    try {
+      const { settings, label } = await audio.startMicrophone(devices.microphone);
+      session.onMicrophoneOn(microphoneWarnings(settings, label));
+      run([]);
+      await devices.refresh();
+    } catch (error) {
+      this.#onFailed(audio, error);
+    }
+  }
+
+  /** @param {import("./devices.js").Kind} kind @param {string} deviceId */
+  changeDevice(kind, deviceId) {
+    const audio = this.#audio;
+    if (!audio) return;
+    if (kind === "audiooutput") {
+      audio.setSpeaker(deviceId).catch((error) => this.#onFailed(audio, error));
+    } else if (this.#parts.session.microphoneOn) {
+      void this.startMicrophone();
+    }
+  }
+
+  /** Audio of the server has come. @param {import("./frames.js").AudioFrame} frame */
+  onAudio({ stream, timestamp, pcm }) {
+    const { session, recorder } = this.#parts;
+    if (!session.accepts(stream)) return;
+    recorder.audio(stream, pcm);
+    const audio = this.#audio;
+    if (!audio) return;
+    session.onAudioArrived(stream, audio.clockMs);
+    audio.play({ type: "audio", stream, firstSample: timestamp, pcm }, [pcm.buffer]);
+  }
+
+  /** @param {Command} command one that is about sound */
+  execute(command) {
+    switch (command.do) {
+      case "start-microphone":
+        return void this.startMicrophone();
+      case "stop-audio":
+        return this.close();
+      case "open-stream": {
+        const { stream, itemId, sampleRateHz } = command;
+        this.#parts.recorder.open(stream, itemId, sampleRateHz);
+        return this.#audio?.play({ type: "open", stream, sampleRateHz });
+      }
+      case "end-stream":
+        return this.#audio?.play({ type: "end", stream: command.stream });
+      case "flush":
+        return this.#audio?.play({ type: "flush" });
+      case "duck":
+        return this.#audio?.duck(command.on);
+    }
+  }
+
+  /** @param {ArrayBuffer} buffer @param {number} timestampUs @param {number} sampleRateHz */
+  #onChunk(buffer, timestampUs, sampleRateHz) {
+    const { session, connection, recorder } = this.#parts;
+    if (!session.uplink) return;
+    const { framesSent } = connection;
+    const fits = connection.sendMicrophone(buffer, timestampUs, sampleRateHz);
+    if (connection.framesSent > framesSent) {
+      const pcm = new Int16Array(buffer, HEADER_BYTES);
+      recorder.microphone(pcm, sampleRateHz, performance.now());
+    }
+    if (!fits) this.#tooSlow();
+  }
+
+  /** @param {EncodedChunk} chunk @returns {boolean} */
+  #onEncoded({ content, mimeType, first, timestampUs }) {
+    const { connection } = this.#parts;
+    if (first && connection.ready) {
+      connection.send({ type: "antiphon.encoded_audio.start", mime_type: mimeType });
+      this.#encodedOn = connection.sockets;
+    }
+    if (!connection.ready || this.#encodedOn !== connection.sockets) return false;
+    const sent = connection.sendEncoded(content, timestampUs);
+    if (!sent) this.#tooSlow();
+    return sent;
+  }
+
+  #tooSlow() {
+    this.#parts.session.onUplinkSlow();
+    this.#parts.run([]);
+  }
+
+  /** @param {Audio} audio @param {Report} report */
+  #onReport(audio, report) {
+    const { session, recorder, run, onStarted } = this.#parts;
+    this.#stats.add(report);
+    const nowMs = performance.now();
+    recorder.playback(report, nowMs);
+    if (report.event === "started") onStarted();
+    run(session.onPlayback(report, audio.outputLatencyMs, nowMs));
+  }
+
+  /** @param {Audio} audio @param {unknown} error */
+  #onFailed(audio, error) {
+    const name = error instanceof Error ? error.name : "unknown error";
+    if (audio !== this.#audio || name === "Superseded") return;
+    this.#parts.run(this.#parts.session.onMicrophoneFailed(microphoneProblem(name)));
+  }
+}
