@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, WebSocket, expect
-from scripted_gateway import stats
+from scripted_gateway import ScriptedGateway, stats, talk
 from system import GATEWAY, SIMULATED, System, system, worker_names
 from system_client import MIC_HZ, silence, speech
 
@@ -89,15 +89,42 @@ async def test_a_question_is_recognised_here_and_only_its_words_leave(
         await expect(table.get_by_role("row", name=part)).to_be_visible()
 
 
-async def test_webgpu_recognises_or_says_that_it_cannot(
+async def test_without_webgpu_the_processor_does_it_and_the_page_says_so(
     server_without_stt: System, open_page: Any, tmp_path: Path
 ) -> None:
     wav = recorded(tmp_path / "question.wav")
     page: Page = await open_page(
-        server_without_stt.url, microphone=wav, init_script=chosen("webgpu"), flags=WEBGPU
+        server_without_stt.url, microphone=wav, init_script=chosen("webgpu")
     )
     await page.get_by_role("button", name="Talk", exact=True).click()
     state = page.locator("#device-state")
-    await expect(state).to_contain_text("Ready on this device", timeout=LOADING_MS)
-    asked = page.locator("#log .user p")
-    await expect(asked).to_contain_text("living room lamp", timeout=LOADING_MS)
+    await expect(state).to_contain_text("no WebGPU here", timeout=LOADING_MS)
+    await expect(state).to_contain_text("Ready on this device (WASM)")
+
+
+async def test_an_emulated_graphics_card_is_used_or_given_up(
+    server_without_stt: System, open_page: Any, tmp_path: Path
+) -> None:
+    page: Page = await open_page(
+        server_without_stt.url,
+        microphone=recorded(tmp_path / "question.wav"),
+        init_script=chosen("webgpu"),
+        flags=WEBGPU,
+    )
+    await page.clock.install()
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    state = page.locator("#device-state")
+    await expect(state).to_contain_text("Loading")
+    await page.clock.fast_forward(31_000)
+    await expect(state).to_contain_text("Ready on this device (", timeout=LOADING_MS)
+
+
+async def test_a_server_without_the_model_says_how_to_get_it(
+    page: Page, gateway: ScriptedGateway
+) -> None:
+    await page.get_by_role("button", name="Settings", exact=True).click()
+    await page.get_by_label("Recognise on").select_option("device")
+    await expect(page.get_by_text("antiphon models pull moonshine-tiny-en")).to_be_visible()
+    await page.get_by_role("button", name="Close settings").click()
+    await talk(page, gateway)
+    await gateway.received_frames(5)

@@ -10,6 +10,9 @@ import { DEFAULT_END_MS } from "./utterance.js";
 const MISSING =
   "Your server does not have the model. On its machine run: antiphon models pull moonshine-tiny-en";
 
+/** A graphics card that is emulated takes minutes. */
+const GPU_PATIENCE_MS = 30_000;
+
 export class Device {
   #listener;
   /** @type {Place | null} */
@@ -22,6 +25,8 @@ export class Device {
   #source = null;
   /** Counts calls of `listen`; only the newest one counts. */
   #requests = 0;
+  /** WebGPU did not get ready; the processor does. */
+  #gpuIsSlow = false;
 
   /** @param {Listener} listener */
   constructor(listener) {
@@ -64,8 +69,21 @@ export class Device {
     if (request !== this.#requests) return;
     const [, compute, silenceMs] = this.#key.split(" ");
     const endMs = Number(silenceMs) || DEFAULT_END_MS;
-    this.#recogniser ??= new Recogniser(this.#listener, place, compute === "webgpu", endMs);
+    const webgpu = compute === "webgpu" && !this.#gpuIsSlow;
+    if (!this.#recogniser) {
+      const made = (this.#recogniser = new Recogniser(this.#listener, place, webgpu, endMs));
+      if (webgpu) setTimeout(() => this.#giveUpGpu(made), GPU_PATIENCE_MS);
+    }
     await this.#recogniser.listen(source);
+  }
+
+  /** @param {Recogniser} made */
+  #giveUpGpu(made) {
+    if (made !== this.#recogniser || made.ready) return;
+    this.#gpuIsSlow = true;
+    made.close();
+    this.#recogniser = null;
+    void this.listen(this.#source);
   }
 
   /** What comes in counts. @param {boolean} listening */

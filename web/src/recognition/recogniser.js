@@ -24,6 +24,8 @@ export class Recogniser {
   #tap = null;
   /** What comes in counts: the microphone is neither muted nor waiting to be held. */
   listening = true;
+  /** The model is loaded. */
+  ready = false;
 
   /** @param {Listener} listener @param {Place} place @param {boolean} webgpu @param {number} endMs */
   constructor(listener, place, webgpu, endMs) {
@@ -78,6 +80,7 @@ export class Recogniser {
   #onMessage(message) {
     if (message.type === "failed") this.#listener.onFailed(message.message);
     else if (message.type === "ready") {
+      this.ready = true;
       const seconds = (message.loadMs / 1000).toFixed(1);
       this.#listener.onState(`${message.note}Ready on this device (${message.engine}), loaded in ${seconds} s.`);
     } else this.#listener.onHeard(message);
