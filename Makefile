@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing fuzz-decoder
+.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing bench-sessions reliability soak fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,15 @@ bench-endpointing: setup-test ## compare rules for the end of a turn on recordin
 fuzz-decoder: setup-test ## send 10,000 damaged packets of compressed audio to a server
 	@$(BIN)/python -m pytest tests/integration/test_system_encoded_audio.py -k damaged \
 	  --damaged-packets 10000 --timeout 1800 -o log_cli=true -o log_cli_level=INFO $(ARGS)
+
+bench-sessions: setup-test ## measure how many talking sessions one gateway process carries
+	@$(BIN)/python -m bench.sessions $(ARGS)
+
+reliability: setup-test ## run the acceptance bars: faults, load, hostile clients (15 min)
+	@$(BIN)/python -u tests/reliability $(ARGS)
+
+soak: setup-test ## one hour of turns with a fault every 30 s; ARGS="--minutes 5" shortens it
+	@$(BIN)/python -u tests/reliability/soak.py $(ARGS)
 
 check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/ruff format --check .
@@ -128,7 +137,7 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
 lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
 	  -o requirements/run.lock
-	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra test --extra dev \
+	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra otel --extra test --extra dev \
 	  -o requirements/test.lock
 
 clean: ## remove what `make` made here (not the model cache)

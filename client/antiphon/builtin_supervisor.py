@@ -66,10 +66,10 @@ class Keeper:
         return [*command, "--index", str(index)] if program.numbered else command
 
     async def _keep(self, copy: str, command: list[str]) -> None:
-        respawn = Respawn()
+        respawn, code = Respawn(), 0
         while not self._stopping.is_set():
             began_s = time.monotonic()
-            started, code = time.time(), await self._run_once(copy, command)
+            started, code = time.time(), await self._run_once(copy, command, code)
             self._note(ProcessState(copy, False, 0, started, code))
             pause_s = respawn.pause_s(time.monotonic() - began_s)
             if pause_s:
@@ -77,7 +77,7 @@ class Keeper:
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
         self._finished[copy].set()
 
-    async def _run_once(self, copy: str, command: list[str]) -> int:
+    async def _run_once(self, copy: str, command: list[str], code_before: int) -> int:
         """Run a program to its end; return its exit code."""
         with topology.log_file(self._directory, copy).open("ab") as log:
             try:
@@ -86,7 +86,7 @@ class Keeper:
                 log.write(f"cannot be started: {exc}\n".encode())
                 return EXIT_NOT_RUN
         self._running[copy] = process
-        self._note(ProcessState(copy, True, process.pid, time.time(), 0))
+        self._note(ProcessState(copy, True, process.pid, time.time(), code_before))
         code = await process.wait()
         del self._running[copy]
         return code

@@ -12,4 +12,4 @@ class ProcessState(msgspec.Struct, frozen=True):
     started: float
     """Unix time of its last start, in seconds; 0 before the first."""
     exit_code: int
-    """Of the last end; below 0 for a signal, 0 while it runs."""
+    """Of the last end; below 0 for a signal. supervisord says 0 while it runs."""

@@ -19,6 +19,7 @@ SOCKET_NAME = "supervisor.sock"
 STATE_NAME = "supervisor.json"
 SETTINGS_NAME = "settings.toml"
 GATEWAY = "gateway"
+DISPATCHER = "dispatcher"
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -44,7 +45,11 @@ def programs(config: Config) -> tuple[Program, ...]:
         Program(stage, ("antiphon-worker", stage), config.stage(stage).processes, numbered=True)
         for stage in STAGES
     )
-    return (Program(GATEWAY, ("antiphon-gateway",)), *workers)
+    copies = config.gateway.processes
+    gateway = Program(GATEWAY, ("antiphon-gateway",), copies, numbered=copies > 1)
+    if config.bus.dispatcher == "embedded":
+        return (gateway, *workers)
+    return (gateway, Program(DISPATCHER, ("antiphon-dispatcher",)), *workers)
 
 
 def gateway_stop_wait_s(config: Config) -> int:
@@ -84,9 +89,14 @@ def log_file(directory: Path, copy: str) -> Path:
 
 def procfile(config: Config) -> str:
     """Return the Procfile: one line a program, for `honcho start`."""
-    return "".join(
-        f"{program.name}: {shlex.join(program.command)}\n" for program in programs(config)
-    )
+    lines = [f"{program.name}: {shlex.join(program.command)}" for program in programs(config)]
+    if config.bus.dispatcher == "embedded":
+        lines += [
+            "# For several gateways, with bus.dispatcher=process and gateway.processes=2 for all:",
+            "# dispatcher: antiphon-dispatcher",
+            "# gateway2: antiphon-gateway --index 1",
+        ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def supervisord(config: Config, directory: Path, bin_dir: Path, settings_file: Path) -> str:
@@ -118,7 +128,7 @@ def supervisord(config: Config, directory: Path, bin_dir: Path, settings_file: P
         wait_s = gateway_stop_wait_s(config) if program.name == GATEWAY else WORKER_STOP_WAIT_S
         sections.append(_program(program, directory, bin_dir, settings_file, wait_s))
     # Programs of one group are stopped side by side, groups one after the other, the highest
-    # priority first: the turns that the gateway lets finish need the workers.
+    # priority first: the turns that a gateway lets finish need the workers.
     stages = ",".join(program.name for program in wanted if program.name != GATEWAY)
     sections.append(_section("group:workers", programs=stages, priority=1))
     sections.append(_section("group:front", programs=GATEWAY, priority=2))

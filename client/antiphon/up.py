@@ -173,12 +173,14 @@ class _Server:
         deadline = began + topology.stop_wait_s(self._settings) + STOP_MARGIN_S
         if self._supervisor.alive and asked:
             _say("\nStopping; Ctrl-C again stops at once")
-        gateway = self._supervisor.processes().get(topology.GATEWAY)
-        impatient = gateway is not None and self._requests.last_signal != signal.SIGTERM
+        states = self._supervisor.processes().values()
+        gateways = [state for state in states if state.name.startswith(topology.GATEWAY)]
+        impatient = self._requests.last_signal != signal.SIGTERM
         self._supervisor.terminate()
         while self._supervisor.alive:
-            if impatient and gateway and time.monotonic() - began > PATIENCE_S:
-                self._supervisor.hurry(gateway)
+            if impatient and time.monotonic() - began > PATIENCE_S:
+                for gateway in gateways:
+                    self._supervisor.hurry(gateway)
                 impatient = False
             if self._requests.count > asked or time.monotonic() > deadline:
                 self._supervisor.kill()

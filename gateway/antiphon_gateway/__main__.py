@@ -16,9 +16,17 @@ def main() -> int:
         description="The process that clients connect to: WebSocket sessions on one side, "
         "speech and language workers on the other. `antiphon up` starts it with its workers.",
     )
+    parser.add_argument(
+        "--index",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this gateway among gateway.processes of them",
+    )
     configuration.add_arguments(parser)
+    arguments = parser.parse_args()
     try:
-        config = configuration.from_arguments(parser.parse_args())
+        config = configuration.as_gateway(configuration.from_arguments(arguments), arguments.index)
         log.configure("gateway", config.log.level)
         server.run(config)
     except AntiphonError as error:

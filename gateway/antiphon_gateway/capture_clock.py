@@ -19,11 +19,9 @@ class Heard(NamedTuple):
     """By ours."""
 
 
-class _Frame(NamedTuple):
-    first_sample: float
-    end_sample: float
-    captured_ms: float | None
-    arrived_ms: float
+_Frame = tuple[float, float, float | None, float]
+"""First and end sample, when captured, when arrived. Plain tuples of numbers, because there are
+many: the garbage collector does not look at them again and again."""
 
 
 class CaptureClock:
@@ -41,18 +39,17 @@ class CaptureClock:
         first = self._end_sample
         self._end_sample += duration_s * STT_SAMPLE_RATE_HZ
         captured_ms = None if captured_us is None else captured_us / 1000
-        self._frames.append(_Frame(first, self._end_sample, captured_ms, now_ms))
+        self._frames.append((first, self._end_sample, captured_ms, now_ms))
 
     def at(self, sample: int) -> Heard | None:
         """Return what is known of the end of the audio before `sample`; None when it is too old."""
-        for frame in reversed(self._frames):
-            if frame.first_sample < sample:
-                if sample > frame.end_sample + STT_SAMPLE_RATE_HZ:
+        for first_sample, end_sample, captured_ms, arrived_ms in reversed(self._frames):
+            if first_sample < sample:
+                if sample > end_sample + STT_SAMPLE_RATE_HZ:
                     return None
-                captured_ms = frame.captured_ms
                 if captured_ms is not None:
-                    captured_ms += (sample - frame.first_sample) * 1000 / STT_SAMPLE_RATE_HZ
-                return Heard(captured_ms, frame.arrived_ms)
+                    captured_ms += (sample - first_sample) * 1000 / STT_SAMPLE_RATE_HZ
+                return Heard(captured_ms, arrived_ms)
         return None
 
     def offset_ms(self, sent_ms: float, received_ms: float) -> float:
@@ -64,14 +61,10 @@ class CaptureClock:
         self._downlinks_ms.append(received_ms - sent_ms)
         uplink_ms = min(
             (
-                frame.arrived_ms - frame.captured_ms - _length_ms(frame)
-                for frame in self._frames
-                if frame.captured_ms is not None
+                arrived_ms - captured_ms - (end - first) * 1000 / STT_SAMPLE_RATE_HZ
+                for first, end, captured_ms, arrived_ms in self._frames
+                if captured_ms is not None
             ),
             default=-min(self._downlinks_ms),
         )
         return (uplink_ms - min(self._downlinks_ms)) / 2
-
-
-def _length_ms(frame: _Frame) -> float:
-    return (frame.end_sample - frame.first_sample) * 1000 / STT_SAMPLE_RATE_HZ

@@ -14,6 +14,7 @@ from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.outbox import Feed
 from antiphon_gateway.realtime import client_events, server_events
 from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.sender import narrow, send
 from antiphon_proto import log
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -21,8 +22,6 @@ CLOSE_POLICY = 1008
 CLOSE_TRY_AGAIN_LATER = 1013
 
 _PING_INTERVAL_S = 20.0
-_CLOSE_PATIENCE_S = 4.0
-"""How long a client may take to read what waits and the close code."""
 _RESUME_PATIENCE_S = 5.0
 """How long a client that claims a session may take to say where it goes on."""
 
@@ -51,7 +50,7 @@ class Connection:
                 await self._hold(socket, transport, session, session.attach())
         finally:
             self._account.close()
-        return socket
+        return socket if socket.prepared else web.Response()  # which nobody is left to read
 
     async def resume(self, request: web.Request, session: LiveSession) -> web.StreamResponse:
         """Upgrade, give a session back to its client, and return when one of them is done."""
@@ -66,7 +65,7 @@ class Connection:
                 await self._hold(socket, transport, session, feed, greeting)
         finally:
             self._account.close()
-        return socket
+        return socket if socket.prepared else web.Response()  # which nobody is left to read
 
     async def _upgrade(self, socket: web.WebSocketResponse, request: web.Request) -> bool:
         """Answer the handshake and count what arrives; False when nobody is left to read it."""
@@ -76,6 +75,7 @@ class Connection:
             return False
         if request.transport is not None:
             request.transport.set_protocol(MeteredProtocol(request.protocol, self._account))
+            narrow(request.transport)
         return True
 
     async def _hold(
@@ -93,7 +93,7 @@ class Connection:
             async with asyncio.TaskGroup() as group:
                 if greeting:
                     await socket.send_str(greeting)
-                sender = group.create_task(_send(socket, transport, feed), name="sender")
+                sender = group.create_task(send(socket, transport, feed), name="sender")
                 encoded = EncodedAudio(self._decoders, group, session.take_decoded, session.refuse)
                 await self._read(socket, session, feed, encoded)
                 await encoded.close()
@@ -132,24 +132,6 @@ def _socket(subprotocol: str | None) -> web.WebSocketResponse:
         compress=False,
         heartbeat=_PING_INTERVAL_S,
     )
-
-
-async def _send(socket: web.WebSocketResponse, transport: asyncio.Transport, feed: Feed) -> None:
-    """Send what there is to send; cut off a client that takes too long to be closed."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(None) as limit:
-            feed.on_close(lambda: limit.reschedule(loop.time() + _CLOSE_PATIENCE_S))
-            while (message := await feed.get()) is not None:
-                if isinstance(message, str):
-                    await socket.send_str(message)
-                else:
-                    await socket.send_bytes(message)
-            code, reason = feed.closing or (1000, "")
-            await socket.close(code=code, message=reason.encode())
-    except TimeoutError:
-        _log.info("client cut off: it does not read")
-        transport.abort()
 
 
 async def _resume(socket: web.WebSocketResponse, session: LiveSession) -> Feed | None:

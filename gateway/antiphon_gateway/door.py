@@ -37,6 +37,8 @@ class Door:
         self.seats = Seats(of_sessions(gateway))
         self.requests = Seats(of_requests(gateway))
         self.tickets = Tickets()
+        self.tell_of_entry: Callable[[], None] = lambda: None
+        """Called when somebody was let in."""
         self.draining = False
         """Nobody is let in any more."""
         self.refused: Counter[str] = Counter()
@@ -55,6 +57,7 @@ class Door:
             self.refused[place.cause] += 1
             return place
         self.tickets.spend(verdict.spent)
+        self.tell_of_entry()
         return verdict, place
 
     def reenter(self, handshake: Handshake) -> Refusal | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
@@ -11,6 +11,7 @@ from antiphon_gateway.effects import (
     DetectSpeech,
     Effect,
     NoteRetraction,
+    NoteTurn,
     NoteTurnEnd,
     NoteUnderrun,
     Retrieve,
@@ -18,13 +19,14 @@ from antiphon_gateway.effects import (
     SendEvent,
     Submit,
 )
+from antiphon_gateway.observers import SessionObserver
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.vad import Vad
-from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.frames import MAX_PCM_BYTES, AudioFrame, FrameKind
 from antiphon_proto.messages import Result
 
 CLOSE_POLICY = 1008
@@ -43,11 +45,11 @@ class SessionDriver:
         vad: Vad,
         outbox: Outbox,
         retrieval: RetrievalService,
-        observe: Callable[[Effect], None] = lambda _: None,
+        observer: SessionObserver | None = None,
     ) -> None:
-        """`observe` is shown every effect, for metrics."""
+        """`observer` is shown every effect and result."""
         self._session = session
-        self._observe = observe
+        self._observer = observer or SessionObserver()
         self._dispatcher = dispatcher
         self._outbox = outbox
         self._retrieval = retrieval
@@ -100,51 +102,37 @@ class SessionDriver:
     def _carry_out(self, effect: Effect) -> None:
         if self._closed:
             return
-        self._observe(effect)
+        if isinstance(effect, DetectSpeech):  # fifty times a second in every session
+            self._vad.feed(effect.pcm)
+            return
+        self._observer.effect(effect, self.now_ms())
         if isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
         elif isinstance(effect, SendAudio):
-            self._put(self._audio_message(effect))
+            for piece in _pieces(effect):
+                self._put(self._audio_message(piece))
         elif isinstance(effect, Submit):
             self._dispatcher.submit(effect.request, self._on_result)
         elif isinstance(effect, CancelJobs):
             self._dispatcher.cancel(list(effect.job_ids))
-        elif isinstance(effect, DetectSpeech):
-            self._vad.feed(effect.pcm)
         elif isinstance(effect, Retrieve):
             self._retrieval.ask(effect.query, partial(self._on_passages, effect.lookup))
-        elif isinstance(effect, NoteRetraction):
-            session_id = self._session.context.session_id
+        else:
+            self._log_note(effect)
+
+    def _log_note(self, effect: Effect) -> None:
+        session_id = self._session.context.session_id
+        if isinstance(effect, NoteRetraction):
             _log.info("turn retracted", extra={"session_id": session_id, **effect._asdict()})
         elif isinstance(effect, NoteTurnEnd):
-            _log.info(
-                "turn over",
-                extra={
-                    "session_id": self._session.context.session_id,
-                    "turn_id": effect.turn_id,
-                    "reason": effect.reason,
-                    "silence_ms": effect.silence_ms,
-                },
-            )
+            _log.info("turn over", extra={"session_id": session_id, **effect._asdict()})
         elif isinstance(effect, NoteUnderrun):
-            _log.warning(
-                "speech came too late",
-                extra={
-                    "session_id": self._session.context.session_id,
-                    "turn_id": effect.turn_id,
-                    "gap_ms": round(effect.gap_ms),
-                },
-            )
-        else:
-            _log.info(
-                "turn answered",
-                extra={
-                    "session_id": self._session.context.session_id,
-                    "turn_id": effect.turn_id,
-                    "response_id": effect.response_id,
-                    **{f"{step}_ms": at_ms for step, at_ms in effect.steps_ms.items()},
-                },
-            )
+            note = {"turn_id": effect.turn_id, "gap_ms": round(effect.gap_ms)}
+            _log.warning("speech came too late", extra={"session_id": session_id, **note})
+        elif isinstance(effect, NoteTurn):
+            steps = {f"{step}_ms": at_ms for step, at_ms in effect.steps_ms.items()}
+            turn = {"turn_id": effect.turn_id, "response_id": effect.response_id}
+            _log.info("turn answered", extra={"session_id": session_id, **turn, **steps})
 
     def _audio_message(self, audio: SendAudio) -> str | bytes:
         if self._session.context.extensions:
@@ -173,6 +161,7 @@ class SessionDriver:
             self.close()
 
     def _on_result(self, result: Result, payload: bytes) -> None:
+        self._observer.result(result, payload, self.now_ms())
         self.run(lambda now_ms: self._session.on_result(result, payload, now_ms))
 
     def _on_passages(self, lookup: int, passages: Sequence[Passage]) -> None:
@@ -182,13 +171,23 @@ class SessionDriver:
         self.run(lambda now_ms: self._session.on_speech_probabilities(probabilities, now_ms))
 
     def _arm_timer(self) -> None:
+        due_ms = None if self._closed else self._session.next_due_ms(self.now_ms())
         if self._timer is not None:
+            # One that rings too early does no harm, and is armed again then.
+            if due_ms is not None and self._timer.when() <= due_ms / 1000:
+                return
             self._timer.cancel()
             self._timer = None
-        due_ms = self._session.next_due_ms(self.now_ms())
-        if due_ms is not None and not self._closed:
+        if due_ms is not None:
             self._timer = self._loop.call_at(due_ms / 1000, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         self.run(self._session.advance)
+
+
+def _pieces(audio: SendAudio) -> Iterator[SendAudio]:
+    """Cut audio so that each piece fits into a binary frame."""
+    for at in range(0, len(audio.pcm), MAX_PCM_BYTES):
+        pcm = audio.pcm[at : at + MAX_PCM_BYTES]
+        yield audio._replace(pcm=pcm, first_sample=audio.first_sample + at // 2)

@@ -85,6 +85,12 @@ class NoteUnderrun(NamedTuple):
     gap_ms: float
 
 
+class NoteClientUnderruns(NamedTuple):
+    """Count how often the client had no audio left to play, by its own report."""
+
+    underruns: int
+
+
 Effect = (
     SendEvent
     | SendAudio
@@ -96,4 +102,5 @@ Effect = (
     | NoteTurnEnd
     | NoteRetraction
     | NoteUnderrun
+    | NoteClientUnderruns
 )

@@ -289,6 +289,11 @@ class LiveSession:
                 )
             )
 
+    def tell(self, event: server_events.Degraded) -> None:
+        """Tell a client with extensions how the server is."""
+        if self._context.extensions:
+            self._driver.run(lambda _: self._context.send(event))
+
     # --- inside ----------------------------------------------------------------------------
 
     def _tell(self, event: server_events.ServerEvent) -> None:

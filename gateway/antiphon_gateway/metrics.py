@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,14 +12,16 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from antiphon_gateway.dispatch.counters import Counters
-from antiphon_gateway.dispatch.readiness import StageReadiness
-from antiphon_gateway.effects import Effect, NoteTurn, SendEvent
-from antiphon_gateway.realtime.server_events import ResponseDone
+from antiphon_gateway.observers import SessionObserver
+from antiphon_gateway.session_metrics import SessionMetrics
+from antiphon_gateway.tracing import TurnTraces
 from antiphon_proto import __version__
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import Stage, StageState
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 LAG_PERIOD_S = 0.1
-_LATENCY_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _WAIT_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _CLOSE_OUTCOMES = {
@@ -32,20 +35,21 @@ _CLOSE_OUTCOMES = {
     1013: "overload",
 }
 
+_DROPPED = ("fenced", "malformed", "ignored_heartbeats")
+"""The counters of messages that were dropped; the others are of jobs and workers."""
+
 
 class Metrics:
     """The gateway's counters and histograms, and what is read when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: "Tracer | None" = None, model: str = "") -> None:
+        """With a `tracer` sessions make spans too; `model` is the language model's name in them."""
+        self._tracer, self._model = tracer, model
         self._registry = CollectorRegistry()
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._sessions = self._counter("sessions", "Sessions that ended, by how", "outcome")
-        self._turns = self._counter("turns", "Responses that ended, by status", "outcome")
-        self._interruptions = self._counter("interruptions", "Responses that the user interrupted")
-        self._latency = self._histogram(
-            "turn_response_latency_seconds", "End of speech to first audio sent", _LATENCY_S
-        )
+        self._ended = self._counter("sessions", "Sessions that ended, by how", "outcome")
+        self.sessions = SessionMetrics(self._registry)
         self._wait = self._histogram(
             "queue_wait_seconds", "Time a job waited for a worker", _WAIT_S, "stage", "urgent"
         )
@@ -61,6 +65,13 @@ class Metrics:
             "event_loop_lag_seconds", "How late the event loop woke up", _LAG_S
         )
 
+    def observer(self, session_id: str) -> SessionObserver:
+        """Return who watches a session that begins."""
+        if self._tracer is None:
+            return SessionObserver([self.sessions])
+        traces = TurnTraces(self._tracer, session_id, self._model)
+        return SessionObserver([self.sessions, traces])
+
     def include(self, collector: Collector) -> None:
         """Ask a collector too, at every scrape."""
         self._registry.register(collector)
@@ -75,19 +86,7 @@ class Metrics:
 
     def session_ended(self, close_code: int | None) -> None:
         """A session was closed with this code, or was lost."""
-        self._sessions.labels(_CLOSE_OUTCOMES.get(close_code or 0, "lost")).inc()
-
-    def observe(self, effect: Effect) -> None:
-        """Count what a session does."""
-        if isinstance(effect, NoteTurn):
-            if (latency_ms := effect.steps_ms.get("audio_sent")) is not None:
-                self._latency.observe(max(0.0, latency_ms / 1000))
-        elif isinstance(effect, SendEvent) and isinstance(effect.event, ResponseDone):
-            response = effect.event.response
-            self._turns.labels(response.status).inc()
-            details = response.status_details
-            if details is not None and details.reason == "turn_detected":
-                self._interruptions.inc()
+        self._ended.labels(_CLOSE_OUTCOMES.get(close_code or 0, "lost")).inc()
 
     def job_waited(self, stage: Stage, urgent: bool, waited_ms: int) -> None:
         """A job got its first worker."""
@@ -121,9 +120,11 @@ class Snapshot:
     sessions: int
     draining: bool
     pending_input_bytes: int
+    tasks: int
+    """Tasks of the event loop."""
     refused: Mapping[str, int]
     overloaded: frozenset[Stage]
-    stages: Mapping[Stage, StageReadiness]
+    stages: Mapping[Stage, StageState]
     counters: Counters
 
 
@@ -135,6 +136,7 @@ def families(now: Snapshot) -> Iterator[Metric]:
     yield _gauge(
         "input_pending_bytes", "Input received and not handled", {(): now.pending_input_bytes}
     )
+    yield _gauge("event_loop_tasks", "Tasks of the event loop", {(): now.tasks})
     refused = CounterMetricFamily(
         "antiphon_sessions_refused", "Handshakes refused, by cause", labels=["cause"]
     )
@@ -147,6 +149,12 @@ def families(now: Snapshot) -> Iterator[Metric]:
     for field in dataclasses.fields(now.counters):
         events.add_metric([field.name], getattr(now.counters, field.name))
     yield events
+    dropped = CounterMetricFamily(
+        "antiphon_messages_dropped", "Messages between processes dropped, by why", labels=["reason"]
+    )
+    for reason in _DROPPED:
+        dropped.add_metric([reason], getattr(now.counters, reason))
+    yield dropped
     for name, text, values in (
         (
             "queue_depth",
@@ -166,15 +174,15 @@ def families(now: Snapshot) -> Iterator[Metric]:
         yield _gauge(name, text, by_stage, "stage")
 
 
-def _up(stage: StageReadiness) -> int:
+def _up(stage: StageState) -> int:
     return sum(worker.connected for worker in stage.workers)
 
 
-def _slots(stage: StageReadiness) -> int:
+def _slots(stage: StageState) -> int:
     return sum(worker.slots for worker in stage.workers if worker.connected)
 
 
-def _busy(stage: StageReadiness) -> int:
+def _busy(stage: StageState) -> int:
     return sum(worker.outstanding for worker in stage.workers if worker.connected)
 
 

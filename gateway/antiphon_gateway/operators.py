@@ -1,6 +1,7 @@
 """`/metrics` and `/v1/status`: what operators see. Only for this machine, or with a lasting key."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -55,6 +56,7 @@ class Operators(Collector):
                 sessions=self._door.seats.taken,
                 draining=self._door.draining,
                 pending_input_bytes=self._budget.pending_bytes,
+                tasks=len(asyncio.all_tasks()),
                 refused=self._door.refused,
                 overloaded=self._door.busy(),
                 stages=self._dispatcher.stages(),
@@ -89,6 +91,7 @@ class Operators(Collector):
         body: dict[str, Any] = {
             "version": __version__,
             "gateway": self._config.gateway.name,
+            "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_s),
             "draining": self._door.draining,
             "overloaded": sorted(self._door.busy()),

@@ -2,14 +2,17 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import time
+from contextlib import closing
 
+import msgspec
 from aiohttp import web
 
+from antiphon_gateway import degradation, dispatch
 from antiphon_gateway.admission import Admission
 from antiphon_gateway.app import QUIET_CONNECTIONS, SESSIONS, create_app
-from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
@@ -17,13 +20,16 @@ from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
+from antiphon_gateway.newcomers import Newcomers
 from antiphon_gateway.retrieval.service import RetrievalService
+from antiphon_gateway.startup import startup_errors
+from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
-from antiphon_proto.messages import Stage
+from antiphon_proto.messages import STAGES, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -39,16 +45,8 @@ def run(config: Config) -> None:
     """
     vad = Vad(_detector(config))
     retrieval = RetrievalService(config.retrieval)
-    with Bus(config.bus.directory) as bus:
-        try:
-            asyncio.run(_serve(config, bus, vad, retrieval))
-        except BaseExceptionGroup as group:
-            startup, others = group.split(StartupError)
-            if startup is None or others is not None:
-                raise
-            raise _first(startup) from None
-        finally:
-            retrieval.close()
+    with closing(retrieval), Bus(config.bus.directory) as bus, startup_errors():
+        asyncio.run(_serve(config, bus, vad, retrieval))
 
 
 def _detector(config: Config) -> Model:
@@ -58,7 +56,9 @@ def _detector(config: Config) -> Model:
 
 
 async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
-    metrics, admission = Metrics(), Admission(config.gateway.admission_queue_wait_ms)
+    _collect_garbage_seldom()
+    metrics = Metrics(create_tracer(config), config.llm.model)
+    admission = Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
         metrics.job_waited(stage, urgent, waited_ms)
@@ -67,11 +67,18 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
 
     def busy() -> frozenset[Stage]:
         now_ms = time.monotonic_ns() // 1_000_000
-        return admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+        refusing = admission.judge(times.urgent_waiting_ms(now_ms), now_ms)
+        if refusing:
+            newcomers.refused(now_ms)
+        loads = {stage: dispatcher.load(stage) for stage in STAGES}
+        free = {stage: load.slots - load.running for stage, load in loads.items() if load.slots}
+        return refusing | newcomers.crowded(free, now_ms)
 
     times = JobTimes(waited, metrics.job_ended)
+    newcomers = Newcomers()
     door = Door(config.gateway, busy, config.lan)
-    dispatcher = Dispatcher(bus, config, times)
+    door.tell_of_entry = lambda: newcomers.entered(time.monotonic_ns() // 1_000_000)
+    dispatcher = dispatch.create(bus, config, config.gateway.name, times)
     app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
@@ -79,6 +86,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
+            group.create_task(_tell_of_stages(dispatcher, app), name="degradation")
             group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
@@ -96,15 +104,41 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         await runner.cleanup()
 
 
+async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:
+    sessions = app[SESSIONS]
+    await degradation.watch(dispatcher, sessions)
+
+
+def _collect_garbage_seldom() -> None:
+    """Leave what was loaded alone, and look at the rest less often.
+
+    The collector's look at everything stops all sessions for as long as it takes; reference counts
+    free nearly all that a session leaves.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 async def _listen(runner: web.AppRunner, config: Config) -> None:
-    for gateway in (config.gateway, *lan_gateways(config.gateway, config.lan)):
-        await _listen_on(runner, gateway)
+    shared = config.gateway.processes > 1
+    own = (own_gateway(config),) if shared else ()
+    for gateway in (config.gateway, *own, *lan_gateways(config.gateway, config.lan)):
+        await _listen_on(runner, gateway, shared=shared)
 
 
-async def _listen_on(runner: web.AppRunner, gateway: Gateway) -> None:
+def own_gateway(config: Config) -> Gateway:
+    """Return where one of several gateways listens for those who want it and no other."""
+    port = config.gateway.port + 1 + config.gateways.index(config.gateway.name)
+    return msgspec.structs.replace(config.gateway, port=port)
+
+
+async def _listen_on(runner: web.AppRunner, gateway: Gateway, *, shared: bool) -> None:
     host, port = gateway.host, gateway.port
+    tls = tls_context(gateway)
+    site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=shared or None)
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls_context(gateway)).start()
+        await site.start()
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise StartupError(
@@ -112,8 +146,3 @@ async def _listen_on(runner: web.AppRunner, gateway: Gateway) -> None:
             ) from exc
         raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
     _log.info("gateway listening", extra={"host": host, "port": port})
-
-
-def _first(group: BaseExceptionGroup[StartupError]) -> StartupError:
-    first = group.exceptions[0]
-    return first if isinstance(first, StartupError) else _first(first)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from antiphon_gateway.effects import NoteClientUnderruns
 from antiphon_gateway.history import History
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
@@ -27,6 +28,7 @@ class SessionRequests:
         self._history = history
         self._listener = listener
         self._responses = responses
+        self._underruns = ("", 0)
 
     def handle(self, event: client.ClientEvent, now_ms: float) -> None:
         """Carry out one event. Raises InvalidEvent; nothing is changed then."""
@@ -79,5 +81,13 @@ class SessionRequests:
         if response is not None and isinstance(event, client.TurnPlayed):
             response.report_played(event)
         elif response is not None and isinstance(event, client.Playout):
+            self._note_underruns(event)
             response.report_playout(event.played_ms, now_ms)
             self._responses.advance(now_ms)
+
+    def _note_underruns(self, event: client.Playout) -> None:
+        item_id, before = self._underruns
+        more = event.underruns - (before if item_id == event.item_id else 0)
+        self._underruns = event.item_id, event.underruns
+        if more > 0:
+            self._context.emit(NoteClientUnderruns(more))

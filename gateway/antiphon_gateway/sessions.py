@@ -83,6 +83,7 @@ class Sessions:
         return session
 
     def _make_driver(self, session: Session, outbox: Outbox) -> SessionDriver:
+        observer = self._metrics.observer(session.context.session_id)
         return SessionDriver(
-            session, self._dispatcher, self._vad, outbox, self._retrieval, self._metrics.observe
+            session, self._dispatcher, self._vad, outbox, self._retrieval, observer
         )

@@ -33,6 +33,12 @@ _CONTEXT_SAMPLES = 64
 _ROUNDS_PER_BATCH = 8
 """Windows that one stream may put into one batch, so that a long upload delays nobody."""
 
+_FEW_STREAMS = 8
+"""Up to so many streams each window is looked at as it comes."""
+_GATHER_S = 0.008
+"""With more streams a batch waits so long for their windows. A window alone costs 0.14 ms of
+processor time and two changes of thread, in a batch of sixteen 0.05 ms and an eighth of them."""
+
 _Array = npt.NDArray[np.float32]
 
 
@@ -192,6 +198,8 @@ class Vad:
         try:
             while True:
                 await self._ready.wait()
+                if len(self._streams) > _FEW_STREAMS:
+                    await asyncio.sleep(_GATHER_S)
                 self._ready.clear()
                 while batch := self._take_batch():
                     await loop.run_in_executor(executor, _run_batch, self._model, batch)

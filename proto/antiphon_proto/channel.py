@@ -98,8 +98,8 @@ class Bus:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
+        socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
         if kind == zmq.PUSH:
             # Without IMMEDIATE a dead peer's pipe keeps accepting messages that nobody will read.
             socket.setsockopt(zmq.IMMEDIATE, 1)

@@ -8,7 +8,15 @@ from typing import Generic, TypeVar
 import msgspec
 
 from antiphon_proto.errors import MalformedMessage
-from antiphon_proto.messages import Control, Job, Message, Result, Status
+from antiphon_proto.messages import (
+    Control,
+    DispatchRequest,
+    Job,
+    Message,
+    Notice,
+    Result,
+    Status,
+)
 
 PROTOCOL_VERSION = 1
 _VERSION = bytes([PROTOCOL_VERSION])
@@ -48,3 +56,5 @@ jobs: Codec[Job] = Codec(Job)
 results: Codec[Result] = Codec(Result)
 status: Codec[Status] = Codec(Status)
 control: Codec[Control] = Codec(Control)
+requests: Codec[DispatchRequest] = Codec(DispatchRequest)
+notices: Codec[Notice] = Codec(Notice)

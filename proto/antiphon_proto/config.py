@@ -89,7 +89,26 @@ def load(
             raise ConfigurationError(
                 f"{section}.api_keys holds {MASK}, which stands for a hidden key"
             )
+    if config.gateway.processes > 1 and config.bus.dispatcher == "embedded":
+        raise ConfigurationError(
+            f"gateway.processes is {config.gateway.processes}; several gateways share workers "
+            "through a dispatcher: set bus.dispatcher=process"
+        )
     return config
+
+
+def as_gateway(config: Config, index: int) -> Config:
+    """Return the configuration of one of `gateway.processes` gateways, with its name.
+
+    Raises ConfigurationError when there are not so many.
+    """
+    names = config.gateways
+    if not 0 <= index < len(names):
+        raise ConfigurationError(
+            f"gateway {index} is none of gateway.processes={len(names)}, which count from 0"
+        )
+    gateway = msgspec.structs.replace(config.gateway, name=names[index])
+    return msgspec.structs.replace(config, gateway=gateway)
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -27,6 +27,8 @@ MIN_SAMPLE_RATE_HZ = 8_000
 MAX_SAMPLE_RATE_HZ = 192_000
 
 _HEADER = struct.Struct("<BBBBIQII")
+MAX_PCM_BYTES = (MAX_FRAME_BYTES - _HEADER.size) // 2 * 2
+"""Samples that fit into one frame, in bytes."""
 _PCM16 = 1
 
 

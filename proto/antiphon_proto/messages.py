@@ -210,6 +210,12 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Ids of the jobs it holds."""
     last_step_age_ms: int = 0
     """Time since a running job last made a step; 0 when idle."""
+    attempts: tuple[int, ...] = ()
+    """Of each job of `running`, which try it is; empty: not told."""
+    step_ages_ms: tuple[int, ...] = ()
+    """Of each job of `running`, the time since its last step; empty: `last_step_age_ms` of all."""
+    steps_ms: tuple[int, ...] = ()
+    """How long the steps took that were made since the heartbeat before."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -253,3 +259,133 @@ class CancelJobs(Message, frozen=True, kw_only=True, tag="cancel"):
 
 
 Control = CancelJobs
+
+
+# --- requests: gateway -> dispatcher, where that is a process of its own ---------------------
+
+
+class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
+    """Give a job to a worker. Payload: the job's. Sent again, it changes nothing.
+
+    A higher attempt of a known job takes the place of the lower one.
+    """
+
+    job: Job
+    """`budget_ms` counts from when this is sent."""
+    urgent: bool = False
+    """Goes before jobs that are not."""
+    again: bool = False
+    """Was sent before: goes before all that were not."""
+    worker_id: str = ""
+    """Where it is already, as an earlier dispatcher said; empty: nowhere."""
+
+
+class WithdrawJobs(Message, frozen=True, kw_only=True, tag="withdraw"):
+    """The gateway does not want these jobs any more, or their tries up to one."""
+
+    gateway: str
+    job_ids: tuple[str, ...]
+    through_attempt: int = 0
+    """0: every try."""
+
+
+class OpenJob(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One try of a job that is not over."""
+
+    job_id: str
+    attempt: int
+
+
+class GatewayBeat(Message, frozen=True, kw_only=True, tag="gateway"):
+    """The gateway is alive; every one is complete by itself."""
+
+    gateway: str
+    jobs: tuple[OpenJob, ...] = ()
+    """Every try that it waits for. What is not named here is not wanted any more."""
+
+
+DispatchRequest = EnqueueJob | WithdrawJobs | GatewayBeat
+
+
+# --- notices: dispatcher -> gateway --------------------------------------------------------
+
+
+class JobSent(Message, frozen=True, kw_only=True, tag="sent"):
+    """A worker was sent the job."""
+
+    job_id: str
+    attempt: int
+    worker_id: str
+
+
+class JobReleased(Message, frozen=True, kw_only=True, tag="released"):
+    """The worker holds the job no more; its terminal result travels apart and may come later."""
+
+    job_id: str
+    attempt: int
+
+
+class JobLost(Message, frozen=True, kw_only=True, tag="lost"):
+    """The try came to nothing: its worker is gone or stuck."""
+
+    job_id: str
+    attempt: int
+    cause: str
+    died: bool
+    """Whether the worker died or hung, so that the job may be what killed it."""
+
+
+class JobRejected(Message, frozen=True, kw_only=True, tag="rejected"):
+    """The job is not going to be done."""
+
+    job_id: str
+    attempt: int
+    code: str
+    message: str
+    retryable: bool
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One worker that has announced itself."""
+
+    worker_id: str
+    pid: int
+    engine: str
+    model: str
+    slots: int
+    outstanding: int
+    """Slots that are occupied."""
+    connected: bool
+
+
+class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stage, with the jobs of all gateways."""
+
+    stage: Stage
+    ready: bool
+    """Whether a worker is connected and takes jobs."""
+    reason: str
+    queued: int
+    """Jobs that no worker has taken."""
+    oldest_wait_ms: int
+    """How long the first of them has waited."""
+    running: int
+    """Slots of connected workers that are occupied."""
+    slots: int
+    """Slots of connected workers."""
+    workers: tuple[WorkerState, ...]
+
+
+class PoolState(Message, frozen=True, kw_only=True, tag="pool"):
+    """The dispatcher's answer to each `GatewayBeat`."""
+
+    incarnation: str
+    """New at every start of the dispatcher."""
+    unknown: tuple[OpenJob, ...]
+    """What the beat named and the dispatcher does not hold."""
+    stages: tuple[StageState, ...]
+    counts: dict[str, int]
+    """What befell workers so far, by the names of the gateway's counters."""
+
+
+Notice = JobSent | JobReleased | JobLost | JobRejected | PoolState

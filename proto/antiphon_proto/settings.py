@@ -1,6 +1,7 @@
 """Every setting, its default, its limits and what it means; `config` loads them."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,9 @@ class Gateway(_Section, frozen=True, kw_only=True):
     port: Port = 8080
     name: Name = "gateway-0"
     """What workers call it; unique among the gateways that share workers."""
+    processes: Count = 1
+    """Gateways on the same port, which need `bus.dispatcher=process`. Of several, the first is
+    `gateway-0` and also has the port after it to itself, the second the one after that."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of other sites whose pages may connect, for example `https://home.example`."""
     api_keys: tuple[str, ...] = ()
@@ -99,6 +103,8 @@ class Bus(_Section, frozen=True, kw_only=True):
 
     runtime_dir: str = ""
     """Private directory of the sockets; empty: $XDG_RUNTIME_DIR/antiphon or /tmp/antiphon-UID."""
+    dispatcher: Literal["embedded", "process"] = "embedded"
+    """Where jobs meet workers: in the gateway, or in a process that several gateways share."""
 
     @property
     def directory(self) -> Path:
@@ -295,6 +301,13 @@ class Supervision(_Section, frozen=True, kw_only=True):
     """`builtin` needs no other package and starts an ended program again within milliseconds."""
 
 
+class Tracing(_Section, frozen=True, kw_only=True):
+    """OpenTelemetry traces, one a response, without any words; needs the extra `otel`."""
+
+    endpoint: str = ""
+    """Base address of an OTLP/HTTP collector, such as `http://localhost:4318`; empty: no traces."""
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """Logging."""
 
@@ -316,7 +329,21 @@ class Config(_Section, frozen=True, kw_only=True):
     playout: Playout = Playout()
     retrieval: Retrieval = Retrieval()
     supervision: Supervision = Supervision()
+    tracing: Tracing = Tracing()
     log: Log = Log()
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """Names of all gateways."""
+        if self.gateway.processes == 1:
+            return (self.gateway.name,)
+        stem = re.sub(r"-\d+$", "", self.gateway.name)
+        return tuple(f"{stem}-{index}" for index in range(self.gateway.processes))
+
+    @property
+    def hub(self) -> str:
+        """Name of the process that workers announce themselves to."""
+        return "dispatcher" if self.bus.dispatcher == "process" else self.gateway.name
 
     def stage(self, stage: Stage) -> Stt | Llm | Tts:
         """Return the section of a stage."""

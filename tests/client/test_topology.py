@@ -30,6 +30,19 @@ def test_copies_are_numbered_by_their_index() -> None:
     assert program["command"].endswith(" --index %(process_num)d")
 
 
+def test_several_gateways_come_with_a_dispatcher() -> None:
+    config = load(environment={}, settings=["gateway.processes=2", "bus.dispatcher=process"])
+    names = [copy for program in topology.programs(config) for copy in program.copies]
+    assert names == ["gateway-0", "gateway-1", "dispatcher", "stt-0", "llm-0", "tts-0"]
+    first, second = topology.stop_order(config)
+    assert first.copies == ("gateway-0", "gateway-1")
+    assert "dispatcher" in second.copies
+    parsed = rendered(config)
+    assert parsed["program:gateway"]["command"].endswith(" --index %(process_num)d")
+    assert parsed["program:dispatcher"]["command"].startswith("/venv/bin/antiphon-dispatcher ")
+    assert "dispatcher" in parsed["group:workers"]["programs"].split(",")
+
+
 def test_a_program_is_started_again_for_ever_and_stopped_with_its_children() -> None:
     parsed = rendered(Config())
     for name in ("gateway", "stt", "llm", "tts"):

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon_gateway.dispatch import Dispatcher, Request
+from antiphon_gateway.dispatch import Dispatcher, EmbeddedDispatcher, Request
 from antiphon_proto import codec
 from antiphon_proto.channel import Bus
-from antiphon_proto.config import Config
 from antiphon_proto.messages import AudioDelta, Done, Failed, Heartbeat, Result, Synthesize
 
 pytestmark = pytest.mark.integration
@@ -54,7 +53,7 @@ def spawn(runtime_dir: Path) -> Iterator[Spawn]:
 @asynccontextmanager
 async def serving(runtime_dir: Path) -> AsyncIterator[Dispatcher]:
     with Bus(runtime_dir) as bus:
-        dispatcher = Dispatcher(bus, Config())
+        dispatcher = EmbeddedDispatcher(bus, "gateway-0")
         task = asyncio.ensure_future(dispatcher.run())
         try:
             yield dispatcher

@@ -4,8 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_proto.config import Config, load, to_toml
+from antiphon_proto.config import Config, as_gateway, load, to_toml
 from antiphon_proto.errors import ConfigurationError
+
+
+def test_several_gateways_need_a_dispatcher_and_have_names() -> None:
+    with pytest.raises(ConfigurationError, match="through a dispatcher"):
+        load(environment={}, settings=["gateway.processes=2"])
+    config = load(environment={}, settings=["gateway.processes=2", "bus.dispatcher=process"])
+    assert config.gateways == ("gateway-0", "gateway-1")
+    assert config.hub == "dispatcher"
+    assert as_gateway(config, 1).gateway.name == "gateway-1"
+    assert as_gateway(config, 1).gateways == config.gateways
+    with pytest.raises(ConfigurationError, match="gateway 2 is none of"):
+        as_gateway(config, 2)
 
 
 def test_defaults_bind_to_loopback() -> None:

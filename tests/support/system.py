@@ -22,6 +22,7 @@ _BIN = Path(sysconfig.get_path("scripts"))
 _POLL_S = 0.05
 _STOP_S = 20.0
 GATEWAY = "gateway"
+DISPATCHER = "dispatcher"
 SIMULATED = {f"{stage}.engine": "simulated" for stage in STAGES}
 ONE_EACH = {"stt": 1, "llm": 1, "tts": 1}
 
@@ -113,9 +114,11 @@ class System:
 
     # --- what it says ----------------------------------------------------------------------
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer | None:
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None, port: int | None = None
+    ) -> Answer | None:
         """Return the answer to a GET; None when nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=5)
         try:
             connection.request("GET", path, headers=dict(headers or {}))
             response = connection.getresponse()
@@ -238,7 +241,9 @@ def is_running(pid: int) -> bool:
 
 
 def _command(name: str) -> list[str]:
-    if name == GATEWAY:
-        return [str(_BIN / "antiphon-gateway")]
+    if name == DISPATCHER:
+        return [str(_BIN / "antiphon-dispatcher")]
     stage, _, index = name.partition("-")
+    if stage == GATEWAY:
+        return [str(_BIN / "antiphon-gateway"), "--index", index or "0"]
     return [str(_BIN / "antiphon-worker"), stage, "--index", index]

@@ -102,7 +102,8 @@ class Client:
         elif message.type is aiohttp.WSMsgType.BINARY:
             frame = frames.decode(message.data)
             self.audio += frame.pcm
-            event = {"type": "audio", "timestamp": frame.timestamp, "pcm_bytes": len(frame.pcm)}
+            event = {"type": "audio", "stream": frame.stream, "timestamp": frame.timestamp}
+            event |= {"pcm": frame.pcm, "pcm_bytes": len(frame.pcm)}
         elif message.type is aiohttp.WSMsgType.CLOSE:
             raise Closed(message.data)
         else:

@@ -43,7 +43,7 @@ def generate(*contents: str, tokens: int = 10, temperature: float = 0.5) -> Gene
     ],
 )
 def test_a_sound_job_has_no_fault(stage: Stage, command: Command, payload: bytes) -> None:
-    assert fault(job(command), payload, stage=stage, gateway="gateway-0") is None
+    assert fault(job(command), payload, stage=stage, gateways=["gateway-0"]) is None
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_a_sound_job_has_no_fault(stage: Stage, command: Command, payload: bytes
 def test_a_malformed_job_is_named_by_field(
     stage: Stage, command: Command, payload: bytes, named: str
 ) -> None:
-    found = fault(job(command), payload, stage=stage, gateway="gateway-0")
+    found = fault(job(command), payload, stage=stage, gateways=["gateway-0"])
     assert found is not None
     assert named in found
 
 
 def test_a_job_of_an_unknown_gateway_is_malformed() -> None:
     sent = job(Transcribe(final=True), reply_to="tcp://198.51.100.7:5555")
-    found = fault(sent, b"", stage="stt", gateway="gateway-0")
+    found = fault(sent, b"", stage="stt", gateways=["gateway-0"])
     assert found is not None
     assert "reply_to" in found

@@ -1,5 +1,7 @@
 """Which jobs a worker takes. Pure."""
 
+from collections.abc import Collection
+
 from antiphon_proto.messages import (
     Command,
     Generate,
@@ -21,14 +23,14 @@ MAX_SPEED = 4.0
 MAX_OUTPUT_TOKENS = 4_096
 
 
-def fault(job: Job, payload: bytes, *, stage: Stage, gateway: str) -> str | None:
+def fault(job: Job, payload: bytes, *, stage: Stage, gateways: Collection[str]) -> str | None:
     """Return why a job is malformed, naming the field and its limit; None when it is sound."""
     command = job.command
     if not isinstance(command, COMMANDS[stage]):
         served = " or ".join(known.__name__ for known in COMMANDS[stage])
         return f"command is {type(command).__name__}, not {served}"
-    if job.reply_to != gateway:
-        return f"reply_to is {job.reply_to!r}, not {gateway!r}"
+    if job.reply_to not in gateways:
+        return f"reply_to is {job.reply_to!r}, not {' or '.join(gateways)}"
     if isinstance(command, Transcribe | PredictTurnEnd):
         return f"payload is {len(payload)} bytes, an odd count" if len(payload) % 2 else None
     if payload:

@@ -1,10 +1,11 @@
-"""A worker's channels: its own job socket and the gateway's results, status and control."""
+"""A worker's channels: its own job socket, the hub's status and control, gateways' results."""
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from antiphon_proto import codec
-from antiphon_proto.channel import Bus
+from antiphon_proto.channel import Bus, Sender
 from antiphon_proto.messages import Status
 
 HEARTBEAT_MS = 250
@@ -17,21 +18,24 @@ CONTROL_HWM = 1_000
 class Links:
     """The sockets of one worker incarnation."""
 
-    def __init__(self, bus: Bus, gateway: str, worker_id: str, slots: int) -> None:
-        """Open all four. `gateway` is the name of the gateway that this worker serves."""
-        self.gateway = gateway
+    def __init__(
+        self, bus: Bus, hub: str, gateways: Sequence[str], worker_id: str, slots: int
+    ) -> None:
+        """Open all. `hub` is the dispatcher, in a gateway or not; `gateways` get the results."""
         self.worker_id = worker_id
         self.incarnation = secrets.token_hex(4)
         self.endpoint = bus.endpoint(f"{worker_id}.{self.incarnation}.jobs")
         self.jobs = bus.pull(self.endpoint, hwm=slots + 1)
-        self.control = bus.subscribe(bus.endpoint(f"{gateway}.control"), hwm=CONTROL_HWM)
-        self.results = bus.push(bus.endpoint(f"{gateway}.results"), hwm=RESULTS_HWM)
-        self.status = bus.push(bus.endpoint(f"{gateway}.status"), hwm=STATUS_HWM)
-        self.results.connect()
+        self.control = bus.subscribe(bus.endpoint(f"{hub}.control"), hwm=CONTROL_HWM)
+        self.status = bus.push(bus.endpoint(f"{hub}.status"), hwm=STATUS_HWM)
         self.status.connect()
+        self.results: dict[str, Sender] = {}
+        for gateway in gateways:
+            self.results[gateway] = bus.push(bus.endpoint(f"{gateway}.results"), hwm=RESULTS_HWM)
+            self.results[gateway].connect()
 
     def report(self, status: Status) -> bool:
-        """Send a status message. False: the gateway is not there; the next heartbeat tells it."""
+        """Send a status message. False: the hub is not there; the next heartbeat tells it."""
         return self.status.send(codec.encode(status))
 
 

@@ -43,7 +43,7 @@ class Worker:
             directory = self._config.bus.directory
             await asyncio.to_thread(remove_stale_sockets, directory, self.worker_id)
             slots = self._config.stage(self.stage).slots
-            links = Links(bus, self._config.gateway.name, self.worker_id, slots)
+            links = Links(bus, self._config.hub, self._config.gateways, self.worker_id, slots)
             engine = await load(self.stage, self._config, links, self._stop)
             if engine is not None:
                 await self._serve(links, engine)

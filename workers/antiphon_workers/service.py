@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections import deque
 from typing import Literal
 
 from antiphon_proto import codec
@@ -16,6 +17,8 @@ from antiphon_workers.serving import Serving
 from antiphon_workers.watchdog import Watchdog
 
 DRAIN_S = 15.0
+STEPS_TOLD = 64
+"""Of a heartbeat; the newest."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Service:
         self._draining = False
         self._malformed = 0
         self._running: dict[tuple[str, int], Serving] = {}
+        self._steps_ms: deque[int] = deque(maxlen=STEPS_TOLD)
 
     async def heartbeats(self) -> None:
         """Tell the gateway every `HEARTBEAT_MS` that this worker is alive and what it holds.
@@ -46,6 +50,7 @@ class Service:
                 self._watchdog.alive()
                 sent = self._links.report(self._heartbeat())
                 if sent:
+                    self._steps_ms.clear()
                     await asyncio.sleep(HEARTBEAT_MS / 1000)
                 else:
                     await self._links.status.writable(HEARTBEAT_MS)
@@ -97,7 +102,8 @@ class Service:
 
     def _take(self, job: Job, payload: bytes) -> None:
         key = (job.job_id, job.attempt)
-        fault = admission.fault(job, payload, stage=self._engine.stage, gateway=self._links.gateway)
+        gateways = self._links.results
+        fault = admission.fault(job, payload, stage=self._engine.stage, gateways=gateways)
         if fault is None and key in self._running:
             fault = f"attempt {job.attempt} of job {job.job_id} is already running"
         if fault is not None:
@@ -108,7 +114,7 @@ class Service:
         elif len(self._running) >= self._slots:
             self._refuse(job, "busy")
         else:
-            serving = Serving(job, self._links.results)
+            serving = Serving(job, gateways[job.reply_to], self._steps_ms.append)
             self._running[key] = serving
             serving.task = self._group.create_task(
                 serving.run(self._engine, payload), name=f"job {job.job_id}"
@@ -143,6 +149,7 @@ class Service:
 
     def _heartbeat(self) -> Heartbeat:
         section = self._config.stage(self._engine.stage)
+        ages_ms = tuple(serving.step_age_ms for serving in self._running.values())
         return Heartbeat(
             worker_id=self._links.worker_id,
             incarnation=self._links.incarnation,
@@ -153,5 +160,8 @@ class Service:
             model=section.model,
             pid=os.getpid(),
             running=tuple(job_id for job_id, _ in self._running),
-            last_step_age_ms=max((job.step_age_ms for job in self._running.values()), default=0),
+            attempts=tuple(attempt for _, attempt in self._running),
+            last_step_age_ms=max(ages_ms, default=0),
+            step_ages_ms=ages_ms,
+            steps_ms=tuple(self._steps_ms),
         )

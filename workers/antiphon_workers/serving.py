@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 
 from antiphon_proto import codec, log
@@ -27,8 +28,12 @@ class Serving:
 
     task: asyncio.Task[None]
 
-    def __init__(self, job: Job, results: Sender) -> None:
+    def __init__(
+        self, job: Job, results: Sender, note_step_ms: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """`note_step_ms` is told how long each step of the engine took."""
         self.job = job
+        self._note_step_ms = note_step_ms
         self._results = results
         self._index = 0
         self._last_step_s = time.monotonic()
@@ -70,6 +75,7 @@ class Serving:
         usage = Usage()
         async with aclosing(engine.run(self.job, payload)) as steps:
             async for step in steps:
+                self._note_step_ms(self.step_age_ms)
                 self._last_step_s = time.monotonic()
                 if isinstance(step, Usage):
                     usage = step

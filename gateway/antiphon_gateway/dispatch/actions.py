@@ -1,27 +1,28 @@
-"""What the scheduler wants done. The dispatcher does it, in the order given."""
+"""What the pure parts want done. Whoever owns the sockets does it, in the order given."""
 
 from dataclasses import dataclass
 
-from antiphon_proto.messages import Job, Result
+from antiphon_proto.messages import (
+    DispatchRequest,
+    Job,
+    JobLost,
+    JobRejected,
+    JobReleased,
+    JobSent,
+    Result,
+)
+
+JobNotice = JobSent | JobReleased | JobLost | JobRejected
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Hand a job to a worker. When that is impossible at once, call `Scheduler.unsent`."""
+    """Hand a job to a worker. When that is impossible at once, call `Pool.unsent`."""
 
     worker_id: str
     incarnation: str
     job: Job
     payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Give a result to whoever submitted the job."""
-
-    job_id: str
-    result: Result
-    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +52,43 @@ class Disconnect:
     incarnation: str
 
 
-Action = Send | Deliver | Cancel | Connect | Disconnect
+WorkerAction = Send | Cancel | Connect | Disconnect
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the gateway that a job is from what became of it."""
+
+    gateway: str
+    notice: JobNotice
+
+
+PoolAction = WorkerAction | Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Give a result to whoever submitted the job."""
+
+    job_id: str
+    result: Result
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSent:
+    """A worker was sent a job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the pool for something. `payload` is that of a job to enqueue."""
+
+    request: DispatchRequest
+    payload: bytes = b""
+
+
+JobAction = Deliver | NoteSent | Ask
+Action = PoolAction | JobAction

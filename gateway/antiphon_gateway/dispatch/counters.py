@@ -1,5 +1,6 @@
 """What happened so far, for metrics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -25,6 +26,8 @@ class Counters:
     high_water_hits: int = 0
     """Sends that met a full pipe or no peer."""
     workers_lost: int = 0
+    tries_lost: int = 0
+    """Tries that came to nothing because their worker was lost or stuck."""
     stuck: int = 0
     stale_cancels: int = 0
     """Jobs that a heartbeat named and nobody waits for."""
@@ -32,3 +35,20 @@ class Counters:
     """Heartbeats of a replaced incarnation, of one worker too many, or out of range."""
     malformed: int = 0
     """Messages dropped because they are not messages of their channel."""
+
+    def take(self, counts: Mapping[str, int]) -> None:
+        """Take over what a dispatcher process has counted."""
+        for name in POOL_COUNTERS:
+            setattr(self, name, counts.get(name, 0))
+
+
+POOL_COUNTERS = (
+    "refused",
+    "high_water_hits",
+    "workers_lost",
+    "tries_lost",
+    "stuck",
+    "stale_cancels",
+    "ignored_heartbeats",
+)
+"""What is counted where the workers are."""

@@ -1,18 +1,29 @@
-"""The course of one job: waiting, its results, its lost tries, its end. Pure; knows no workers."""
+"""The course of one job: its tries, its results, its end. Pure; knows no workers.
 
-from antiphon_gateway.dispatch.actions import Action, Cancel, Deliver
+It lives where the results are wanted. Tries are asked of a pool (`pool.py`), which says what became
+of each; results come from the workers directly.
+"""
+
+from antiphon_gateway.dispatch.actions import Ask, Deliver, JobAction, JobNotice, NoteSent
 from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.ledger import Entry, Ledger
 from antiphon_gateway.dispatch.progress import Progress
-from antiphon_gateway.dispatch.queue import AGAIN, NORMAL, URGENT, FairQueue
 from antiphon_gateway.dispatch.request import Request
 from antiphon_proto.codec import encode
-from antiphon_proto.messages import STAGES, Done, Failed, Result, Stage, Transcribe
+from antiphon_proto.messages import (
+    Done,
+    EnqueueJob,
+    Failed,
+    JobLost,
+    JobReleased,
+    JobSent,
+    OpenJob,
+    Result,
+    WithdrawJobs,
+)
 
-MAX_WAITING_JOBS = 256
-"""Jobs of one stage that wait for a worker."""
-MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Payload of those jobs."""
+MAX_OPEN_JOBS = 4_096
+"""Jobs of this gateway that are not over, wherever they are."""
 MAX_JOB_BYTES = 2_000_000
 """Command or payload of one job: what the channel carries, less room for ids and continued text."""
 MAX_ATTEMPTS = 5
@@ -25,43 +36,133 @@ FIRST_BACK_OFF_MS = 100
 
 
 class Jobs:
-    """All jobs that are not over, and the queues of those that wait."""
+    """All jobs of a gateway that are not over."""
 
-    def __init__(self, counters: Counters) -> None:
-        self.ledger = Ledger()
-        self.queues: dict[Stage, FairQueue] = {stage: FairQueue() for stage in STAGES}
+    def __init__(self, gateway: str, counters: Counters) -> None:
+        """`gateway` is the name that workers know it by."""
+        self._ledger = Ledger()
+        self._gateway = gateway
         self._counters = counters
 
-    def submit(self, request: Request, now_ms: int, out: list[Action]) -> None:
+    def __len__(self) -> int:
+        return len(self._ledger)
+
+    # --- from sessions -------------------------------------------------------------------------
+
+    def submit(self, request: Request, now_ms: int, out: list[JobAction]) -> None:
         """Take a job. Raises ValueError when its id is in use."""
-        if request.job_id in self.ledger:
+        if request.job_id in self._ledger:
             raise ValueError(f"job id {request.job_id!r} is in use")
         self._counters.submitted += 1
         entry = Entry(request, now_ms + request.budget_ms, Progress(request.command))
-        self.ledger.add(entry)
+        self._ledger.add(entry)
         size_bytes = max(len(request.payload), len(encode(request.command)[0]))
         if size_bytes > MAX_JOB_BYTES:
             text = f"job is {size_bytes} bytes, the limit is {MAX_JOB_BYTES}"
-            self.fail(entry, "job_too_large", text, out)
-        elif not self._replace_partial(entry, out):
-            self._enqueue(entry, out)
+            self._fail(entry, "job_too_large", text, out)
+        elif len(self._ledger) > MAX_OPEN_JOBS:
+            self._counters.overloaded += 1
+            text = f"the gateway has {MAX_OPEN_JOBS} jobs that are not over, which is the limit"
+            self._fail(entry, "stage_overloaded", text, out, retryable=True)
+        else:
+            self._enqueue(entry, now_ms, out)
 
-    def cancel(self, job_ids: list[str]) -> tuple[str, ...]:
-        """Forget jobs. Return those that a worker may hold."""
-        sent: list[str] = []
-        for job_id in job_ids:
-            if entry := self.ledger.pop(job_id):
-                self._counters.cancelled += 1
-                self.queues[entry.request.stage].remove(job_id)
-                if entry.sent:
-                    sent.append(job_id)
-        return tuple(sent)
+    def cancel(self, job_ids: list[str], out: list[JobAction]) -> None:
+        """Forget jobs; nothing more of them is delivered, not even a terminal result."""
+        known = tuple(job_id for job_id in job_ids if self._ledger.pop(job_id))
+        self._counters.cancelled += len(known)
+        if known:
+            out.append(Ask(WithdrawJobs(gateway=self._gateway, job_ids=known)))
 
-    def step(
-        self, entry: Entry, result: Result, payload: bytes, now_ms: int, out: list[Action]
+    # --- from workers and the pool -------------------------------------------------------------
+
+    def result(self, result: Result, payload: bytes, now_ms: int, out: list[JobAction]) -> None:
+        """Take a step of a job."""
+        entry = self._ledger.get(result.job_id)
+        verdict = entry.judge(result) if entry else "late"
+        if entry is None or verdict == "late":
+            self._counters.fenced += 1
+        elif verdict == "gap" or not entry.fits(result, payload):
+            self._counters.broken_streams += 1
+            self._withdraw(entry, out)
+            self._lose_attempt(entry, "its result stream was broken", now_ms, out)
+        else:
+            self._step(entry, result, payload, now_ms, out)
+
+    def notice(self, notice: JobNotice, now_ms: int, out: list[JobAction]) -> None:
+        """Take what the pool says of a try."""
+        entry = self._ledger.get(notice.job_id)
+        if entry is None or entry.attempt != notice.attempt or entry.due_ms is not None:
+            return
+        if isinstance(notice, JobSent):
+            entry.worker_id = notice.worker_id
+            out.append(NoteSent(notice.job_id))
+        elif isinstance(notice, JobReleased):
+            self._released(entry, now_ms)
+        elif isinstance(notice, JobLost):
+            self._lose_attempt(entry, notice.cause, now_ms, out, died=notice.died)
+        else:
+            self._counters.superseded += notice.code == "superseded"
+            self._counters.overloaded += notice.code == "stage_overloaded"
+            self._fail(entry, notice.code, notice.message, out, retryable=notice.retryable)
+
+    def tick(self, now_ms: int, out: list[JobAction]) -> None:
+        """End what is out of time, make again what ended without a result or has backed off."""
+        for entry in self._ledger.all():
+            if now_ms >= entry.deadline_ms:
+                self._expire(entry, out)
+            elif entry.due_ms is not None and now_ms >= entry.due_ms:
+                entry.due_ms = None
+                self._enqueue(entry, now_ms, out)
+            elif entry.finished_ms is not None and now_ms - entry.finished_ms > RESULT_GRACE_MS:
+                self._lose_attempt(entry, "it ended without a result", now_ms, out)
+
+    # --- with a pool elsewhere -----------------------------------------------------------------
+
+    def open(self) -> tuple[OpenJob, ...]:
+        """Return the tries that are under way."""
+        return tuple(
+            OpenJob(entry.request.job_id, entry.attempt)
+            for entry in self._ledger.all()
+            if entry.due_ms is None and entry.finished_ms is None
+        )
+
+    def unknown(self, tries: tuple[OpenJob, ...], now_ms: int) -> None:
+        """Note that the pool does not hold these tries: they ended, or never reached it."""
+        for each in tries:
+            entry = self._ledger.get(each.job_id)
+            if entry and entry.attempt == each.attempt and entry.due_ms is None:
+                self._released(entry, now_ms)
+
+    def ask_again(self, now_ms: int, out: list[JobAction]) -> None:
+        """Tell a pool that knows nothing of all tries under way.
+
+        One that is at a worker goes on there. Of any other it is not known whether a worker has
+        it, so it gets a new number.
+        """
+        for entry in self._ledger.all():
+            if entry.due_ms is not None or entry.finished_ms is not None:
+                continue
+            if not entry.worker_id:
+                self._counters.reissued += 1
+                entry.next_attempt()
+            self._enqueue(entry, now_ms, out)
+
+    # --- the course of one job -----------------------------------------------------------------
+
+    def _enqueue(self, entry: Entry, now_ms: int, out: list[JobAction]) -> None:
+        request = EnqueueJob(
+            job=entry.job(self._gateway, now_ms),
+            urgent=entry.request.urgent,
+            again=entry.attempt > 1,
+            worker_id=entry.worker_id,
+        )
+        out.append(Ask(request, entry.request.payload))
+
+    def _step(
+        self, entry: Entry, result: Result, payload: bytes, now_ms: int, out: list[JobAction]
     ) -> None:
         """Take the next result of a job's current try."""
-        entry.step_ms = now_ms
         entry.next_index += 1
         body = result.body
         if isinstance(body, Failed) and body.retryable:
@@ -71,8 +172,13 @@ class Jobs:
         elif (fresh := entry.progress.take(body, payload)) is not None:
             out.append(Deliver(result.job_id, result, fresh))
 
-    def lose_attempt(
-        self, entry: Entry, cause: str, out: list[Action], *, died: bool = False
+    def _released(self, entry: Entry, now_ms: int) -> None:
+        """Note that no worker holds the try; its terminal result may still be on its way."""
+        if entry.finished_ms is None:
+            entry.finished_ms = now_ms
+
+    def _lose_attempt(
+        self, entry: Entry, cause: str, now_ms: int, out: list[JobAction], *, died: bool = False
     ) -> None:
         """Charge a lost try to the job and make it again, unless it has had its share."""
         entry.lost_attempts += 1
@@ -82,96 +188,13 @@ class Jobs:
         elif entry.lost_attempts >= MAX_ATTEMPTS or entry.deaths >= MAX_DEATHS:
             self._counters.poisoned += 1
             text = f"given up after {entry.lost_attempts} tries; of the last one: {cause}"
-            self.fail(entry, "poison_job", text, out)
+            self._fail(entry, "poison_job", text, out)
         else:
-            self.reissue(entry, out)
+            self._counters.reissued += 1
+            entry.next_attempt()
+            self._enqueue(entry, now_ms, out)
 
-    def reissue(self, entry: Entry, out: list[Action]) -> None:
-        """Make a job again at once; its current try is void."""
-        self._counters.reissued += 1
-        entry.next_attempt()
-        self._wait_again(entry, out)
-
-    def break_off(self, entry: Entry, out: list[Action]) -> None:
-        """Void a try whose result stream lost a result or brought one that does not fit."""
-        self._counters.broken_streams += 1
-        self.withdraw(entry, out)
-        self.lose_attempt(entry, "its result stream was broken", out)
-
-    def withdraw(self, entry: Entry, out: list[Action]) -> None:
-        """Tell the worker that holds the current try to drop it."""
-        if entry.worker_id is not None:
-            out.append(Cancel((entry.request.job_id,), through_attempt=entry.attempt))
-
-    def finished(self, job_id: str, worker_id: str, now_ms: int) -> None:
-        """Note that a worker holds a job no more; its terminal result may still be on its way."""
-        entry = self.ledger.at(job_id, worker_id)
-        if entry and entry.finished_ms is None:
-            entry.finished_ms = now_ms
-
-    def tick(self, now_ms: int, out: list[Action]) -> None:
-        """End what is out of time, make again what ended without a result or has backed off."""
-        for entry in self.ledger.all():
-            if entry.request.job_id not in self.ledger:
-                continue
-            if now_ms >= entry.deadline_ms:
-                self._expire(entry, out)
-            elif entry.due_ms is not None and now_ms >= entry.due_ms:
-                entry.due_ms = None
-                self._wait_again(entry, out)
-            elif entry.finished_ms is not None and now_ms - entry.finished_ms > RESULT_GRACE_MS:
-                self.lose_attempt(entry, "it ended without a result", out)
-
-    def fail(
-        self, entry: Entry, code: str, text: str, out: list[Action], *, retryable: bool = False
-    ) -> None:
-        """End a job with a failure of our own."""
-        body = Failed(code=code, message=text, retryable=retryable)
-        self._end(entry, entry.result(body), out)
-
-    def _replace_partial(self, entry: Entry, out: list[Action]) -> bool:
-        """End the session's waiting partial. True: the job has taken its place."""
-        request = entry.request
-        if not isinstance(request.command, Transcribe):
-            return False
-        queue = self.queues[request.stage]
-        for job_id in queue.of_session(request.session_id):
-            older = self.ledger.get(job_id)
-            if older is None or not older.request.partial:
-                continue
-            if request.partial:
-                queue.replace(job_id, request.job_id)
-            self._supersede(older, out)
-            return request.partial
-        return False
-
-    def _enqueue(self, entry: Entry, out: list[Action]) -> None:
-        request = entry.request
-        jobs, size_bytes = self.ledger.waiting(request.stage)
-        if jobs > MAX_WAITING_JOBS or size_bytes > MAX_WAITING_BYTES:
-            self._counters.overloaded += 1
-            text = (
-                f"{request.stage} queue is full: with this job {jobs} jobs of {MAX_WAITING_JOBS}, "
-                f"{size_bytes} bytes of {MAX_WAITING_BYTES}"
-            )
-            self.fail(entry, "stage_overloaded", text, out, retryable=True)
-            return
-        lane = URGENT if request.urgent else NORMAL
-        self.queues[request.stage].push(request.job_id, request.session_id, lane)
-
-    def _wait_again(self, entry: Entry, out: list[Action]) -> None:
-        """Put a job that was sent before first in line, unless it is worthless by now."""
-        request = entry.request
-        queue = self.queues[request.stage]
-        rivals = map(self.ledger.get, queue.of_session(request.session_id))
-        if request.partial and any(
-            rival and isinstance(rival.request.command, Transcribe) for rival in rivals
-        ):
-            self._supersede(entry, out)
-        else:
-            queue.push(request.job_id, request.session_id, AGAIN)
-
-    def _try_failed(self, entry: Entry, result: Result, now_ms: int, out: list[Action]) -> None:
+    def _try_failed(self, entry: Entry, result: Result, now_ms: int, out: list[JobAction]) -> None:
         """Try again after a pause; of the last try pass on what the worker said."""
         entry.lost_attempts += 1
         if entry.progress.complete:
@@ -183,27 +206,36 @@ class Jobs:
             entry.next_attempt()
             entry.due_ms = now_ms + FIRST_BACK_OFF_MS * 2 ** (entry.lost_attempts - 1)
 
-    def _expire(self, entry: Entry, out: list[Action]) -> None:
+    def _expire(self, entry: Entry, out: list[JobAction]) -> None:
         self._counters.expired += 1
         request = entry.request
-        self.withdraw(entry, out)
         place = (
             f"at {entry.worker_id}" if entry.worker_id else f"waiting for a {request.stage} worker"
         )
+        self._withdraw(entry, out)
         text = f"not done within {request.budget_ms} ms; it was {place}"
-        self.fail(entry, "deadline_exceeded", text, out, retryable=True)
+        self._fail(entry, "deadline_exceeded", text, out, retryable=True)
 
-    def _supersede(self, entry: Entry, out: list[Action]) -> None:
-        self._counters.superseded += 1
-        self.fail(entry, "superseded", "a newer transcription of the session replaced it", out)
+    def _withdraw(self, entry: Entry, out: list[JobAction]) -> None:
+        """Have the pool drop the current try."""
+        job_ids = (entry.request.job_id,)
+        request = WithdrawJobs(
+            gateway=self._gateway, job_ids=job_ids, through_attempt=entry.attempt
+        )
+        out.append(Ask(request))
 
-    def _end(self, entry: Entry, result: Result, out: list[Action]) -> None:
+    def _fail(
+        self, entry: Entry, code: str, text: str, out: list[JobAction], *, retryable: bool = False
+    ) -> None:
+        """End a job with a failure of our own."""
+        body = Failed(code=code, message=text, retryable=retryable)
+        self._end(entry, entry.result(body), out)
+
+    def _end(self, entry: Entry, result: Result, out: list[JobAction]) -> None:
         """Deliver the terminal result and forget the job."""
-        request = entry.request
-        self.ledger.pop(request.job_id)
-        self.queues[request.stage].remove(request.job_id)
+        self._ledger.pop(entry.request.job_id)
         if isinstance(result.body, Done):
             self._counters.done += 1
         else:
             self._counters.failed += 1
-        out.append(Deliver(request.job_id, result))
+        out.append(Deliver(entry.request.job_id, result))

@@ -6,37 +6,34 @@ from typing import Literal
 
 from antiphon_gateway.dispatch.progress import Progress
 from antiphon_gateway.dispatch.request import Request
-from antiphon_proto.messages import Done, Failed, Job, Result, ResultBody, Stage
+from antiphon_proto.messages import Done, Failed, Job, Result, ResultBody
 
 Verdict = Literal["next", "late", "gap"]
 
 
 @dataclass(slots=True)
 class Entry:
-    """One job. Waiting while `worker_id` is None, at that worker otherwise."""
+    """One job."""
 
     request: Request
     deadline_ms: int
     progress: Progress
     attempt: int = 1
-    """The try that counts; the next one to be sent while the job waits."""
-    sent: bool = False
-    """Whether any try was ever sent."""
-    worker_id: str | None = None
+    """The try that counts."""
+    worker_id: str = ""
+    """The worker that the try is at, as far as is known."""
     next_index: int = 0
-    step_ms: int = 0
-    """When the current try was sent or made its last step."""
     finished_ms: int | None = None
     """When the worker said that it holds the job no more."""
     due_ms: int | None = None
-    """When a job that backs off may wait in the queue again."""
+    """When a job that backs off may be tried again; no try of it is under way until then."""
     lost_attempts: int = 0
     deaths: int = 0
     """Workers that died or hung while they held the job."""
 
     def judge(self, result: Result) -> Verdict:
         """Say whether a result counts. `gap`: the current try lost a result before this one."""
-        if self.worker_id is None or result.attempt != self.attempt:
+        if result.attempt != self.attempt:
             return "late"
         if result.index == self.next_index:
             return "next"
@@ -82,7 +79,7 @@ class Entry:
     def next_attempt(self) -> None:
         """Give up the current try: from here on its results are late."""
         self.attempt += 1
-        self.worker_id = None
+        self.worker_id = ""
         self.next_index = 0
         self.finished_ms = None
         self.progress.begin_attempt()
@@ -108,27 +105,9 @@ class Ledger:
         """Return a job that is not over."""
         return self._entries.get(job_id)
 
-    def at(self, job_id: str, worker_id: str) -> Entry | None:
-        """Return a job whose current try is at this worker."""
-        entry = self._entries.get(job_id)
-        return entry if entry and entry.worker_id == worker_id else None
-
     def pop(self, job_id: str) -> Entry | None:
         """Forget a job."""
         return self._entries.pop(job_id, None)
-
-    def held_by(self, worker_id: str) -> list[Entry]:
-        """Return the jobs whose current try is at this worker."""
-        return [entry for entry in self._entries.values() if entry.worker_id == worker_id]
-
-    def waiting(self, stage: Stage) -> tuple[int, int]:
-        """Return how many jobs of a stage wait for a worker, and the bytes of their payloads."""
-        sizes = [
-            len(entry.request.payload)
-            for entry in self._entries.values()
-            if entry.worker_id is None and entry.request.stage == stage
-        ]
-        return len(sizes), sum(sizes)
 
     def all(self) -> Iterable[Entry]:
         """Return every job; the ledger may be changed meanwhile."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from antiphon_gateway.dispatch.scheduler import Scheduler
+from antiphon_gateway.dispatch.pool import Pool
 from antiphon_proto.messages import Stage
 
 
@@ -19,10 +19,10 @@ class StageLoad(NamedTuple):
     """Jobs that its workers may run at once; 0 while there is no worker."""
 
 
-def load(scheduler: Scheduler, stage: Stage, now_ms: int) -> StageLoad:
+def load(pool: Pool, stage: Stage, now_ms: int) -> StageLoad:
     """Return how busy a stage is."""
-    since_ms = scheduler.waiting_since_ms(stage)
-    workers = [worker for worker in scheduler.roster.of_stage(stage) if worker.link == "up"]
+    since_ms = [waiting.enqueued_ms for waiting in pool.tries.waiting(stage)]
+    workers = [worker for worker in pool.roster.of_stage(stage) if worker.link == "up"]
     return StageLoad(
         waiting=len(since_ms),
         oldest_wait_ms=now_ms - min(since_ms, default=now_ms),

@@ -21,6 +21,11 @@ _STAGE_OF: dict[type[Command], Stage] = {
 }
 
 
+def stage_of(command: Command) -> Stage:
+    """Return the stage whose workers can carry out a command."""
+    return _STAGE_OF[type(command)]
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One job as a session sees it: no worker, no attempt."""
 
@@ -38,7 +43,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stage(self) -> Stage:
         """The stage whose workers can do this."""
-        return _STAGE_OF[type(self.command)]
+        return stage_of(self.command)
 
     @property
     def partial(self) -> bool:

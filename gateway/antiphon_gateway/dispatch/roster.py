@@ -89,15 +89,16 @@ class Worker:
         if hold and hold.attempt in (0, attempt):
             del self.holds[job_id]
 
-    def reconcile(self, running: tuple[str, ...], now_ms: int) -> list[str]:
+    def reconcile(self, beat: Heartbeat, now_ms: int) -> list[str]:
         """Take over what a heartbeat says it runs. Return the jobs that are not at it any more.
 
         Status messages keep their order, so a job once named and then not is gone. A job never
         named may still be on its way.
         """
-        named = set(running)
-        for job_id in running:
-            self.holds.setdefault(job_id, Hold(0, now_ms)).seen = True
+        named = set(beat.running)
+        attempts = beat.attempts or (0,) * len(beat.running)
+        for job_id, attempt in zip(beat.running, attempts, strict=True):
+            self.holds.setdefault(job_id, Hold(attempt, now_ms)).seen = True
         gone = [
             job_id
             for job_id, hold in self.holds.items()
@@ -208,6 +209,15 @@ def in_range(beat: Heartbeat) -> bool:
     return (
         0 <= beat.slots <= MAX_SLOTS
         and len(beat.running) <= MAX_SLOTS
+        and len(beat.attempts) in (0, len(beat.running))
+        and len(beat.step_ages_ms) in (0, len(beat.running))
+        and len(beat.steps_ms) <= MAX_SLOTS
         and 0 < len(beat.worker_id) <= MAX_NAME_LENGTH
         and 0 < len(beat.incarnation) <= MAX_NAME_LENGTH
     )
+
+
+def step_ages_ms(beat: Heartbeat) -> dict[str, int]:
+    """Return the time since the last step of each job that a heartbeat names."""
+    ages_ms = beat.step_ages_ms or (beat.last_step_age_ms,) * len(beat.running)
+    return dict(zip(beat.running, ages_ms, strict=True))

@@ -18,6 +18,7 @@ Index = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 SessionMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A position in a session's audio. JavaScript counts exactly up to 2**53."""
 
+Underruns = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 MessageNumber = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 ClientMicroseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -101,6 +102,8 @@ class Playout(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.playout"
     item_id: ClientId
     played_ms: SessionMilliseconds
     buffered_ms: SessionMilliseconds
+    underruns: Underruns = 0
+    """How often the client had nothing of this item left to play."""
 
 
 class TurnPlayed(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.turn.played"):

@@ -4,9 +4,9 @@ from typing import TypeVar
 
 import pytest
 
-from antiphon_gateway.dispatch.actions import Action, Deliver, Send
+from antiphon_gateway.dispatch.actions import Deliver, Send
 from antiphon_gateway.dispatch.request import Request
-from antiphon_gateway.dispatch.scheduler import Scheduler
+from antiphon_gateway.dispatch.scheduler import Outcome, Scheduler
 from antiphon_proto.messages import (
     Command,
     Done,
@@ -30,7 +30,7 @@ class Desk:
     def __init__(self) -> None:
         self.scheduler = Scheduler("gateway-0")
         self.now_ms = 0
-        self.actions: list[Action] = []
+        self.actions: list[Outcome] = []
 
     def beat(
         self,
@@ -41,6 +41,7 @@ class Desk:
         incarnation: str = "a",
         running: tuple[str, ...] = (),
         step_age_ms: int = 0,
+        steps_ms: tuple[int, ...] = (),
     ) -> None:
         beat = Heartbeat(
             worker_id=worker_id,
@@ -53,8 +54,9 @@ class Desk:
             pid=1,
             running=running,
             last_step_age_ms=step_age_ms,
+            steps_ms=steps_ms,
         )
-        self.actions = self.scheduler.heartbeat(beat, self.now_ms)
+        self.actions = self.scheduler.status(beat, self.now_ms)
 
     def join(self, worker_id: str = "tts-0", *, stage: Stage = "tts", slots: int = 1) -> None:
         self.beat(worker_id, stage=stage, slots=slots)
@@ -98,11 +100,14 @@ class Desk:
 
     def finished(self, job_id: str, attempt: int = 1, worker_id: str = "tts-0") -> None:
         message = Finished(worker_id=worker_id, incarnation="a", job_id=job_id, attempt=attempt)
-        self.actions = self.scheduler.finished(message, self.now_ms)
+        self.actions = self.scheduler.status(message, self.now_ms)
 
     def complete(self, job_id: str) -> None:
         self.result(job_id, 1, 0, Done(engine_ms=1.0))
         self.finished(job_id)
+
+    def cancel(self, *job_ids: str) -> None:
+        self.actions = self.scheduler.cancel(list(job_ids), self.now_ms)
 
     def lose(self, worker_id: str = "tts-0", incarnation: str = "a") -> None:
         self.actions = self.scheduler.worker_lost(worker_id, incarnation, self.now_ms)

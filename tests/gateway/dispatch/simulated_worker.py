@@ -61,6 +61,7 @@ class SimulatedWorker:
         """Whether the scheduler may have lost count of its jobs."""
         self.frozen_until_ms = 0
         self.under_way = 0
+        self.steps_ms: list[int] = []
         self.tries: dict[tuple[str, int], Try] = {}
         self.arrival_ms = {"jobs": 0, "status": 0, "results": 0}
         self.heartbeat()
@@ -89,7 +90,7 @@ class SimulatedWorker:
         world = self.world
         if isinstance(status, Finished) and world.chance(0.05):
             return
-        self.arrive("status", lambda: world.perform(world.scheduler.status(status, world.now_ms)))
+        self.arrive("status", lambda: world.heard(status))
 
     def answer(self, attempt: Try, body: ResultBody, payload: bytes) -> None:
         world, job = self.world, attempt.job
@@ -104,10 +105,7 @@ class SimulatedWorker:
         )
         attempt.index += 1
         for _ in range(0 if world.chance(0.01) else 2 if world.chance(0.02) else 1):
-            self.arrive(
-                "results",
-                lambda: world.perform(world.scheduler.result(result, payload, world.now_ms)),
-            )
+            self.arrive("results", lambda: world.answered(job.reply_to, result, payload))
 
     def heartbeat(self) -> None:
         ages_ms = [self.world.now_ms - attempt.step_ms for attempt in self.tries.values()]
@@ -121,9 +119,13 @@ class SimulatedWorker:
             model="none",
             pid=1,
             running=tuple(job_id for job_id, _ in self.tries),
+            attempts=tuple(attempt for _, attempt in self.tries),
             last_step_age_ms=max(ages_ms, default=0),
+            step_ages_ms=tuple(ages_ms),
+            steps_ms=tuple(self.steps_ms),
         )
         self.report(beat)
+        self.steps_ms.clear()
         self.world.after(250, lambda: self.when_awake(self.heartbeat))
 
     # what it does
@@ -131,8 +133,7 @@ class SimulatedWorker:
     def link(self) -> None:
         if self.alive:
             self.linked = True
-            world = self.world
-            world.perform(world.scheduler.worker_connected(self.id, self.incarnation, world.now_ms))
+            self.world.connected(self)
 
     def take(self, job: Job) -> None:
         self.under_way -= 1
@@ -165,6 +166,7 @@ class SimulatedWorker:
         key = attempt.job.job_id, attempt.job.attempt
         if self.tries.get(key) is not attempt or attempt.hung:
             return
+        self.steps_ms.append(self.world.now_ms - attempt.step_ms)
         attempt.step_ms = self.world.now_ms
         self.answer(attempt, *attempt.steps[attempt.index])
         if attempt.index == len(attempt.steps):
@@ -204,8 +206,7 @@ class SimulatedWorker:
             world.after(rng.randint(1, 15), self.disconnected)
 
     def disconnected(self) -> None:
-        world = self.world
-        world.perform(world.scheduler.worker_lost(self.id, self.incarnation, world.now_ms))
+        self.world.disconnected(self)
 
 
 def steps(job: Job, rng: random.Random) -> list[tuple[ResultBody, bytes]]:

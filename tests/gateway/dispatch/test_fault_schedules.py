@@ -7,7 +7,7 @@ are lost and repeated. Sample `n` of a job's speech is `n`, word `n` of its text
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -22,7 +22,9 @@ from antiphon_proto.messages import (
     Done,
     Failed,
     Generate,
+    Result,
     ResultBody,
+    Status,
     Synthesize,
     TextDelta,
     Transcribe,
@@ -119,10 +121,24 @@ class World:
         self.perform(self.scheduler.submit(request, self.now_ms))
 
     def cancel(self, job_id: str) -> None:
-        self.perform(self.scheduler.cancel([job_id]))
+        self.perform(self.scheduler.cancel([job_id], self.now_ms))
         self.histories[job_id].cancelled = self.histories[job_id].end is None
 
-    def perform(self, actions: list[Action]) -> None:
+    # from workers
+
+    def heard(self, status: Status) -> None:
+        self.perform(self.scheduler.status(status, self.now_ms))
+
+    def answered(self, _: str, result: Result, payload: bytes) -> None:
+        self.perform(self.scheduler.result(result, payload, self.now_ms))
+
+    def connected(self, worker: SimulatedWorker) -> None:
+        self.perform(self.scheduler.worker_connected(worker.id, worker.incarnation, self.now_ms))
+
+    def disconnected(self, worker: SimulatedWorker) -> None:
+        self.perform(self.scheduler.worker_lost(worker.id, worker.incarnation, self.now_ms))
+
+    def perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             if isinstance(action, Deliver):
                 self.histories[action.job_id].add(action.result.body, action.payload)
@@ -132,12 +148,12 @@ class World:
                 for worker in self.workers.values():
                     if not self.chance(0.1):
                         worker.receive(lambda w=worker, a=action: w.cancel(a))
-            else:
+            elif isinstance(action, Connect | Disconnect):
                 self.relink(action)
 
     def send(self, send: Send) -> None:
         worker = self.workers[send.worker_id, send.incarnation]
-        known = self.scheduler.roster.get(send.worker_id)
+        known = self.scheduler.pool.roster.get(send.worker_id)
         assert known is not None
         assert len(known.holds) <= SLOTS, "more jobs than slots"
         if not worker.linked or self.chance(0.02):
@@ -192,7 +208,7 @@ def play(seed: int) -> World:
         world.after(rng.randint(0, FAULTS_END_MS), lambda fault=fault: befall(world, fault))
     world.after(0, world.tick)
     world.run(FAULTS_END_MS)
-    while world.scheduler.unfinished and world.now_ms < 100_000:
+    while len(world.scheduler.jobs) and world.now_ms < 100_000:
         world.run(world.now_ms + 1_000)
     world.run(world.now_ms + 10_000)
     return world
@@ -212,10 +228,9 @@ def test_no_fault_loses_repeats_or_forgets_anything(batch: int) -> None:
             world = play(seed)
             for history in world.histories.values():
                 history.check()
-            assert world.scheduler.unfinished == 0
+            assert len(world.scheduler.jobs) == len(world.scheduler.pool.tries) == 0
             for stage in ("stt", "llm", "tts"):
-                assert world.scheduler.queued(stage) == 0
-                for worker in world.scheduler.roster.of_stage(stage):
+                for worker in world.scheduler.pool.roster.of_stage(stage):
                     assert worker.holds == {}, "slots never freed"
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error

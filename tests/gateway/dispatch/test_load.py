@@ -20,7 +20,7 @@ def request(number: int) -> Request:
 
 def test_waiting_and_running_jobs_are_told_apart() -> None:
     scheduler = Scheduler("g")
-    assert load(scheduler, "llm", 0) == StageLoad()
+    assert load(scheduler.pool, "llm", 0) == StageLoad()
     beat = Heartbeat(
         worker_id="llm-0",
         incarnation="a",
@@ -31,11 +31,11 @@ def test_waiting_and_running_jobs_are_told_apart() -> None:
         model="m",
         pid=1,
     )
-    scheduler.heartbeat(beat, 0)
+    scheduler.status(beat, 0)
     scheduler.worker_connected("llm-0", "a", 0)
     for number, at_ms in enumerate((100, 110, 120, 150)):
         scheduler.submit(request(number), at_ms)
-    assert load(scheduler, "llm", 200) == StageLoad(
+    assert load(scheduler.pool, "llm", 200) == StageLoad(
         waiting=2, oldest_wait_ms=80, running=2, slots=2
     )
-    assert load(scheduler, "tts", 200) == StageLoad()
+    assert load(scheduler.pool, "tts", 200) == StageLoad()

@@ -51,7 +51,7 @@ def test_goodbye_moves_the_job(desk: Desk) -> None:
     desk.submit("j1")
     desk.join("tts-1")
     goodbye = Goodbye(worker_id="tts-0", incarnation="a")
-    desk.actions = desk.scheduler.goodbye(goodbye, 0)
+    desk.actions = desk.scheduler.status(goodbye, 0)
     assert desk.sent == [("tts-1", "j1", 2)]
 
 
@@ -93,6 +93,7 @@ def test_a_stuck_job_is_cancelled_there_and_made_elsewhere(desk: Desk) -> None:
         desk.submit(f"warm{number}")
         desk.now_ms += 20
         desk.complete(f"warm{number}")
+        desk.beat("tts-0", steps_ms=(20,))
     desk.submit("j1")
     desk.now_ms += 5_001
     desk.join("tts-1")
@@ -109,6 +110,7 @@ def test_a_slow_worker_is_stuck_later(desk: Desk) -> None:
         desk.submit(f"warm{number}")
         desk.now_ms += 2_000
         desk.complete(f"warm{number}")
+        desk.beat(steps_ms=(2_000,))
     desk.submit("j1")
     desk.now_ms += 9_999
     desk.beat(running=("j1",), step_age_ms=9_999)
@@ -147,17 +149,17 @@ def refuse(desk: Desk, job_id: str, attempt: int, reason: str = "busy") -> None:
         attempt=attempt,
         reason=reason,  # type: ignore[arg-type]
     )
-    desk.actions = desk.scheduler.refused(message, desk.now_ms)
+    desk.actions = desk.scheduler.status(message, desk.now_ms)
 
 
 def test_a_refusal_costs_the_job_nothing_and_waits_for_the_next_heartbeat(desk: Desk) -> None:
     desk.join()
     desk.submit("j1")
-    for attempt in range(1, 20):
-        refuse(desk, "j1", attempt)
+    for _ in range(20):
+        refuse(desk, "j1", 1)
         assert desk.actions == []
         desk.beat()
-        assert desk.sent == [("tts-0", "j1", attempt + 1)]
+        assert desk.sent == [("tts-0", "j1", 1)]
 
 
 def test_a_job_that_a_worker_cannot_read_fails(desk: Desk) -> None:
@@ -173,7 +175,7 @@ def test_a_send_that_met_a_full_pipe_is_made_elsewhere(desk: Desk) -> None:
     send = desk.asked(Send)[0]
     desk.join("tts-1")
     desk.actions = desk.scheduler.unsent(send, 0)
-    assert desk.sent == [("tts-1", "j1", 2)]
+    assert desk.sent == [("tts-1", "j1", 1)]
     assert desk.scheduler.counters.high_water_hits == 1
 
 
@@ -192,7 +194,7 @@ def test_the_fifth_lost_try_is_the_last(desk: Desk) -> None:
         assert desk.failures == {}
         desk.join(f"tts-{number}")
         goodbye = Goodbye(worker_id=f"tts-{number}", incarnation="a")
-        desk.actions = desk.scheduler.goodbye(goodbye, 0)
+        desk.actions = desk.scheduler.status(goodbye, 0)
     assert desk.failures == {"j1": "poison_job"}
 
 
@@ -219,7 +221,7 @@ def test_a_final_failure_is_delivered(desk: Desk) -> None:
     desk.submit("j1")
     desk.result("j1", 1, 0, Failed(code="bad_voice", message="none such", retryable=False))
     assert desk.failures == {"j1": "bad_voice"}
-    assert desk.scheduler.unfinished == 0
+    assert len(desk.scheduler.jobs) == 0
 
 
 def test_a_job_that_ended_at_the_worker_without_result_is_made_again(desk: Desk) -> None:
@@ -311,5 +313,5 @@ def test_heartbeats_out_of_range_are_ignored(desk: Desk) -> None:
     desk.beat(slots=-1)
     desk.beat(worker_id="x" * 65)
     desk.beat(running=("j",) * 2_000)
-    assert desk.scheduler.roster.of_stage("tts") == []
+    assert desk.scheduler.pool.roster.of_stage("tts") == []
     assert desk.scheduler.counters.ignored_heartbeats == 3

@@ -3,7 +3,8 @@
 import pytest
 
 from antiphon_gateway.dispatch.actions import Cancel, Connect, Send
-from antiphon_gateway.dispatch.jobs import MAX_JOB_BYTES, MAX_WAITING_JOBS
+from antiphon_gateway.dispatch.jobs import MAX_JOB_BYTES
+from antiphon_gateway.dispatch.tries import MAX_WAITING_JOBS
 from antiphon_proto.channel import MAX_MESSAGE_BYTES
 from antiphon_proto.messages import (
     AudioDelta,
@@ -65,7 +66,7 @@ def test_sessions_take_turns(desk: Desk) -> None:
     order = []
     current = "busy"
     for _ in range(4):
-        desk.scheduler.cancel([current])
+        desk.cancel(current)
         desk.finished(current)
         current = desk.sent[0][1]
         order.append(current)
@@ -95,7 +96,7 @@ def test_a_final_replaces_a_waiting_partial_and_is_replaced_by_nothing(desk: Des
     assert desk.failures == {"p1": "superseded"}
     desk.submit("p2", PARTIAL)
     assert desk.failures == {}
-    assert desk.scheduler.queued("stt") == 2
+    assert len(desk.scheduler.pool.tries.waiting("stt")) == 2
 
 
 def test_a_lost_partial_is_not_made_again_when_a_newer_one_waits(desk: Desk) -> None:
@@ -147,7 +148,7 @@ def test_a_job_waits_for_a_worker_until_its_budget_is_spent(desk: Desk) -> None:
     assert desk.actions == []
     desk.tick(100)
     assert desk.failures == {"j1": "deadline_exceeded"}
-    assert desk.scheduler.unfinished == 0
+    assert len(desk.scheduler.jobs) == 0
 
 
 def test_a_running_job_over_budget_fails_and_is_cancelled(desk: Desk) -> None:
@@ -164,7 +165,8 @@ def test_after_cancel_nothing_is_delivered_and_the_slot_stays_taken(desk: Desk) 
     desk.join()
     desk.submit("j1")
     desk.submit("j2")
-    assert desk.scheduler.cancel(["j1", "unknown"]) == [Cancel(("j1",))]
+    desk.cancel("j1", "unknown")
+    assert desk.actions == [Cancel(("j1",))]
     desk.result("j1", 1, 0, AUDIO, b"\1\0")
     assert desk.actions == []
     desk.finished("j1")
@@ -173,7 +175,8 @@ def test_after_cancel_nothing_is_delivered_and_the_slot_stays_taken(desk: Desk) 
 
 def test_a_cancelled_job_that_waits_costs_no_message(desk: Desk) -> None:
     desk.submit("j1")
-    assert desk.scheduler.cancel(["j1"]) == []
+    desk.cancel("j1")
+    assert desk.actions == []
     desk.join()
     assert desk.sent == []
 
@@ -181,7 +184,7 @@ def test_a_cancelled_job_that_waits_costs_no_message(desk: Desk) -> None:
 def test_a_heartbeat_with_unwanted_jobs_has_them_cancelled_again(desk: Desk) -> None:
     desk.join()
     desk.submit("j1")
-    desk.scheduler.cancel(["j1"])
+    desk.cancel("j1")
     desk.beat(running=("j1", "foreign"))
     assert desk.asked(Cancel) == [Cancel(("j1", "foreign"))]
 

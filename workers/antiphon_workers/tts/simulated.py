@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -14,6 +15,8 @@ from antiphon_workers.engine import Engine, Step
 SAMPLE_RATE_HZ = 24_000
 MS_PER_CHARACTER = 65
 """About the pace of English speech."""
+
+logger = logging.getLogger(__name__)
 
 _PEAK = 8_000
 _SHORTEST_PERIOD = 48
@@ -82,6 +85,7 @@ class SimulatedTts(Engine):
         assert isinstance(command, Synthesize)
         settings = self.config.simulated
         if settings.hang_text and settings.hang_text in command.text and job.attempt == 1:
+            logger.warning("hanging")
             hang()
         pcm = tone(job.job_id, command.text, command.speed, settings.tone_hz)
         chunk_ms = max(settings.tts_chunk_ms, 1)

@@ -60,3 +60,10 @@ class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.met
     """The last of the user's speech captured to the first sample played; when complete."""
     parts_ms: dict[str, float] = msgspec.field(default_factory=dict)
     """Where the time went; when complete they sum to `mouth_to_ear_ms`."""
+
+
+class Degraded(ServerEvent, frozen=True, kw_only=True, tag="antiphon.degraded"):
+    """A stage has no worker left, so answers wait; or has one again."""
+
+    stage: str
+    degraded: bool

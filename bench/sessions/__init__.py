@@ -1,0 +1,1 @@
+"""How many talking sessions one gateway process carries."""

@@ -1,0 +1,179 @@
+"""`make bench-sessions`: how many talking sessions one gateway process carries. See README.md."""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from antiphon_proto.errors import AntiphonError
+from bench.jitter_process import Overshoot, probing
+from bench.server import own_server
+from bench.statistics import percentile
+
+CLIP = Path(__file__).parents[2] / "tests" / "data" / "speech" / "go_forward.wav"
+STEPS = (1, 25, 50, 100, 150, 200, 250, 300, 400)
+LEVEL_MS = 20.0
+SETTINGS = (
+    "stt.engine=simulated",
+    "llm.engine=simulated",
+    "tts.engine=simulated",
+    "stt.slots=256",
+    "llm.slots=512",
+    "tts.slots=256",
+    "simulated.llm_first_token_ms=0",
+    "gateway.max_sessions=1024",
+    "gateway.admission_queue_wait_ms=0",
+)
+
+
+class Step(NamedTuple):
+    """What so many sessions brought."""
+
+    sessions: int
+    hop_p50_ms: float
+    hop_p95_ms: float
+    turn_added_p50_ms: float
+    turn_added_p95_ms: float
+    turns: int
+    gateway_cpu: float
+    """Cores."""
+    workers_cpu: float
+    dropped: int
+    closed: int
+    overshoot: Overshoot
+    late_p99_ms: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the gateway carries them."""
+        added = max(self.hop_p95_ms, self.turn_added_p95_ms)
+        return added <= LEVEL_MS and not self.dropped and not self.closed
+
+
+def _status(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/status", timeout=20) as answer:
+        status: dict[str, Any] = json.load(answer)
+        return status
+
+
+def _pids(port: int) -> tuple[int, list[int]]:
+    status = _status(port)
+    workers = [w["pid"] for stage in status["stages"].values() for w in stage["workers"]]
+    return status["pid"], workers
+
+
+def _cpu_s(pids: Sequence[int]) -> float:
+    total = 0.0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> Step:
+    """Load the server with so many sessions; `nominal_ms` is taken off each turn."""
+    gateway, workers = _pids(port)
+    command = [sys.executable, "-m", "bench.sessions.load", "--port", str(port)]
+    command += ["--sessions", str(sessions), "--seconds", str(seconds), "--clip", str(CLIP)]
+    load = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert load.stderr
+    assert load.stdout
+    said = b""
+    while b"measure" not in (line := await load.stderr.readline()):
+        if not line:
+            raise SystemExit(f"the load generator ended:\n{said.decode()}")
+        said += line
+    gateway_s, workers_s = _cpu_s([gateway]), _cpu_s(workers)
+    async with probing() as probe:
+        await load.stderr.readline()
+        gateway_s, workers_s = _cpu_s([gateway]) - gateway_s, _cpu_s(workers) - workers_s
+    seen = json.loads(await load.stdout.read())
+    await load.wait()
+    added = [turn - nominal_ms for turn in seen["turns_ms"]]
+    return Step(
+        sessions,
+        percentile(seen["hops_ms"], 50) or float("inf"),
+        percentile(seen["hops_ms"], 95) or float("inf"),
+        percentile(added, 50) or 0.0,
+        percentile(added, 95) or 0.0,
+        len(added),
+        gateway_s / seconds,
+        workers_s / seconds,
+        seen["dropped_frames"],
+        seen["closed"],
+        probe.overshoot,
+        seen["late_p99_ms"],
+    )
+
+
+HEAD = (
+    "sessions   hop p50   hop p95   turn +p50   turn +p95   turns   gateway   workers   "
+    "ms/session-s   dropped   jitter p99 / max   load late p99"
+)
+
+
+def _row(step: Step) -> str:
+    each_ms = 1000 * step.gateway_cpu / step.sessions
+    return (
+        f"{step.sessions:8} {step.hop_p50_ms:7.1f}ms {step.hop_p95_ms:7.1f}ms "
+        f"{step.turn_added_p50_ms:9.1f}ms {step.turn_added_p95_ms:9.1f}ms {step.turns:7} "
+        f"{100 * step.gateway_cpu:8.0f}% {100 * step.workers_cpu:8.0f}% {each_ms:14.2f} "
+        f"{step.dropped:9} {step.overshoot.p99_ms:8.1f} / {step.overshoot.max_ms:.0f} ms "
+        f"{step.late_p99_ms:12.1f} ms"
+    )
+
+
+async def _measure(port: int, steps: Sequence[int], seconds: float, *, on: bool) -> list[Step]:
+    alone = await _step(port, 1, max(seconds, 24.0), 0.0)
+    nominal_ms = alone.turn_added_p50_ms
+    print(f"one session alone: end of speech to first audio {nominal_ms:.0f} ms (the nominal turn)")
+    print(HEAD)
+    found = []
+    for sessions in steps:
+        found.append(await _step(port, sessions, seconds, nominal_ms))
+        print(_row(found[-1]), flush=True)
+        if not found[-1].holds and not on:
+            break
+    return found
+
+
+def main() -> int:
+    """Return 0 when at least one step could be measured, 2 when the server did not start."""
+    parser = argparse.ArgumentParser(prog="make bench-sessions", description=__doc__)
+    parser.add_argument("--sessions", type=int, action="append", help="a step; may be repeated")
+    parser.add_argument("--seconds", type=float, default=16.0, help="of each step")
+    parser.add_argument("--go-on", action="store_true", help="also after a step that fails")
+    parser.add_argument("--set", dest="settings", action="append", default=[])
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    try:
+        with own_server([*SETTINGS, *arguments.settings]) as url:
+            port = urllib.parse.urlsplit(url).port
+            assert port
+            steps = arguments.sessions or STEPS[1:]
+            found = asyncio.run(_measure(port, steps, arguments.seconds, on=arguments.go_on))
+    except AntiphonError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    carried = max((step.sessions for step in found if step.holds), default=0)
+    print(
+        f"one gateway process carries {carried} talking sessions with added p95 <= {LEVEL_MS:g} ms"
+    )
+    if any(step.overshoot.p99_ms >= 5 or step.overshoot.max_ms >= 50 for step in found):
+        print("the machine was too busy for the times to mean much: see the jitter")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([step._asdict() for step in found], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The one sender of a WebSocket. A client that does not read is cut off, and costs little."""
+
+import asyncio
+import logging
+import socket as sockets
+import struct
+
+from aiohttp import web
+
+from antiphon_gateway.outbox import Feed
+
+SEND_BUFFER_BYTES = 32 * 1024
+"""Of the kernel, which doubles it: a second of audio. Its own choice is up to 4 MB, more than a
+minute, and what lies there can neither be taken back nor counted."""
+WRITE_BUFFER_BYTES = 16 * 1024
+STALL_PATIENCE_S = 4.0
+"""How long a client may take to make room for one message, and longer for a large one:"""
+SLOWEST_BYTES_PER_S = 32 * 1024
+CLOSE_PATIENCE_S = 4.0
+"""How long a client may take to read what waits and the close code."""
+
+_log = logging.getLogger(__name__)
+
+
+def narrow(transport: asyncio.Transport) -> None:
+    """Have little wait on its way to a client, so that one that does not read is noticed."""
+    transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+    line = transport.get_extra_info("socket")
+    if line is not None:
+        line.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+
+async def send(socket: web.WebSocketResponse, transport: asyncio.Transport, feed: Feed) -> None:
+    """Send what there is to send; cut off a client that takes too long to read or to be closed."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as limit:
+            feed.on_close(lambda: limit.reschedule(loop.time() + CLOSE_PATIENCE_S))
+            while (message := await feed.get()) is not None:
+                async with asyncio.timeout(STALL_PATIENCE_S + len(message) / SLOWEST_BYTES_PER_S):
+                    if isinstance(message, str):
+                        await socket.send_str(message)
+                    else:
+                        await socket.send_bytes(message)
+            code, reason = feed.closing or (1000, "")
+            await socket.close(code=code, message=reason.encode())
+    except TimeoutError:
+        _log.info("client cut off: it does not read")
+        if (line := transport.get_extra_info("socket")) is not None:
+            # Without a reset the kernel would keep what the client did not take, for minutes.
+            line.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    finally:
+        feed.on_close(lambda: None)

@@ -1,0 +1,192 @@
+"""B5, B6, B19: processes end and come back while people talk."""
+
+import asyncio
+import signal
+import time
+
+import aiohttp
+from bars import Figure, Run, bar, percentile
+from links import back
+from resuming_client import Lost, ResumingClient, resuming_client
+from servers import ENGINES, GATEWAY, Up, running_up
+from system_client import Client, Closed, connected
+from talk import Tally, first_audio_s
+from workers_die import PAIRS, UNHURRIED
+
+REPLY = "This takes a while to say, because it has several sentences. " * 3
+SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY.strip(), "llm.slots": 16, "tts.slots": 16}
+
+
+@bar("B5", "kill -9 the gateway with 20 live sessions")
+async def gateway_killed(run: Run) -> list[Figure]:
+    """Every session is back, goes on where it was, and holds the next turn."""
+    count = run.size(20, 4)
+    resumed_s: list[float] = []
+    faults: list[str] = []
+    jumps_ms: list[float] = [0.0]
+    listening = asyncio.Barrier(count + 1)
+
+    async def hold(url: str) -> None:
+        async with resuming_client(url) as client:
+            await client.say_text("Speak.")
+            for _ in range(4):
+                await client.event("audio")
+            await listening.wait()
+            began_s = await _lost(client)
+            try:
+                await back(client)
+                resumed_s.append(time.monotonic() - began_s)
+                await _until_done(client)
+                await client.say_text("And again.")
+                await _until_done(client)
+            except (TimeoutError, ConnectionRefusedError, Lost) as exc:
+                faults.append(f"{type(exc).__name__} {exc}")
+            jumps_ms.extend(_jumps_ms(client))
+
+    with running_up(SETTINGS, run.supervisor) as server:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(hold(server.realtime_url))
+            await listening.wait()
+            await asyncio.sleep(0.5)
+            server.kill(GATEWAY)
+    run.notes |= {f"fault {number}": fault for number, fault in enumerate(faults[:4], 1)}
+    return [
+        Figure("sessions that did not go on", len(faults), 0),
+        Figure("audio repeated or skipped at once", max(jumps_ms), 100, "ms"),
+        Figure("lost to resumed p95", percentile(resumed_s, 95), 2.0, "s", timed=True),
+    ]
+
+
+async def _lost(client: ResumingClient) -> float:
+    try:
+        while True:
+            await client.receive()
+    except Lost:
+        return time.monotonic()
+
+
+async def _until_done(client: ResumingClient) -> None:
+    before = len(client.of_type("response.done"))
+    async with asyncio.timeout(40):
+        while len(client.of_type("response.done")) == before:
+            await client.receive()
+
+
+def _jumps_ms(client: ResumingClient) -> list[float]:
+    """Return by how much each frame began before or after the end of the one before."""
+    found = []
+    for pieces in client.audio.values():
+        end = pieces[0][0]
+        for first_sample, pcm in pieces:
+            found.append(abs(first_sample - end) / 24)
+            end = first_sample + len(pcm) // 2
+    return found
+
+
+@bar("B19", "SIGTERM to every process, one after the other, during 50 turns")
+async def rolling(run: Run) -> list[Figure]:
+    """No turn is lost, and every process ends well and soon."""
+    sessions, turns = run.size(5, 2), run.size(10, 2)
+    lost, faults, ended = 0, [], []
+
+    async def talk(url: str) -> None:
+        nonlocal lost
+        done = 0
+        while done < turns:
+            try:
+                async with connected(url, extended=True) as client:
+                    while done < turns:
+                        # An idle session is closed when the gateway stops, and that costs nothing.
+                        status = await _turn(client)
+                        done += 1
+                        lost += status != "completed"
+            except aiohttp.WSServerHandshakeError:
+                await asyncio.sleep(0.3)
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.1)
+            except Closed as closed:
+                if closed.code != 1012:
+                    faults.append(f"closed with {closed.code}")
+                    lost += 1
+                    done += 1
+
+    with running_up(SETTINGS, run.supervisor) as server:
+        async with asyncio.TaskGroup() as group:
+            restarting = group.create_task(_restart_all(server, ended))
+            async with asyncio.TaskGroup() as talking:
+                for _ in range(sessions):
+                    talking.create_task(talk(server.realtime_url))
+            await restarting
+        gaps_ms = [
+            event["gap_ms"]
+            for event in server.events(GATEWAY)
+            if event["event"] == "speech came too late"
+        ]
+        server.assert_no_traceback()
+    run.notes |= {f"fault {number}": fault for number, fault in enumerate(faults[:4], 1)}
+    return [
+        Figure("processes not restarted", 7 - len(ended), 0),
+        Figure("lost turns", lost, 0),
+        Figure("exit codes other than 0", sum(code != 0 for code, _ in ended), 0),
+        Figure("longest gap in a reply", max(gaps_ms, default=0.0), 1_000, "ms", timed=True),
+        Figure("longest exit", max((took for _, took in ended), default=99.0), 20, "s", timed=True),
+    ]
+
+
+async def _turn(client: Client) -> str:
+    """Hold a typed turn; a close before it was taken is no loss, one after it is."""
+    await client.say_text("Speak.")
+    await client.event("response.created")
+    try:
+        return str((await client.done(within_s=60))["status"])
+    except Closed as closed:
+        return f"closed with {closed.code}"
+
+
+async def _restart_all(server: Up, ended: list[tuple[int, float]]) -> None:
+    """Restart the workers, then the gateway; note each one's exit code and how long it took."""
+    await asyncio.sleep(2.0)
+    for name in sorted(server.programs(), key=lambda name: name == GATEWAY):
+        pid, began_s = server.pid(name), time.monotonic()
+        before = server.states()[name].started
+        server.signal(name, signal.SIGTERM)
+        while pid in server.programs().values():
+            await asyncio.sleep(0.05)
+        took_s = time.monotonic() - began_s
+        code = await _ended(server, name, before)
+        ended.append((code, took_s))
+        while not await asyncio.to_thread(server.is_ready):
+            await asyncio.sleep(0.1)
+
+
+async def _ended(server: Up, name: str, before: float) -> int:
+    """Return the exit code of the run that began at `before`, once the next one has begun."""
+    while (state := server.states()[name]).started == before or not state.running:
+        await asyncio.sleep(0.05)
+    return state.exit_code
+
+
+@bar("B6", "kill -9 the dispatcher process under load")
+async def dispatcher_killed(run: Run) -> list[Figure]:
+    """No job is lost; service is back soon."""
+    settings = {**UNHURRIED, **PAIRS, "bus.dispatcher": "process"}
+    tally, back_s, kills = Tally(), [], run.size(5, 2)
+    with running_up(settings, run.supervisor) as server:
+        async with asyncio.TaskGroup() as talking:
+            for _ in range(run.size(5, 2)):
+                talking.create_task(tally.hold(server.realtime_url, run.size(8, 3)))
+            async with connected(server.realtime_url, extended=True) as client:
+                usual_s = await first_audio_s(client)
+                await client.done()
+                for _ in range(kills):
+                    await asyncio.sleep(2.0)
+                    server.kill("dispatcher")
+                    back_s.append(await first_audio_s(client) - usual_s)
+                    await client.done()
+        server.assert_no_traceback()
+    return [
+        Figure("lost turns", tally.lost, 0),
+        tally.figure(run),
+        Figure("kill to service, beyond the usual", max(back_s), 1.0, "s", timed=True),
+    ]

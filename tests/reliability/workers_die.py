@@ -1,0 +1,202 @@
+"""B1-B4: workers are killed, frozen, hung and missing."""
+
+import asyncio
+import itertools
+import signal
+import time
+
+from bars import Figure, Run, bar, percentile
+from servers import AT_ONCE, ENGINES, GATEWAY, System, log_time_s, running_up
+from system import running_system
+from system_client import connected
+from talk import Tally, spoken_turn
+
+PAIRS = {"stt.processes": 2, "llm.processes": 2, "tts.processes": 2}
+UNHURRIED = {
+    **ENGINES,
+    **AT_ONCE,
+    "simulated.stt_ms": 300,
+    "simulated.llm_token_ms": 30,
+    "simulated.tts_real_time_factor": 0.15,
+}
+KILL_PERIOD_S = 3.0
+NEVER_S = float("inf")
+
+
+@bar("B1", "kill -9 a random worker every 3 s during 50 turns, two workers a stage")
+async def killed_at_random(run: Run) -> list[Figure]:
+    """Every turn ends as if nothing had happened."""
+    sessions, turns = 5, run.size(10, 2)
+    tally, kills = Tally(), []
+
+    async def kill_some(server: System) -> None:
+        for _ in itertools.count():
+            await asyncio.sleep(KILL_PERIOD_S if not run.small else 1.5)
+            name = f"{run.chance.choice(('stt', 'llm', 'tts'))}-{run.chance.randrange(2)}"
+            kills.append((name, time.time()))
+            server.kill(name)
+
+    with running_up({**UNHURRIED, **PAIRS}, run.supervisor) as server:
+        async with asyncio.TaskGroup() as group:
+            killing = group.create_task(kill_some(server))
+            async with asyncio.TaskGroup() as talking:
+                for _ in range(sessions):
+                    talking.create_task(tally.hold(server.realtime_url, turns))
+            killing.cancel()
+        await asyncio.to_thread(server.wait_ready)
+        recoveries = _recoveries_s(server, kills)
+        run.notes["kills"] = len(kills)
+        run.notes["jobs made again"] = sum(
+            event["reissued"] for event in server.events(GATEWAY) if event["event"] == "worker lost"
+        )
+        server.assert_no_traceback()
+    return [
+        Figure("kills missing", int(not kills), 0),
+        Figure("lost turns", tally.lost, 0),
+        tally.figure(run),
+        Figure("kill to reissue p95", percentile(recoveries, 95) * 1000, 300, "ms", timed=True),
+    ]
+
+
+def _recoveries_s(server: System, kills: list[tuple[str, float]]) -> list[float]:
+    """Return how long each death took to be noticed, which is when its jobs are made again."""
+    losses = [
+        (event["worker"], log_time_s(event))
+        for event in server.events(GATEWAY)
+        if event["event"] == "worker lost"
+    ]
+    found = []
+    for name, killed_s in kills:
+        after = [
+            at_s - killed_s for worker, at_s in losses if worker == name and at_s >= killed_s - 0.01
+        ]
+        found += [max(0.0, min(after))] if after else []
+    return found
+
+
+@bar("B2", "SIGSTOP of a voice for 1 s in mid-sentence")
+async def frozen(run: Run) -> list[Figure]:
+    """The stale samples of the thawed worker are not heard, and the listener hears no long gap."""
+    rounds, tally, gaps_ms = run.size(8, 1), Tally(), []
+    settings = {**ENGINES, "simulated.tts_real_time_factor": 0.4}
+    with running_system(settings, workers={"stt": 1, "llm": 1, "tts": 2}) as server:
+        for _ in range(rounds):
+            async with connected(server.realtime_url, extended=True) as client:
+                await client.say_text("Speak.")
+                await client.event("audio")
+                await asyncio.sleep(run.chance.uniform(0.7, 1.5))
+                busy = _busy(server)
+                server.signal(busy, signal.SIGSTOP)
+                await asyncio.sleep(1.0)
+                server.signal(busy, signal.SIGCONT)
+                await client.done()
+                tally.check(client, 1)
+            gaps_ms += [
+                event["gap_ms"]
+                for event in server.events(GATEWAY)
+                if event["event"] == "speech came too late"
+            ]
+    return [
+        Figure("lost turns", tally.lost, 0),
+        tally.figure(run),
+        Figure("longest gap", max(gaps_ms, default=0.0), 400, "ms", timed=True),
+    ]
+
+
+def _busy(server: System) -> str:
+    """Return a voice that holds a job."""
+    while True:
+        answer = server.get("/v1/status")
+        assert answer is not None
+        for worker in answer.json()["stages"]["tts"]["workers"]:
+            if worker["outstanding"]:
+                return str(worker["worker_id"])
+
+
+@bar("B3", "a voice hangs with the interpreter's lock held, declared fast (1 s)")
+async def hung(run: Run) -> list[Figure]:
+    """It is noticed, killed, and its job is done elsewhere."""
+    limits = {"simulated.step_limit_ms": 1_000, "simulated.hang_text": "second"}
+    tally = Tally()
+    with running_up({**UNHURRIED, **PAIRS, **limits}, run.supervisor) as server:
+        async with connected(server.realtime_url, extended=True) as client:
+            await client.push_to_talk()
+            await spoken_turn(client)
+            tally.check(client, 1)
+        await asyncio.to_thread(server.wait_ready)
+        lost_s = _first(server, GATEWAY, "worker lost")
+        hung_s = min(_first(server, name, "hanging") for name in ("tts-0", "tts-1"))
+    return [
+        Figure("hung workers not killed", int(lost_s == NEVER_S), 0),
+        Figure("lost turns", tally.lost, 0),
+        tally.figure(run),
+        Figure("hang to notice", (lost_s - hung_s) * 1000, 1_500, "ms", timed=True),
+    ]
+
+
+def _first(server: System, name: str, event: str) -> float:
+    """Return when a program first logged an event."""
+    times = (log_time_s(line) for line in server.events(name) if line["event"] == event)
+    return next(times, NEVER_S)
+
+
+async def _only_worker(run: Run, supervisor: str, stage: str) -> list[Figure]:
+    load_ms = 500
+    tally, told_ms = Tally(), NEVER_S
+    settings = {**UNHURRIED, "simulated.load_ms": load_ms}
+    with running_up(settings, supervisor) as server:
+        async with connected(server.realtime_url, extended=True) as client:
+            await client.push_to_talk()
+            began_s = time.time()
+            await spoken_turn(client)
+            killed_s = time.time()
+            server.kill(f"{stage}-0")
+            event = await client.event("antiphon.degraded")
+            told_ms = (time.time() - killed_s) * 1000
+            assert (event["stage"], event["degraded"]) == (stage, True)
+            turn = asyncio.ensure_future(spoken_turn(client))
+            up_again = await asyncio.to_thread(_restarted_s, server, f"{stage}-0", killed_s)
+            await turn
+            done_s = time.time()
+            tally.check(client, 2)
+            run.notes[f"{supervisor}: {stage} respawned and loaded"] = round(up_again - killed_s, 3)
+    usual_ms = (killed_s - began_s) * 1000
+    took_ms = (done_s - up_again) * 1000
+    label = f"{supervisor}, {stage}"
+    return [
+        Figure(f"{label}: lost turns", tally.lost, 0),
+        tally.figure(run)._replace(name=f"{label}: faults in the histories"),
+        Figure(f"{label}: kill to antiphon.degraded", told_ms, 500, "ms", timed=True),
+        Figure(
+            f"{label}: turn longer than usual once it is back",
+            took_ms - usual_ms,
+            500,
+            "ms",
+            timed=True,
+        ),
+    ]
+
+
+def _restarted_s(server: System, name: str, after_s: float) -> float:
+    found: list[float] = []
+
+    def again() -> bool:
+        found[:] = [
+            log_time_s(line)
+            for line in server.events(GATEWAY)
+            if line["event"] == "worker connected" and line["worker"] == name
+        ]
+        return bool(found) and found[-1] > after_s
+
+    server.wait_for(again, 30)
+    return found[-1]
+
+
+@bar("B4", "kill the only worker of a stage, under each supervisor")
+async def only_worker(run: Run) -> list[Figure]:
+    """The session stays and is told; the turn completes once the worker is back."""
+    figures: list[Figure] = []
+    for supervisor in (run.supervisor,) if run.small else ("builtin", "supervisord"):
+        for stage in ("tts",) if run.small else ("stt", "llm", "tts"):
+            figures += await _only_worker(run, supervisor, stage)
+    return figures
