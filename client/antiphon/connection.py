@@ -14,6 +14,7 @@ import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -29,9 +30,10 @@ from antiphon.server_address import (
     refused,
     unreachable,
 )
+from antiphon.simulated_microphone import SimulatedMicrophone
 from antiphon.task_groups import failure_unwrapped
 from antiphon_proto import frames
-from antiphon_proto.audio import Resampler
+from antiphon_proto.audio import Resampler, read_wav
 from antiphon_proto.errors import ProtocolError
 
 SUBPROTOCOLS = ("antiphon.v1", "realtime")
@@ -45,6 +47,7 @@ MAX_STREAMS = 256
 """Audio streams remembered; the oldest is forgotten first."""
 PLAYOUT_REPORT_S = 0.1
 BASE64_SAMPLE_RATE_HZ = 24_000
+MICROPHONE_HZ = 16_000
 TRUNCATE_ID = "truncate"
 """Id of the events that this file sends by itself; an error about them concerns nobody."""
 NO_CLOSE_CODE = 1005
@@ -89,6 +92,9 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
             with failure_unwrapped():
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(talk._read(), name="read")]
+                    talk.microphone.begin = lambda: tasks.append(
+                        group.create_task(talk.microphone.run(), name="microphone")
+                    )
                     if talk.binary:
                         tasks.append(group.create_task(talk._report_playout(), name="playout"))
                     try:
@@ -105,6 +111,8 @@ class Connection:
         self.session = session
         self.playout = PlayoutClock()
         """The simulated listener of this session's audio."""
+        self.microphone = SimulatedMicrophone(self, MICROPHONE_HZ)
+        """What `say` speaks into."""
         self._socket = socket
         self._arrived: asyncio.Queue[Message | Exception] = asyncio.Queue(MAX_WAITING_MESSAGES)
         self._streams: dict[int, events.AudioStarted] = {}
@@ -138,6 +146,26 @@ class Connection:
             self._ended = message
             raise message
         return message
+
+    async def say(self, audio: bytes | Path, sample_rate_hz: int = 24_000) -> None:
+        """Say a recording in real time, as into a microphone; return when it was said.
+
+        `audio` is PCM16 mono at that rate, or a 16-bit WAV file. The microphone stays open after
+        it, in silence, so that the server hears the end of the turn. Raises ValueError when the
+        file is no such recording.
+        """
+        if isinstance(audio, Path):
+            pcm, sample_rate_hz = await asyncio.to_thread(read_wav, audio)
+        else:
+            pcm = audio
+        await self.microphone.say_all(pcm, sample_rate_hz)
+
+    async def send_text(self, text: str) -> None:
+        """Write to the server, and ask it to answer. Raises ConnectionClosed."""
+        content = [{"type": "input_text", "text": text}]
+        item = {"type": "message", "role": "user", "content": content}
+        await self.send({"type": "conversation.item.create", "item": item})
+        await self.send({"type": "response.create"})
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """Send a client event. Raises ConnectionClosed when the session has ended."""

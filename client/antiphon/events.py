@@ -158,6 +158,13 @@ class AudioStarted(Event, frozen=True, kw_only=True):
     sample_rate_hz: int
 
 
+class Duck(Event, frozen=True, kw_only=True):
+    """The user may be interrupting: play this item quietly, or as before again."""
+
+    item_id: str
+    ducked: bool
+
+
 class Citation(msgspec.Struct, frozen=True):
     """A passage that the model read, and where it stands."""
 
@@ -205,6 +212,7 @@ KINDS: dict[str, type[Event]] = {
     "response.output_audio.delta": AudioDelta,
     "antiphon.audio.started": AudioStarted,
     "antiphon.citations": Citations,
+    "antiphon.duck": Duck,
     "antiphon.turn.metrics": TurnMetrics,
 }
 

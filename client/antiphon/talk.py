@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon import session_flags, turn_report
+from antiphon import audio_devices, live_talk, session_flags, turn_report
 from antiphon.recording import BadRecording, Recording, load
 from antiphon.spoken_turn import SpokenTurn, conversation
 from antiphon_proto.audio import Resampler, write_wav
@@ -19,6 +19,9 @@ first sound of the reply went. Several recordings are several turns of one sessi
   antiphon talk question.wav
   antiphon talk question.wav -o reply.wav
   antiphon talk first.wav second.wav --json
+
+Without a recording it is a conversation through microphone and loudspeaker, until Ctrl-C; that
+needs the extra `devices`: pip install 'antiphon[devices]'.
 
 The exit code is 0 only if every recording got a spoken reply.
 """
@@ -38,7 +41,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("wav", nargs="+", type=Path, help="16-bit PCM WAV file, 8 to 192 kHz")
+    parser.add_argument("wav", nargs="*", type=Path, help="16-bit PCM WAV file, 8 to 192 kHz")
     parser.add_argument("-o", "--output", type=Path, metavar="WAV", help="write the replies here")
     parser.add_argument("--json", action="store_true", help="print one JSON object a turn")
     parser.add_argument(
@@ -74,11 +77,23 @@ def _count(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if not arguments.wav:
+        return _live(session_flags.server(arguments))
     if arguments.speech_end_ms is not None and len(arguments.wav) > 1:
         raise BadRecording("--speech-end-ms is for one recording, not for several")
     recordings = [load(path, end_ms=arguments.speech_end_ms) for path in arguments.wav]
     server = session_flags.server(arguments)
     asyncio.run(_talk(server, recordings, arguments))
+    return 0
+
+
+def _live(server: session_flags.Server) -> int:
+    sound = audio_devices.load()
+
+    def show(line: str) -> None:
+        print(line, flush=True)
+
+    asyncio.run(live_talk.converse(server.url, api_key=server.api_key, sound=sound, show=show))
     return 0
 
 

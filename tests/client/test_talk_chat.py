@@ -1,6 +1,7 @@
 """`antiphon chat` as people run it, against a scripted server."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -50,6 +51,23 @@ async def echo(peer: Any) -> None:
 async def test_each_line_is_a_turn_and_each_answer_a_line(serve: Any):
     code, output, errors = await chat(await serve(echo), "one two\n\nthree\nlast")
     assert (code, output, errors) == (0, "one.two.\nthree.\nlast.\n", "")
+
+
+async def test_the_sources_of_an_answer_are_shown_behind_it(serve: Any):
+    async def cite(peer: Any) -> None:
+        await ask(peer)
+        ids = await peer.begin(number=1)
+        citations = [{"source": "a.md", "text": "one"}, {"source": "a.md", "text": "two"}]
+        response_id, item_id = ids["response_id"], ids["item_id"]
+        await peer.send(
+            "antiphon.citations", response_id=response_id, item_id=item_id, citations=citations
+        )
+        await peer.send("response.output_text.delta", delta="Yes.", **ids)
+        await peer.done(response_id)
+        with contextlib.suppress(EOFError):
+            await ask(peer)
+
+    assert await chat(await serve(cite), "one") == (0, "Yes.\n[a.md]\n", "")
 
 
 async def test_questions_may_come_from_a_file(serve: Any, tmp_path: Path):

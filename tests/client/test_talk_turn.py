@@ -152,3 +152,10 @@ def test_an_error_of_the_server_is_the_turns_failure(event: events.Event, text: 
     turn = Turn()
     note(turn, event)
     assert turn.failure == text
+
+
+def test_the_sources_of_a_reply_are_known() -> None:
+    turn = Turn()
+    cited = (events.Citation("a.md"), events.Citation("b.md"), events.Citation("a.md"))
+    note(turn, parsed("antiphon.citations", response_id="r1", item_id="i1", citations=cited))
+    assert turn.replies[0].sources == "a.md, b.md"

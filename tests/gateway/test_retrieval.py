@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from antiphon_gateway.retrieval import folder, service
 from antiphon_gateway.retrieval.folder import FolderRetriever, passages_of, words_of
 from antiphon_gateway.retrieval.http_hook import HookFailed, HttpRetriever
-from antiphon_gateway.retrieval.passage import MAX_TEXT_CHARACTERS, Passage
+from antiphon_gateway.retrieval.passage import GROUP, MAX_TEXT_CHARACTERS, Passage
 from antiphon_gateway.retrieval.service import MAX_RUNNING, RetrievalService
 from antiphon_proto.config import Retrieval
 from antiphon_proto.errors import StartupError
@@ -172,3 +173,30 @@ async def test_lookups_are_bounded_and_what_is_found_is_cut(
     assert [passage.source for passage in found] == ["late file"] * 2
     assert all(len(passage.text) <= MAX_TEXT_CHARACTERS for passage in found)
     retrieval.close()
+
+
+PACKAGE = """
+from antiphon_gateway.retrieval.passage import Passage
+class Fixed:
+    def __init__(self, settings):
+        self.folder = settings.folder
+    def retrieve(self, query, top_k):
+        return [(self.folder, query.upper())]
+"""
+
+
+async def test_a_package_brings_a_retriever_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fixed_passages.py").write_text(PACKAGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [
+        EntryPoint("fixed", "fixed_passages:Fixed", GROUP),
+        EntryPoint("absent", "fixed_passages:Absent", GROUP),
+    ]
+    monkeypatch.setattr(service, "entry_points", lambda group: points if group == GROUP else [])
+    retrieval = RetrievalService(Retrieval(engine="fixed", folder="attic"))
+    assert await ask(retrieval, "soup") == (Passage("attic", "SOUP"),)
+    retrieval.close()
+    with pytest.raises(StartupError, match=r"the retriever absent of the package .* is broken"):
+        RetrievalService(Retrieval(engine="absent"))

@@ -13,7 +13,7 @@ import av
 import openai
 import pytest
 from openai import OpenAI
-from system import System, running_system
+from system import GATEWAY, System, children, running_system
 from system_client import SPEECH, word_errors
 from system_ears import Ears
 
@@ -132,6 +132,22 @@ def test_a_text_is_said(real: OpenAI, ears: Ears) -> None:
         assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (24_000, 1, 2)
     heard = ears.hear(spoken[44:], 24_000)
     assert word_errors(text.lower(), heard) <= 0.34
+
+
+@pytest.mark.parametrize("wanted", ["mp3", "opus", "aac", "flac"])
+def test_speech_is_encoded_as_it_is_asked_for(client: OpenAI, wanted: Any) -> None:
+    text = "Hello there. How are you?"
+    plain = client.audio.speech.create(
+        model="tts-1", voice="alloy", input=text, response_format="pcm"
+    ).content
+    with client.audio.speech.with_streaming_response.create(
+        model="tts-1", voice="alloy", input=text, response_format=wanted
+    ) as response:
+        encoded = b"".join(response.iter_bytes())
+    with av.open(io.BytesIO(encoded)) as container:
+        seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert seconds == pytest.approx(len(plain) / 48_000, abs=0.15)
+    assert len(encoded) < len(plain)
 
 
 @pytest.mark.models
@@ -299,6 +315,19 @@ def test_a_client_that_leaves_ends_its_job_and_gives_its_place_back() -> None:
             assert client.models.list().data
             assert time.monotonic() - started_s < 30
         server.assert_no_traceback()
+
+
+def test_a_client_that_leaves_in_the_middle_of_speech_leaves_nothing_behind(
+    simulated: System, client: OpenAI
+) -> None:
+    for wanted in ("pcm", "mp3"):
+        asked: Any = {"model": "tts-1", "voice": "alloy", "response_format": wanted}
+        with client.audio.speech.with_streaming_response.create(
+            **asked, input="Hello there. " * 300
+        ) as response:
+            assert next(response.iter_bytes(1_000))
+        simulated.wait_for(lambda: idle(simulated), 10)
+    simulated.wait_for(lambda: not children(simulated.pid(GATEWAY)), 10)
 
 
 def _is_full(client: OpenAI) -> bool:

@@ -31,7 +31,7 @@ MODEL_LIBRARIES = {
     "torch": (),
     "transformers": (),
     "tokenizers": (),
-    "av": (f"{ENGINES}/decoder/decoding.py",),
+    "av": (f"{ENGINES}/decoder/decoding.py", f"{ENGINES}/encoder.py"),
 }
 """Each model library and the only files that may import it."""
 ENVIRONMENT = frozenset({"os.environ", "os.environb", "os.getenv", "os.getenvb"})

@@ -11,6 +11,7 @@ from aiohttp import web
 from antiphon_gateway.clauses import ClauseSplitter, is_open
 from antiphon_gateway.neighbours import speech_request
 from antiphon_gateway.neighbours.bodies import read_json
+from antiphon_gateway.neighbours.encoders import PLAIN, encoding, formats
 from antiphon_gateway.neighbours.event_stream import EventStream
 from antiphon_gateway.neighbours.jobs import JobResults, Jobs
 from antiphon_gateway.neighbours.refusals import RequestRefused
@@ -25,8 +26,14 @@ SAMPLE_RATE_HZ = 24_000
 AHEAD = 2
 """Clauses in synthesis at once; none is begun for a client that does not read."""
 BUDGET_MS = 60_000
-FORMATS: tuple[AudioFormat, ...] = ("wav", "pcm")
-_CONTENT_TYPES: dict[AudioFormat, str] = {"wav": "audio/wav", "pcm": "audio/pcm"}
+_CONTENT_TYPES: dict[AudioFormat, str] = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 
 
@@ -35,18 +42,16 @@ class Speech:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._formats = formats()
 
     async def answer(self, request: web.Request, jobs: Jobs) -> web.StreamResponse:
         """Answer one request."""
-        wanted = speech_request.parse(await read_json(request), self._catalogue, FORMATS)
+        wanted = speech_request.parse(await read_json(request), self._catalogue, self._formats)
         async with aclosing(spoken(jobs, wanted)) as audio:
-            # The first audio is awaited before the status is sent: a refusal still has one.
-            first = await anext(audio, b"")
-            if wanted.format == "wav":
-                first = wav_header() + first
-            if wanted.as_events:
-                return await _send_events(request, first, audio)
-            return await _send_audio(request, wanted.format, first, audio)
+            if wanted.format in PLAIN:
+                return await _send(request, wanted, audio)
+            async with encoding(audio, wanted.format) as encoded:
+                return await _send(request, wanted, encoded)
 
 
 async def spoken(jobs: Jobs, wanted: SpeechRequest) -> AsyncGenerator[bytes, None]:
@@ -98,6 +103,18 @@ async def _resampled(results: JobResults) -> AsyncGenerator[bytes, None]:
             yield resampler.feed(pcm)
     if resampler is not None and (rest := resampler.feed(b"", last=True)):
         yield rest
+
+
+async def _send(
+    request: web.Request, wanted: SpeechRequest, audio: AsyncGenerator[bytes, None]
+) -> web.StreamResponse:
+    # The first audio is awaited before the status is sent: a refusal still has one.
+    first = await anext(audio, b"")
+    if wanted.format == "wav":
+        first = wav_header() + first
+    if wanted.as_events:
+        return await _send_events(request, first, audio)
+    return await _send_audio(request, wanted.format, first, audio)
 
 
 async def _send_audio(
