@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing bench-sessions reliability soak fuzz-decoder
+.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability soak fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/rules/test_rules_code.py tests/rules/test_rules_imports.py \
 	  tests/rules/test_rules_text.py
+
+screenshots: setup-test chromium ## make docs/screenshots anew from the running page
+	@$(BIN)/python docs/screenshots/make.py
 
 format: setup-test ## rewrite what is made by tools: format, fixes, example configuration
 	$(BIN)/ruff format .

@@ -15,6 +15,7 @@
  * @property {number | null} silenceMs of `server`
  * @property {number | null} prefixMs of `server`
  * @property {boolean} shortcuts single keys do something
+ * @property {"auto" | "light" | "dark"} theme
  * @property {"server" | "device"} recognise where speech becomes words
  * @property {"wasm" | "webgpu"} compute what this device recognises with
  */
@@ -33,16 +34,18 @@ export const DEFAULTS = Object.freeze({
   silenceMs: null,
   prefixMs: null,
   shortcuts: true,
+  theme: "auto",
   recognise: "server",
   compute: "wasm",
 });
 
 /** What the server is not told. @type {ReadonlySet<string>} */
-const LOCAL = new Set(["shortcuts", "recognise", "compute"]);
+const LOCAL = new Set(["shortcuts", "theme", "recognise", "compute"]);
 
 const CHOICES = {
   turns: ["semantic", "server", "push"],
   eagerness: ["auto", "low", "medium", "high"],
+  theme: ["auto", "light", "dark"],
   recognise: ["server", "device"],
   compute: ["wasm", "webgpu"],
 };

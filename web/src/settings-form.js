@@ -54,6 +54,7 @@ export class SettingsForm {
     for (const row of this.#form.querySelectorAll("[data-recognise]")) {
       /** @type {HTMLElement} */ (row).hidden = preferences.values.recognise !== "device";
     }
+    document.documentElement.dataset["theme"] = preferences.values.theme;
     const voice = preferences.effective?.audio?.output?.voice;
     byId("voice-hint").textContent = voice ? `The server speaks as ${voice}.` : "";
     const instructions = preferences.server?.instructions;
