@@ -1,4 +1,4 @@
-"""What people see of a conversation: words that may change, sources, the theme, the wait for a place."""
+"""What people see: words that may change, sources, the theme, the wait for a place."""
 
 from pathlib import Path
 from typing import Any
