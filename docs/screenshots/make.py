@@ -5,6 +5,7 @@ Staged is only the blocked microphone of `error.png`, which a script of the page
 """
 
 import asyncio
+import re
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,8 @@ from antiphon_proto.audio import write_wav  # noqa: E402
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
-QUESTIONS = ("would_you_please", "how_can_i_begin", "every_purchase", "go_forward")
+QUESTIONS = ("lobster", "would_you_please", "how_can_i_begin", "go_forward")
+FOUR_WORDS = re.compile(r"(\S+ ){3}\S")
 PATIENCE_MS = 60_000
 BLOCKED = """navigator.mediaDevices.getUserMedia = async () => {
   throw new DOMException("no", "NotAllowedError");
@@ -63,9 +65,11 @@ async def state(page: Page, caption: str) -> None:
 
 
 async def talk(page: Page) -> None:
-    """Begin, and wait until the first answer is heard."""
+    """Begin, and wait until the page has made out some words."""
     await page.get_by_role("button", name="Talk", exact=True).click()
-    await expect(page.locator("#log .user p").first).to_contain_text("turn on", timeout=PATIENCE_MS)
+    await expect(page.locator("#log .user p").first).to_contain_text(
+        FOUR_WORDS, timeout=PATIENCE_MS
+    )
 
 
 async def desktop(playwright: Playwright, url: str, microphone: Path) -> None:
@@ -106,6 +110,7 @@ async def others(playwright: Playwright, url: str, microphone: Path) -> None:
     browser, page = await opened(playwright, url, microphone, BLOCKED, viewport=DESKTOP)
     await page.get_by_role("button", name="Talk", exact=True).click()
     await expect(page.get_by_role("alert").first).to_contain_text("blocked")
+    await page.wait_for_timeout(1_000)
     await keep(page, "error")
     await browser.close()
     browser, page = await opened(
