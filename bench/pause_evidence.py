@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from antiphon_gateway.turn_end import Sounding
 from antiphon_proto.config import Config
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     STT_SAMPLE_RATE_HZ,
-    ChatMessage,
     Command,
     Job,
     PredictTurnEnd,

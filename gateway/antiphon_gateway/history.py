@@ -21,7 +21,7 @@ from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 
 _REMEMBERED_RESPONSES = 32
 """Responses whose heard text can still be cut by a late `conversation.item.truncate`."""
@@ -77,12 +77,13 @@ class History:
 
     # --- responses -------------------------------------------------------------------------
 
-    def add_response(self, response: Response) -> str | None:
+    def add_output(self, response: Response, item: Item) -> str | None:
         """Make a response's item one of the conversation; return the id of the item before it."""
         previous = self.conversation.last_item_id
         if response.in_conversation:
-            self._tell_forgotten(self.conversation.add(response.item))
-            self._recent[response.item_id] = response
+            self._tell_forgotten(self.conversation.add(item))
+            if item.id == response.item_id:
+                self._recent[item.id] = response
             if len(self._recent) > _REMEMBERED_RESPONSES:
                 self._recent.popitem(last=False)
         return previous

@@ -13,7 +13,7 @@ from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.response import Response
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 
 _REMEMBERED = 4
 """Responses that may be announced still: one is held, one in progress."""

@@ -6,14 +6,15 @@ is that the message ends where it was read to.
 
 from typing import NamedTuple
 
+from antiphon_gateway import generation
 from antiphon_gateway.dispatch.load import StageLoad
+from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_text import same_words
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Done,
     Failed,
-    ReadPrompt,
     ResultBody,
     TurnEnd,
 )
@@ -31,8 +32,9 @@ class MessageEnd(NamedTuple):
 class PromptWarming:
     """What one session has had read of its conversation. At most one job at a time."""
 
-    def __init__(self, context: SessionContext) -> None:
+    def __init__(self, context: SessionContext, settings: LiveSettings) -> None:
         self._context = context
+        self._settings = settings
         self._job_id = ""
         self._reads: tuple[ChatMessage, ...] = ()
         """What the last job was to read."""
@@ -116,7 +118,9 @@ class PromptWarming:
     def _submit(self, messages: tuple[ChatMessage, ...], *, urgent: bool) -> None:
         self._reads = messages
         self._job_id = self._context.submit(
-            ReadPrompt(messages=messages), budget_ms=_BUDGET_MS, urgent=urgent
+            generation.read_prompt(messages, self._settings.response()),
+            budget_ms=_BUDGET_MS,
+            urgent=urgent,
         )
 
 

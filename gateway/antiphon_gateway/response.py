@@ -7,25 +7,26 @@ released it is held: its jobs run, but nothing of it is sent, and it can vanish 
 import enum
 from typing import Literal
 
+from antiphon_gateway import generation
 from antiphon_gateway.echo import PlayedAudio
 from antiphon_gateway.realtime import response_object
 from antiphon_gateway.realtime.client_events import TurnPlayed
-from antiphon_gateway.realtime.items import MessageItem
+from antiphon_gateway.realtime.items import FunctionCallItem, MessageItem
 from antiphon_gateway.realtime.response_object import ResponseStatus, StatusDetails
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response_echo import ResponseEcho
-from antiphon_gateway.response_events import ResponseEvents, speaks
+from antiphon_gateway.response_events import AddItem, ResponseEvents, speaks
 from antiphon_gateway.response_metrics import ResponseMetrics
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
 from antiphon_gateway.turn_timings import TurnTimings
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Done,
     Failed,
-    Generate,
+    FunctionCalled,
     ResultBody,
     TextDelta,
 )
@@ -44,7 +45,7 @@ class _State(enum.Enum):
 
 
 class Response:
-    """One response and its single message item."""
+    """One response: at most one message, and function calls."""
 
     def __init__(
         self,
@@ -75,6 +76,8 @@ class Response:
         self._model_done: Done | None = None
         self._text = ""
         self._shown = ""
+        self._calls: list[FunctionCalled] = []
+        """Not told yet."""
         self._silenced = False
         self._start_held = False
         self._item: MessageItem | None = None
@@ -83,21 +86,28 @@ class Response:
 
     def start(self, messages: tuple[ChatMessage, ...]) -> None:
         """Ask the language model."""
+        llm = self._context.config.llm
         self._model_job = self._context.submit(
-            Generate(
-                messages=messages,
-                max_output_tokens=self._token_limit(),
-                temperature=self._context.config.llm.temperature,
+            generation.generate(
+                messages,
+                self.settings,
+                temperature=llm.temperature,
+                most_tokens=llm.max_output_tokens,
             ),
             budget_ms=_MODEL_BUDGET_MS,
             urgent=True,
         )
         self._model_runs = True
 
-    def release(self, previous_item_id: str | None, now_ms: float) -> None:
-        """Let everything made so far out, and all that follows."""
+    def release(self, add: AddItem, now_ms: float) -> None:
+        """Let everything made so far out, and all that follows.
+
+        `add` takes each of its items into the conversation and returns the id of the one before.
+        """
         self._state = _State.IN_PROGRESS
-        self._events.open(previous_item_id)
+        self._events.open(add)
+        if not generation.may_call(self.settings):
+            self._events.open_message()
         self.advance(now_ms)
 
     def on_result(self, job_id: str, body: ResultBody, payload: bytes, now_ms: float) -> None:
@@ -126,11 +136,14 @@ class Response:
                     self._show(out.text)
                 else:
                     self._metrics.mark("audio_sent", now_ms)
+                    self._events.open_message()
                     self._played.add(out.pcm)
                     self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
                     self._metrics.audio_sent()
         elif released and len(self._text) > len(self._shown):
             self._show(self._text[len(self._shown) :])
+        if released:
+            self._send_calls()
         if released and self._model_done and (self._speech is None or self._speech.finished):
             self._complete(self._model_done)
 
@@ -189,6 +202,11 @@ class Response:
     def item_id(self) -> str:
         """Id of its item."""
         return self._events.item_id
+
+    @property
+    def calls(self) -> tuple[FunctionCallItem, ...]:
+        """The functions that it called."""
+        return self._events.calls
 
     @property
     def in_progress(self) -> bool:
@@ -288,13 +306,6 @@ class Response:
             return self._shown
         return self._speech.spoken.heard(self._speech.playout.sent_samples)
 
-    def _token_limit(self) -> int:
-        wanted, allowed = (
-            self.settings.max_output_tokens,
-            self._context.config.llm.max_output_tokens,
-        )
-        return allowed if wanted == "inf" else min(wanted, allowed)
-
     def _note_end(self, job_id: str) -> None:
         if job_id == self._model_job:
             self._model_runs = False
@@ -305,6 +316,8 @@ class Response:
         if isinstance(body, TextDelta):
             self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
+        elif isinstance(body, FunctionCalled):
+            self._calls.append(body)
         elif isinstance(body, Done):
             self._model_done = body
             self._take_text(self._thinking.finish(), now_ms)
@@ -322,11 +335,22 @@ class Response:
         if self._speech is not None and self._speech.has_clause:
             self._metrics.mark("first_clause", now_ms)
 
+    def _send_calls(self) -> None:
+        """Tell of the calls at once, though the words before them may still be spoken."""
+        if self._calls and self._text.strip():
+            self._events.open_message()
+        for call in self._calls:
+            self._events.call(call.name, call.arguments)
+        self._calls.clear()
+
     def _show(self, delta: str) -> None:
+        self._events.open_message()
         self._shown += delta
         self._events.show(delta)
 
     def _complete(self, done: Done) -> None:
+        if not self._events.calls:
+            self._events.open_message()
         if done.finish_reason == "length":
             self._end("incomplete", response_object.incomplete("max_output_tokens"), self._shown)
         else:

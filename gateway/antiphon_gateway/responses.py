@@ -1,5 +1,6 @@
 """The responses of one session: the one that speaks, the one prepared, the one due. Pure."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -235,7 +236,7 @@ class Responses:
         if response.in_conversation:
             self._unanswered = None
         self._interruptions.hold(response)
-        response.release(self._history.add_response(response), now_ms)
+        response.release(functools.partial(self._history.add_output, response), now_ms)
         self._lookups.tell(response)
         self.settle(now_ms)
 

@@ -22,7 +22,10 @@ from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.session_requests import SessionRequests
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import ChatMessage, Result
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import (
+    Result,
+)
 
 
 class Session:
@@ -33,7 +36,7 @@ class Session:
         self.history = History(context)
         self._settings = LiveSettings(context, catalogue)
         self._listener = Listener(context, self, self._settings.turn_detection)
-        self._warming = PromptWarming(context)
+        self._warming = PromptWarming(context, self._settings)
         self._interruptions = Interruptions(context, self._listener)
         self._responses = Responses(
             context, self._settings, self.history, self._listener, self._interruptions

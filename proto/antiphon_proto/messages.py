@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from antiphon_proto.conversation import ChatMessage, Function, Truncation
+
 Stage = Literal["stt", "llm", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -42,13 +44,6 @@ class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end")
     """
 
 
-class ChatMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One message of the conversation as a language model sees it."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
 class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     """Conversation to text. No payload."""
 
@@ -57,16 +52,22 @@ class Generate(Message, frozen=True, kw_only=True, tag="generate"):
     temperature: float
     stop: tuple[str, ...] = ()
     """The text ends before the first of these, which is not sent; an engine may not know how."""
+    functions: tuple[Function, ...] = ()
+    """What may be called; when the last message is the assistant's, nothing is called."""
+    must_call: bool = False
+    """One of the functions is called, and nothing is said."""
+    truncation: Truncation = Truncation()
 
 
 class ReadPrompt(Message, frozen=True, kw_only=True, tag="read_prompt"):
     """Read a conversation into the prompt cache, ahead of a `Generate` that begins with it.
 
-    No payload. The last message is the user's and may be unfinished: the result is how probable it
-    is that it ends there.
+    No payload. The last message is the user's; the result: how probable it is that it ends there.
     """
 
     messages: tuple[ChatMessage, ...]
+    functions: tuple[Function, ...] = ()
+    truncation: Truncation = Truncation()
 
 
 class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
@@ -125,6 +126,14 @@ class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
     text: str
 
 
+class FunctionCalled(Message, frozen=True, kw_only=True, tag="function_called"):
+    """The model calls a function of the client."""
+
+    name: str
+    arguments: str
+    """A JSON object as text, valid by the function's schema as far as the engine can tell."""
+
+
 class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a word of a job's text ends in its audio."""
 
@@ -162,7 +171,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     retryable: bool
 
 
-ResultBody = Transcript | TurnEnd | TextDelta | AudioDelta | Done | Failed
+ResultBody = Transcript | TurnEnd | TextDelta | FunctionCalled | AudioDelta | Done | Failed
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):

@@ -211,6 +211,9 @@ class Simulated(_Section, frozen=True, kw_only=True):
     stt_ms: Milliseconds = 50
     reply: str = "This is a simulated reply. It has two sentences."
     """`{heard}` in it stands for the last message of the user."""
+    call_arguments: str = ""
+    """JSON object with which the first function offered is called after each user message; empty:
+    none is called, or with `{}` where one must be."""
     llm_first_token_ms: Milliseconds = 30
     llm_token_ms: Milliseconds = 5
     tts_first_audio_ms: Milliseconds = 30

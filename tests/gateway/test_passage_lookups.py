@@ -5,7 +5,10 @@ from session_rig import PAUSE, SPEECH, Rig, text_item
 from antiphon_gateway.passage_lookups import quoted
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_proto.config import Config, Retrieval, TurnTaking
-from antiphon_proto.messages import ChatMessage, Generate
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import (
+    Generate,
+)
 
 FOUND = (Passage("menu.md", "The soup is leek."), Passage("hours.txt", "We close at nine."))
 

@@ -4,12 +4,14 @@ import pytest
 from session_rig import END, PAUSE, SPEECH, Rig, messages_asked, spoken_turn
 
 from antiphon_gateway.dispatch.load import StageLoad
+from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.prompt_warming import MessageEnd, PromptWarming, has_room_to_spare
+from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speculation import has_room
 from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Done,
     Failed,
     Generate,
@@ -35,7 +37,9 @@ class Bench:
             extensions=False,
             load=lambda _: self.load,
         )
-        self.warming = PromptWarming(self.context)
+        self.warming = PromptWarming(
+            self.context, LiveSettings(self.context, catalogue.from_config(self.context.config))
+        )
 
     def read(self, text: str) -> None:
         self.warming.read((SYSTEM, ChatMessage("user", text)))

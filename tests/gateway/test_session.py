@@ -3,8 +3,8 @@
 from session_rig import END, PAUSE, SPEECH, Rig, answer, spoken_turn
 
 from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Generate,
     Synthesize,
     Transcribe,

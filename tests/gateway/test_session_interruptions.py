@@ -16,7 +16,8 @@ from session_rig import (
 )
 
 from antiphon_proto.config import Config, TurnTaking
-from antiphon_proto.messages import ChatMessage, Failed, Generate, Transcribe
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import Failed, Generate, Transcribe
 
 STARTED = "input_audio_buffer.speech_started"
 DUCK_MS = 96

@@ -5,8 +5,8 @@ import base64
 from session_rig import END, PAUSE, SPEECH, Rig, answer, spoken_turn
 
 from antiphon_proto.config import Config, load
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Done,
     Failed,
     Generate,

@@ -15,6 +15,7 @@ from antiphon_proto.messages import (
     AudioDelta,
     Done,
     Failed,
+    FunctionCalled,
     Generate,
     PredictTurnEnd,
     ReadPrompt,
@@ -45,6 +46,7 @@ PAIRS = [
     ("response.content_part.added", "response.content_part.done"),
     ("conversation.item.added", "conversation.item.done"),
 ]
+TOOLS: list[list[dict[str, Any]]] = [[], [{"type": "function", "name": "f"}]]
 OF_A_TURN = {"input_audio_buffer.speech_started", "response.created"}
 """While one of these is open, the session is in a turn."""
 DETECTIONS: list[dict[str, Any] | None] = [
@@ -120,6 +122,8 @@ class Walk:
         if isinstance(job.command, PredictTurnEnd | ReadPrompt):
             return TurnEnd(probability=self.random.random()), b""
         if isinstance(job.command, Generate):
+            if job.command.functions and chance < 0.5:
+                return FunctionCalled(name="f", arguments="{}"), b""
             return TextDelta(text=self.random.choice(TEXTS)), b""
         rate = self.random.choice([22_050, 24_000])
         return AudioDelta(sample_rate_hz=rate), bytes(2 * self.random.randint(0, rate))
@@ -171,6 +175,7 @@ class Walk:
             {"type": "session.update", "session": {"audio": {"output": {"format": form}}}},
             {"type": "session.update", "session": {"output_modalities": modalities}},
             {"type": "session.update", "session": {"output_modalities": ["smell"]}},
+            {"type": "session.update", "session": {"tools": self.random.choice(TOOLS)}},
             {"type": "conversation.item.create", "item": {**message, "id": None}},
             {"type": "conversation.item.create", "item": self.random.choice([message, output])},
             {"type": "conversation.item.create", "item": message, "previous_item_id": item_id},

@@ -23,9 +23,9 @@ from antiphon_gateway.realtime.response_object import (
     ResponseObject,
     cancelled,
 )
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Command,
     Done,
     Generate,

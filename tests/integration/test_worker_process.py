@@ -14,10 +14,10 @@ import pytest
 
 from antiphon_proto import codec
 from antiphon_proto.channel import Bus, Receiver, Sender
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
     CancelJobs,
-    ChatMessage,
     Command,
     Done,
     Finished,

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from antiphon_proto import codec
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.errors import MalformedMessage
 from antiphon_proto.messages import (
     AudioDelta,
     CancelJobs,
-    ChatMessage,
     Command,
     Done,
     Failed,

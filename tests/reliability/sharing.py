@@ -15,7 +15,13 @@ from system_client import Client, connected
 from talk import first_audio_s
 
 from antiphon_gateway.dispatch import Request
-from antiphon_proto.messages import ChatMessage, Done, Failed, Generate, Result
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import (
+    Done,
+    Failed,
+    Generate,
+    Result,
+)
 
 SENTENCE = "This is one of many sentences that are to be spoken in this answer. "
 

@@ -23,9 +23,9 @@ from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Command,
     Done,
     Failed,
@@ -213,6 +213,10 @@ class Rig:
     def audio_ms(self) -> float:
         """Return how much response audio was sent."""
         return sum(len(audio.pcm) / 2 / audio.sample_rate_hz * 1000 for audio in self.audio)
+
+    def take(self) -> None:
+        """Take the effects of what was done to the session directly."""
+        self._settle()
 
     def _settle(self) -> None:
         for effect in self.session.take_effects():

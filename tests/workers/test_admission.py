@@ -2,8 +2,8 @@
 
 import pytest
 
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
-    ChatMessage,
     Command,
     Generate,
     Job,

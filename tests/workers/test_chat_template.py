@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 from antiphon_workers.llm.chat_template import learn
 
 SYSTEM = ChatMessage("system", "Be kind.")

@@ -8,12 +8,12 @@ import pytest
 
 from antiphon_proto.audio import read_wav
 from antiphon_proto.config import load
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.engines import ENGINES, names
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import (
     STAGES,
     AudioDelta,
-    ChatMessage,
     Command,
     Generate,
     Stage,

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.errors import JobFailed
-from antiphon_proto.messages import ChatMessage, Generate, ReadPrompt, TextDelta, TurnEnd
+from antiphon_proto.messages import (
+    Generate,
+    ReadPrompt,
+    TextDelta,
+    TurnEnd,
+)
 from antiphon_workers.engine import Engine, Usage
 from antiphon_workers.llm.llamacpp_engine import LlamaCpp
 

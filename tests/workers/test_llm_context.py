@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from antiphon_proto.conversation import ChatMessage, Truncation
 from antiphon_proto.errors import JobFailed
-from antiphon_proto.messages import ChatMessage
 from antiphon_workers.llm.context import estimate, fit, tokens_per_byte_seen
 
 SYSTEM = ChatMessage("system", "Answer in one short sentence.")
@@ -59,3 +59,32 @@ def test_the_ratio_learnt_from_a_refused_prompt_makes_it_fit() -> None:
     ratio = tokens_per_byte_seen(messages, real_tokens)
     assert estimate(fit(messages, LIMIT_TOKENS, ratio), ratio) <= LIMIT_TOKENS
     assert len(fit(messages, LIMIT_TOKENS, ratio)) < len(messages)
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.5, 0.8])
+def test_what_is_retained_is_what_the_client_asks_for(ratio: float) -> None:
+    sizes = [
+        estimate(
+            fit(conversation(turns), LIMIT_TOKENS, truncation=Truncation(True, ratio))[1:], 1 / 3
+        )
+        for turns in range(12, 60)
+    ]
+    turn_tokens = estimate(conversation(1)[1:3], 1 / 3) * 1.1
+    allowed = LIMIT_TOKENS - estimate([SYSTEM], 1 / 3)
+    assert max(sizes) <= allowed
+    assert allowed * ratio - 2 * turn_tokens <= min(sizes) <= allowed * ratio + turn_tokens
+
+
+def test_the_clients_own_limit_counts_what_follows_the_instructions() -> None:
+    kept = fit(conversation(20), LIMIT_TOKENS, truncation=Truncation(True, 0.5, 120))
+    assert kept[0] == SYSTEM
+    assert estimate(kept[1:], 1 / 3) <= 120
+
+
+def test_the_last_turn_stays_however_small_the_clients_limit_is() -> None:
+    kept = fit(conversation(20), LIMIT_TOKENS, truncation=Truncation(True, 0.5, 1))
+    assert kept == [SYSTEM, conversation(20)[-1]]
+
+
+def test_nothing_is_dropped_where_that_is_not_allowed() -> None:
+    assert fit(conversation(50), LIMIT_TOKENS, truncation=Truncation(False)) == conversation(50)

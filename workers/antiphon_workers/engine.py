@@ -5,9 +5,17 @@ from collections.abc import AsyncGenerator
 from typing import ClassVar, Literal, NamedTuple
 
 from antiphon_proto.config import Config
-from antiphon_proto.messages import AudioDelta, Job, Stage, TextDelta, Transcript, TurnEnd
+from antiphon_proto.messages import (
+    AudioDelta,
+    FunctionCalled,
+    Job,
+    Stage,
+    TextDelta,
+    Transcript,
+    TurnEnd,
+)
 
-Output = tuple[Transcript | TurnEnd | TextDelta | AudioDelta, bytes]
+Output = tuple[Transcript | TurnEnd | TextDelta | FunctionCalled | AudioDelta, bytes]
 """A result that is not terminal, and its payload."""
 
 

@@ -7,10 +7,11 @@ as the assistant's own words.
 
 import msgspec
 
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Command,
+    FunctionCalled,
     Generate,
     PredictTurnEnd,
     ReadPrompt,
@@ -22,12 +23,12 @@ from antiphon_proto.messages import (
     TurnEnd,
 )
 
-_BODY_OF: dict[type[Command], type[ResultBody]] = {
-    Transcribe: Transcript,
-    PredictTurnEnd: TurnEnd,
-    Generate: TextDelta,
-    ReadPrompt: TurnEnd,
-    Synthesize: AudioDelta,
+_BODIES_OF: dict[type[Command], tuple[type[ResultBody], ...]] = {
+    Transcribe: (Transcript,),
+    PredictTurnEnd: (TurnEnd,),
+    Generate: (TextDelta, FunctionCalled),
+    ReadPrompt: (TurnEnd,),
+    Synthesize: (AudioDelta,),
 }
 _SAMPLE_BYTES = 2
 
@@ -50,7 +51,7 @@ class Progress:
 
     def fits(self, body: ResultBody, payload: bytes) -> bool:
         """Whether a result that is not terminal may follow what was delivered."""
-        if not isinstance(body, _BODY_OF[type(self._command)]) or self._too_many(body):
+        if not isinstance(body, _BODIES_OF[type(self._command)]) or self._too_many(body):
             return False
         if isinstance(body, AudioDelta):
             same_rate = self._sample_rate_hz in (0, body.sample_rate_hz)

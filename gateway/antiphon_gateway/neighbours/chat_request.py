@@ -7,7 +7,10 @@ import msgspec
 from antiphon_gateway.neighbours.refusals import unsupported
 from antiphon_gateway.realtime.validation import convert
 from antiphon_proto.config import Llm
-from antiphon_proto.messages import ChatMessage, Generate
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import (
+    Generate,
+)
 
 MAX_MESSAGES = 1_000
 MAX_STOPS = 4

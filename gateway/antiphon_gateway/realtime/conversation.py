@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from antiphon_gateway.realtime.chat_messages import chat_messages
 from antiphon_gateway.realtime.client_items import ItemReference
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.ids import new_id
@@ -12,11 +13,10 @@ from antiphon_gateway.realtime.items import (
     MessageItem,
     OutputAudio,
     content_text,
-    message_text,
     text_chars,
     with_content_text,
 )
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 
 MAX_ITEMS = 1_000
 MAX_CHARS = 500_000
@@ -43,6 +43,8 @@ class Conversation:
     def __init__(self, *, max_items: int = MAX_ITEMS, max_chars: int = MAX_CHARS) -> None:
         """Start an empty conversation."""
         self.id = new_id("conv")
+        self.fillers: set[str] = set()
+        """Ids of the items that only pass the time: the model does not read them."""
         self._items: list[Item] = []
         self._chars = 0
         self._max_items = max_items
@@ -167,13 +169,8 @@ class Conversation:
         Raises InvalidEvent when `override` names an item that is not there.
         """
         items = self._items if override is None else [self._resolve(item) for item in override]
-        chat = [ChatMessage("system", instructions)] if instructions.strip() else []
-        chat += [
-            ChatMessage(item.role, text)
-            for item in items
-            if isinstance(item, MessageItem) and (text := message_text(item))
-        ]
-        return tuple(chat)
+        opening = (ChatMessage("system", instructions),) if instructions.strip() else ()
+        return (*opening, *chat_messages(items, self.fillers))
 
     def _resolve(self, item: Item | ItemReference) -> Item:
         return self.retrieve(item.id) if isinstance(item, ItemReference) else item

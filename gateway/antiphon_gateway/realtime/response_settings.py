@@ -15,6 +15,7 @@ from antiphon_gateway.realtime.client_items import (
     accept,
     require_transcripts,
 )
+from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import Item
 from antiphon_gateway.realtime.response_object import (
     MaxOutputTokens,
@@ -25,6 +26,8 @@ from antiphon_gateway.realtime.response_object import (
 )
 from antiphon_gateway.realtime.session_settings import (
     UNSET,
+    NamedTool,
+    RetentionRatio,
     Session,
     ToolChoice,
     Tools,
@@ -59,6 +62,7 @@ class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`none`: the response stays outside the conversation."""
     input: tuple[Item | ItemReference, ...] | None = None
     """What the model reads instead of the conversation."""
+    truncation: Literal["auto", "disabled"] | RetentionRatio = "auto"
 
 
 class _Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +102,17 @@ def merge_response(
     if overrides.audio is not UNSET and overrides.audio.output is not UNSET:
         output = overrides.audio.output
     ours = settings.audio.output
+    if payload:
+        _check_choice(
+            _or(overrides.tools, settings.tools), _or(overrides.tool_choice, settings.tool_choice)
+        )
     return ResponseSettings(
         instructions=_or(overrides.instructions, settings.instructions),
         output_modalities=_or(overrides.output_modalities, settings.output_modalities),
         max_output_tokens=_or(overrides.max_output_tokens, settings.max_output_tokens),
         tools=_or(overrides.tools, settings.tools),
         tool_choice=_or(overrides.tool_choice, settings.tool_choice),
+        truncation=settings.truncation,
         voice=_or(output.voice, ours.voice),
         format=_or(output.format, ours.format),
         speed=ours.speed,
@@ -127,6 +136,16 @@ def response_object(
         ),
         metadata=settings.metadata,
     )
+
+
+def _check_choice(tools: Tools, chosen: ToolChoice) -> None:
+    """Refuse to call a function that is not among the tools."""
+    if isinstance(chosen, NamedTool) and all(tool.name != chosen.name for tool in tools):
+        raise InvalidEvent(
+            "invalid_value",
+            f"response.tool_choice: there is no tool {chosen.name!r}",
+            param="response.tool_choice",
+        )
 
 
 def _or(override: ValueT | Unset, setting: ValueT) -> ValueT:

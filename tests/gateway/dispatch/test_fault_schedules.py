@@ -15,9 +15,9 @@ import pytest
 from antiphon_gateway.dispatch.actions import Action, Cancel, Connect, Deliver, Disconnect, Send
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.dispatch.scheduler import Scheduler
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Command,
     Done,
     Failed,

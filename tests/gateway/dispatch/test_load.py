@@ -3,7 +3,11 @@
 from antiphon_gateway.dispatch.load import StageLoad, load
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.dispatch.scheduler import Scheduler
-from antiphon_proto.messages import ChatMessage, Generate, Heartbeat
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.messages import (
+    Generate,
+    Heartbeat,
+)
 
 
 def request(number: int) -> Request:

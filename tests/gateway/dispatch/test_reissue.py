@@ -3,9 +3,9 @@
 import pytest
 
 from antiphon_gateway.dispatch.actions import Cancel, Connect, Deliver, Disconnect, Send
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
-    ChatMessage,
     Done,
     Failed,
     Generate,

@@ -18,7 +18,7 @@ from antiphon_gateway.realtime.items import (
     OutputText,
     Status,
 )
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage, FunctionCall
 
 
 def user(item_id: str, text: str | None = None) -> MessageItem:
@@ -215,6 +215,8 @@ def test_the_model_reads_instructions_and_all_text_in_order() -> None:
         ChatMessage("user", "What time is it?"),
         ChatMessage("user", "And where?"),
         ChatMessage("assistant", "It is ten"),
+        ChatMessage("assistant", "", calls=(FunctionCall("c", "f", "{}"),)),
+        ChatMessage("tool", "1", call_id="c"),
         ChatMessage("user", "Look:\nthere"),
     )
 

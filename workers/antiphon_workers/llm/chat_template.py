@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage
 
 Render = Callable[[Sequence[ChatMessage]], str | None]
 """Renders a conversation up to where the assistant's answer begins; None: it cannot."""

@@ -2,30 +2,33 @@
 
 import functools
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import xllamacpp
 
 from antiphon_proto import models
 from antiphon_proto.config import Config
-from antiphon_proto.errors import JobFailed, StartupError
+from antiphon_proto.conversation import ChatMessage
+from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import (
-    ChatMessage,
     Generate,
     Job,
     ReadPrompt,
-    TextDelta,
-    TurnEnd,
 )
-from antiphon_workers.engine import Engine, Step, Usage
-from antiphon_workers.llm import chat_template, requantized
+from antiphon_workers.engine import Engine, Step
+from antiphon_workers.llm import chat_template, functions, requantized
 from antiphon_workers.llm.chat_template import ChatTemplate
 from antiphon_workers.llm.context import fit, tokens_per_byte_seen
-from antiphon_workers.llm.message_end import CANDIDATES, end_probability, without_end_mark
+from antiphon_workers.llm.function_caller import FunctionCaller
+from antiphon_workers.llm.functions import fold
+from antiphon_workers.llm.message_end import CANDIDATES, without_end_mark
+from antiphon_workers.llm.openai_form import as_json, tool_json
+from antiphon_workers.llm.replies import Reading, Reply
 from antiphon_workers.llm.session_order import SessionOrder
 from antiphon_workers.llm.template_probe import TemplateProbe
 from antiphon_workers.threads import Emit, steps_from_callback
@@ -49,6 +52,8 @@ class LlamaCpp(Engine):
         self._order = SessionOrder()
         self._template: ChatTemplate | None = None
         self._end_token: int | None = None
+        self._knows_functions = False
+        """Whether the model's chat template has a form for functions."""
         self.tokens_read = 0
         """Tokens of the last answer's prompt that were not in the cache."""
 
@@ -119,6 +124,7 @@ class LlamaCpp(Engine):
 
     def _learn_template(self, probe: TemplateProbe) -> None:
         self._template = chat_template.learn(probe.render)
+        self._knows_functions = probe.renders_functions()
         if self._template is not None:
             self._end_token = probe.first_token(self._template.closing)
 
@@ -128,8 +134,11 @@ class LlamaCpp(Engine):
         Nothing is read that would not fit, or of a model whose template could not be learned.
         """
         assert self._server is not None
+        if command.functions and self._knows_functions:
+            return
         # Cut as for the answer to come, whose prompt must begin with this one.
-        *before, last = fit(command.messages, self._prompt_limit(self.config.llm.max_output_tokens))
+        limit = self._prompt_limit(self.config.llm.max_output_tokens)
+        *before, last = fit(fold(command.messages), limit, truncation=command.truncation)
         words = without_end_mark(last.content)
         prompt = self._template and self._template.open_prompt(
             [*before, ChatMessage(last.role, words)]
@@ -144,31 +153,58 @@ class LlamaCpp(Engine):
             "stream": True,
             "return_progress": True,
         }
-        self._server.handle_completions(request, _Reading(emit, bool(words), self._end_token).take)
+        self._server.handle_completions(request, Reading(emit, bool(words), self._end_token).take)
 
     def _complete(self, command: Generate, emit: Emit) -> None:
+        """Call a function or generate text."""
+        may_choose = functions.may_call(command.messages) and not self._knows_functions
+        if not self._knows_functions:
+            messages = tuple(fold(command.messages))
+            command = msgspec.structs.replace(command, messages=messages)
+        if command.functions and (command.must_call or may_choose):
+            caller = FunctionCaller(self._ask, emit)
+            if caller.call(command):
+                return
+        self._generate(command, emit)
+
+    def _generate(self, command: Generate, emit: Emit) -> None:
         """Generate, dropping more of the conversation when it proves longer than estimated."""
         limit = self._prompt_limit(command.max_output_tokens)
-        messages = fit(command.messages, limit)
+        messages = fit(command.messages, limit, truncation=command.truncation)
         reply = self._call(command, messages, emit)
-        if reply.overlong_tokens:
-            messages = fit(
-                command.messages, limit, tokens_per_byte_seen(messages, reply.overlong_tokens)
-            )
+        if reply.overlong_tokens and command.truncation.enabled:
+            ratio = tokens_per_byte_seen(messages, reply.overlong_tokens)
+            messages = fit(command.messages, limit, ratio, command.truncation)
             reply = self._call(command, messages, emit)
         reply.end()
 
-    def _call(self, command: Generate, messages: list[ChatMessage], emit: Emit) -> "_Reply":
+    def _ask(self, messages: list[ChatMessage], grammar: str, max_tokens: int, emit: Emit) -> Reply:
+        """Have something written that fits a grammar, the most probable thing."""
+        assert self._server is not None
+        reply = Reply(emit)
+        self._server.handle_chat_completions(
+            {
+                "messages": [as_json(message) for message in messages],
+                "max_tokens": max_tokens,
+                "temperature": 0.0,
+                "grammar": grammar,
+                "stream": True,
+                "return_progress": True,
+                "stream_options": {"include_usage": True},
+            },
+            reply.take,
+        )
+        return reply
+
+    def _call(self, command: Generate, messages: list[ChatMessage], emit: Emit) -> Reply:
         assert self._server is not None
         last = messages[-1]
-        begun = last.content if last.role == "assistant" else ""
+        begun = last.content if last.role == "assistant" and not last.calls else ""
         if begun:
             # A prompt that ends in a space makes the tokens that follow improbable ones.
             messages = [*messages[:-1], ChatMessage("assistant", begun.rstrip())]
-        request = {
-            "messages": [
-                {"role": message.role, "content": message.content} for message in messages
-            ],
+        request: dict[str, Any] = {
+            "messages": [as_json(message) for message in messages],
             "max_tokens": command.max_output_tokens,
             "temperature": command.temperature,
             "repeat_penalty": self.config.llm.repeat_penalty,
@@ -178,82 +214,12 @@ class LlamaCpp(Engine):
             "return_progress": True,
             "stream_options": {"include_usage": True},
         }
-        reply = _Reply(emit, skip_space=begun[-1:].isspace())
+        if command.functions and self._knows_functions and not begun:
+            request["tools"] = [tool_json(function) for function in command.functions]
+        reply = Reply(emit, skip_space=begun[-1:].isspace())
         self._server.handle_chat_completions(request, reply.take)
         self.tokens_read = reply.tokens_read
         return reply
-
-
-class _Reading:
-    """A prompt that is being read, and the tokens that could follow it."""
-
-    def __init__(self, emit: Emit, has_words: bool, end_token: int | None) -> None:
-        self._emit = emit
-        self._has_words = has_words
-        self._end_token = end_token
-
-    def take(self, chunk: Mapping[str, Any]) -> bool:
-        """Take one chunk in the form of an OpenAI completion. True stops the reading."""
-        if "error" in chunk:
-            return True
-        if "prompt_progress" in chunk:
-            return not self._emit(None)
-        for choice in chunk.get("choices", ()):
-            tokens = (choice.get("logprobs") or {}).get("content")
-            if tokens and self._has_words:
-                probability = end_probability(tokens[0]["top_logprobs"], self._end_token)
-                self._emit((TurnEnd(probability=probability), b""))
-                self._has_words = False
-        return False
-
-
-class _Reply:
-    """One streamed response: what the server calls back with, turned into steps."""
-
-    def __init__(self, emit: Emit, *, skip_space: bool) -> None:
-        self.overlong_tokens = 0
-        """Length of the prompt when it did not fit; nothing was generated then."""
-        self.tokens_read = 0
-        self._emit = emit
-        self._skip_space = skip_space
-        self._usage = Usage()
-        self._error: Mapping[str, Any] = {}
-
-    def take(self, chunk: Mapping[str, Any]) -> bool:
-        """Take one chunk in the form of an OpenAI chat completion. True stops the generation."""
-        if error := chunk.get("error"):
-            self.overlong_tokens = error.get("n_prompt_tokens", 0)
-            self._error = error
-            return True
-        if usage := chunk.get("usage"):
-            self._usage = self._usage._replace(
-                input_tokens=usage["prompt_tokens"], output_tokens=usage["completion_tokens"]
-            )
-        if "prompt_progress" in chunk:
-            return not self._emit(None)
-        if timings := chunk.get("timings"):
-            self.tokens_read = timings["prompt_n"]
-        for choice in chunk["choices"]:
-            if choice["finish_reason"] == "length":
-                self._usage = self._usage._replace(finish_reason="length")
-            text = choice["delta"].get("content") or ""
-            if self._skip_space:
-                text = text.lstrip()
-            if text:
-                self._skip_space = False
-                if not self._emit((TextDelta(text=text), b"")):
-                    return True
-        return False
-
-    def end(self) -> None:
-        """Emit the usage. Raises JobFailed when the server reported an error."""
-        if self._error:
-            raise JobFailed(
-                str(self._error.get("type", "engine_error")),
-                f"llama.cpp refused the job with code {self._error.get('code')}",
-                retryable=False,
-            )
-        self._emit(self._usage)
 
 
 def model_file(config: Config) -> Path:

@@ -1,10 +1,10 @@
-"""A language model that thinks nothing: a fixed reply, word by word."""
+"""A language model that thinks nothing: a fixed reply, word by word, or a fixed call."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator
 
-from antiphon_proto.messages import Generate, Job, ReadPrompt, TextDelta
+from antiphon_proto.messages import FunctionCalled, Generate, Job, ReadPrompt, TextDelta
 from antiphon_workers.engine import Engine, Step, Usage
 
 HEARD = "{heard}"
@@ -38,6 +38,13 @@ class SimulatedLlm(Engine):
             return
         assert isinstance(command, Generate)
         settings = self.config.simulated
+        asked = command.messages[-1].role == "user"
+        if command.functions and (command.must_call or (settings.call_arguments and asked)):
+            await asyncio.sleep(settings.llm_first_token_ms / 1000)
+            arguments = settings.call_arguments or "{}"
+            yield FunctionCalled(name=command.functions[0].name, arguments=arguments), b""
+            yield Usage(input_tokens=1, output_tokens=1)
+            return
         users = [message.content for message in command.messages if message.role == "user"]
         words = remaining_words(command, settings.reply.replace(HEARD, users[-1] if users else ""))
         said = words[: command.max_output_tokens]

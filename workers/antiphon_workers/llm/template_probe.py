@@ -6,7 +6,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from antiphon_proto.messages import ChatMessage
+from antiphon_proto.conversation import ChatMessage, Function
+from antiphon_workers.llm.openai_form import as_json, tool_json
 
 _TIMEOUT_S = 10.0
 
@@ -21,10 +22,17 @@ class TemplateProbe:
         """Return the prompt that the model's chat template makes of the messages, if it can."""
         answer = self._post(
             "/apply-template",
-            {"messages": [{"role": said.role, "content": said.content} for said in messages]},
+            {"messages": [as_json(said) for said in messages]},
         )
         prompt = answer.get("prompt")
         return prompt if isinstance(prompt, str) else None
+
+    def renders_functions(self) -> bool:
+        """Tell whether the template has a form for functions."""
+        probe = Function("probe_function", "", {})
+        asked = as_json(ChatMessage("user", "probe"))
+        answer = self._post("/apply-template", {"messages": [asked], "tools": [tool_json(probe)]})
+        return probe.name in str(answer.get("prompt", ""))
 
     def first_token(self, text: str) -> int | None:
         """Return the first token of a text, special tokens included."""
