@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability soak fuzz-decoder
+.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability soak bench-web soak-web fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ bench-turns: setup-test ## measure how it waits, answers and yields
 
 bench-endpointing: setup-test ## compare rules for the end of a turn on recordings
 	@$(BIN)/python -m bench.endpointing $(ARGS)
+
+bench-web: setup-test ## measure the page: first paint, gaps in replies, what its buffer adds
+	@$(BIN)/python -m bench.web replies $(ARGS)
+
+soak-web: setup-test ## talk to the page for an hour and see whether it grows; ARGS="--minutes 10"
+	@$(BIN)/python -m bench.web soak $(ARGS)
 
 fuzz-decoder: setup-test ## send 10,000 damaged packets of compressed audio to a server
 	@$(BIN)/python -m pytest tests/integration/test_system_encoded_audio.py -k damaged \

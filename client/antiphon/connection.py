@@ -147,17 +147,17 @@ class Connection:
             raise message
         return message
 
-    async def say(self, audio: bytes | Path, sample_rate_hz: int = 24_000) -> None:
+    async def say(self, audio: bytes | str | Path, sample_rate_hz: int = 24_000) -> None:
         """Say a recording in real time, as into a microphone; return when it was said.
 
-        `audio` is PCM16 mono at that rate, or a 16-bit WAV file. The microphone stays open after
-        it, in silence, so that the server hears the end of the turn. Raises ValueError when the
-        file is no such recording.
+        `audio` is PCM16 mono at that rate, or the path of a 16-bit WAV file. The microphone stays
+        open after it, in silence, so that the server hears the end of the turn. Raises OSError or
+        ValueError when the file is no such recording.
         """
-        if isinstance(audio, Path):
-            pcm, sample_rate_hz = await asyncio.to_thread(read_wav, audio)
-        else:
+        if isinstance(audio, bytes):
             pcm = audio
+        else:
+            pcm, sample_rate_hz = await asyncio.to_thread(read_wav, Path(audio))
         await self.microphone.say_all(pcm, sample_rate_hz)
 
     async def send_text(self, text: str) -> None:

@@ -34,6 +34,7 @@ class SimulatedMicrophone:
         """Has `run` run; called once, by the first `say_all`."""
         self._talk = talk
         self._said = asyncio.Event()
+        self._ended = False
         self._speech = memoryview(b"")
         self._fresh = False
 
@@ -47,6 +48,8 @@ class SimulatedMicrophone:
         begin, self.begin = self.begin, None
         if begin is not None:
             begin()
+        if self._ended:
+            return
         self._said.clear()
         self.say(Resampler(sample_rate_hz, self.sample_rate_hz).feed(pcm, last=True))
         await self._said.wait()
@@ -57,6 +60,7 @@ class SimulatedMicrophone:
             with contextlib.suppress(ConnectionClosed):
                 await self._send_for_ever()
         finally:
+            self._ended = True
             self._said.set()
 
     async def _send_for_ever(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from antiphon_gateway.audio_allowance import AudioAllowance
+from antiphon_gateway.capture_gaps import CaptureGaps
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
 from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.idle_timer import IdleTimer
@@ -21,7 +22,7 @@ from antiphon_proto import frames
 from antiphon_proto.config import Config
 from antiphon_proto.encoded_audio import DECODED_RATE_HZ
 from antiphon_proto.errors import MalformedAudioFrame
-from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, MicrophoneFrame, SilenceFrame
 
 CLOSE_GOING_AWAY = 1012
 EXTENDED_SUBPROTOCOL = "antiphon.v1"
@@ -64,6 +65,7 @@ class LiveSession:
         self._driver = make_driver(session, self.outbox)
         self._idle = IdleTimer(limits.idle_timeout_s, self._when_idle)
         self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._opened_s)
+        self._gaps = CaptureGaps()
         self._feed: Feed | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._invalid = 0
@@ -247,7 +249,7 @@ class LiveSession:
         form = self._session.input_format
         return len(event.audio) / (form.sample_bytes * form.sample_rate_hz)
 
-    def _frame(self, data: bytes) -> AudioFrame | EncodedFrame:
+    def _frame(self, data: bytes) -> MicrophoneFrame:
         """Return the microphone frame in a binary message."""
         if not self._context.extensions:
             raise InvalidEvent(
@@ -255,23 +257,22 @@ class LiveSession:
                 f"binary messages need the subprotocol {EXTENDED_SUBPROTOCOL}",
             )
         try:
-            if frames.is_encoded(data):
-                return frames.decode_encoded(data)
-            frame = frames.decode(data)
+            return frames.decode_microphone(data)
         except MalformedAudioFrame as error:
             raise InvalidEvent("invalid_audio_frame", str(error)) from error
-        if frame.kind is not FrameKind.MICROPHONE:
-            raise InvalidEvent("invalid_audio_frame", "kind is 2 (playback), a client sends 1 or 3")
-        return frame
 
-    def _take_audio(self, frame: AudioFrame) -> float:
-        """Take microphone audio; return how many seconds it has."""
-        self._driver.run(
-            lambda now_ms: self._session.on_audio(
-                frame.pcm, frame.sample_rate_hz, now_ms, frame.timestamp
+    def _take_audio(self, frame: AudioFrame | SilenceFrame) -> float:
+        """Take microphone audio and silence; return how many seconds that is."""
+        audio_s = 0.0
+        for pcm, rate_hz, captured_us in self._gaps.filled(frame):
+            self._driver.run(
+                functools.partial(self._on_audio, pcm=pcm, rate_hz=rate_hz, captured_us=captured_us)
             )
-        )
-        return len(frame.pcm) / (2 * frame.sample_rate_hz)
+            audio_s += len(pcm) / (2 * rate_hz)
+        return audio_s
+
+    def _on_audio(self, now_ms: float, *, pcm: bytes, rate_hz: int, captured_us: int) -> None:
+        self._session.on_audio(pcm, rate_hz, now_ms, captured_us)
 
     def _count_invalid(self, error: InvalidEvent) -> None:
         self._invalid += 1

@@ -2,17 +2,19 @@
 
     offset  size  field
     0       u8    version, 1
-    1       u8    kind: 1 microphone audio, 2 playback audio, 3 compressed microphone audio
-    2       u8    sample format: 1 PCM16 little-endian mono, 0 with kind 3
+    1       u8    kind: 1 microphone audio, 2 playback audio, 3 compressed microphone audio,
+                  4 silence of the microphone
+    2       u8    sample format: 1 PCM16 little-endian mono, 0 with kinds 3 and 4
     3       u8    reserved, 0
     4       u32   sequence number, +1 per frame of the same kind, wraps at 2^32
     8       u64   timestamp: capture time in microseconds of the client's monotonic clock
                   (microphone), or index of the first sample within its stream (playback)
-    16      u32   sample rate in hertz; 0 with kind 3
+    16      u32   sample rate in hertz; 0 with kinds 3 and 4
     20      u32   stream: 0 (microphone) or the number from `antiphon.audio.started` (playback)
 
 All integers are little-endian. What follows the header of kind 3 is the next piece of a stream
-whose type the client has announced, cut anywhere.
+whose type the client has announced, cut anywhere. Kind 4 has nothing after the header: until the
+timestamp nothing was heard, and no audio of it will come.
 """
 
 import enum
@@ -38,6 +40,7 @@ class FrameKind(enum.IntEnum):
     MICROPHONE = 1
     PLAYBACK = 2
     ENCODED = 3
+    SILENCE = 4
 
 
 class AudioFrame(NamedTuple):
@@ -79,13 +82,23 @@ class EncodedFrame(NamedTuple):
         return header + self.content
 
 
-def is_encoded(frame: bytes) -> bool:
-    """Whether a frame says that it holds compressed audio."""
-    return len(frame) > 1 and frame[1] == FrameKind.ENCODED
+class SilenceFrame(NamedTuple):
+    """Nothing was heard until `timestamp`, in microseconds of the client's clock."""
+
+    seq: int
+    timestamp: int
+
+    def encode(self) -> bytes:
+        """Return the frame's bytes."""
+        seq = self.seq & 0xFFFFFFFF
+        return _HEADER.pack(FRAME_VERSION, FrameKind.SILENCE, 0, 0, seq, self.timestamp, 0, 0)
 
 
-def decode_encoded(frame: bytes) -> EncodedFrame:
-    """Return the chunk of compressed audio in `frame`.
+MicrophoneFrame = AudioFrame | EncodedFrame | SilenceFrame
+
+
+def decode_microphone(frame: bytes) -> MicrophoneFrame:
+    """Return what a client's binary message says of its microphone.
 
     Raises MalformedAudioFrame naming the field and its limit.
     """
@@ -93,9 +106,18 @@ def decode_encoded(frame: bytes) -> EncodedFrame:
     version, kind, _, _, seq, timestamp, _, _ = _HEADER.unpack_from(frame)
     if version != FRAME_VERSION:
         raise MalformedAudioFrame(f"version is {version}, not {FRAME_VERSION}")
-    if kind != FrameKind.ENCODED:
-        raise MalformedAudioFrame(f"kind is {kind}, not {FrameKind.ENCODED}")
-    return EncodedFrame(seq, timestamp, frame[_HEADER.size :])
+    if kind == FrameKind.ENCODED:
+        return EncodedFrame(seq, timestamp, frame[_HEADER.size :])
+    if kind == FrameKind.SILENCE:
+        if len(frame) > _HEADER.size:
+            raise MalformedAudioFrame(
+                f"a frame of silence is {_HEADER.size} bytes, not {len(frame)}"
+            )
+        return SilenceFrame(seq, timestamp)
+    decoded = decode(frame)
+    if decoded.kind is not FrameKind.MICROPHONE:
+        raise MalformedAudioFrame("kind is 2 (playback), a client sends 1, 3 or 4")
+    return decoded
 
 
 def decode(frame: bytes) -> AudioFrame:

@@ -34,8 +34,7 @@ async def test_the_microphone_goes_up_as_20_ms_frames_without_gaps(
     await talk(page, gateway)
     heard = await gateway.received_frames(60)
     assert gateway.protocol == "antiphon.v1"
-    rate_hz = heard[0].sample_rate_hz
-    assert rate_hz in (44_100, 48_000)
+    rate_hz = 16_000
     assert [frame.seq for frame in heard] == list(range(len(heard)))
     assert {frame.kind for frame in heard} == {FrameKind.MICROPHONE}
     assert {(frame.sample_rate_hz, frame.stream) for frame in heard} == {(rate_hz, 0)}

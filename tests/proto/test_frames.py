@@ -4,7 +4,7 @@ import pytest
 
 from antiphon_proto import frames
 from antiphon_proto.errors import MalformedAudioFrame
-from antiphon_proto.frames import AudioFrame, FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind, SilenceFrame
 
 FRAME = AudioFrame(FrameKind.MICROPHONE, seq=7, timestamp=1_000_000, sample_rate_hz=48_000,
                    stream=0, pcm=b"\x01\x02")  # fmt: skip
@@ -36,3 +36,26 @@ def test_the_sequence_number_wraps() -> None:
 def test_a_malformed_frame_is_refused_by_field(frame: bytes, message: str) -> None:
     with pytest.raises(MalformedAudioFrame, match=message):
         frames.decode(frame)
+
+
+def test_a_microphone_sends_samples_compressed_audio_or_word_of_silence() -> None:
+    encoded = EncodedFrame(seq=8, timestamp=2_000_000, content=b"webm")
+    silence = SilenceFrame(seq=9, timestamp=3_000_000)
+    assert len(silence.encode()) == 24
+    for frame in (FRAME, encoded, silence):
+        assert frames.decode_microphone(frame.encode()) == frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (FRAME._replace(kind=FrameKind.PLAYBACK).encode(), r"kind is 2 \(playback\)"),
+        (SilenceFrame(1, 2).encode() + b"\0", "a frame of silence is 24 bytes, not 25"),
+        (SilenceFrame(1, 2).encode()[:20], "frame is 20 bytes"),
+        (b"\x02" + EncodedFrame(1, 2, b"").encode()[1:], "version is 2"),
+        (BYTES[:1] + b"\x05" + BYTES[2:], "kind is 5"),
+    ],
+)
+def test_what_no_microphone_sends_is_refused(frame: bytes, message: str) -> None:
+    with pytest.raises(MalformedAudioFrame, match=message):
+        frames.decode_microphone(frame)

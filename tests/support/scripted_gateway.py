@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from playwright.async_api import Page, expect
 
 from antiphon_proto import frames
-from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind
+from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind, SilenceFrame
 
 WEB = Path(__file__).parents[2] / "web"
 RATE_HZ = 24_000
@@ -26,6 +26,7 @@ class ScriptedGateway:
         self.protocol: str | None = None
         self.frames: list[AudioFrame] = []
         self.encoded: list[EncodedFrame] = []
+        self.silences: list[SilenceFrame] = []
         self.connections = 0
         self.session: Event = {"id": "sess_1", "type": "realtime"}
         self.catalogue: Event = {"voices": ["joe", "amy"], "simulated": False}
@@ -116,10 +117,13 @@ class ScriptedGateway:
         await self._change(connections=1)
         async for message in socket:
             if message.type is WSMsgType.BINARY:
-                if frames.is_encoded(message.data):
-                    self.encoded.append(frames.decode_encoded(message.data))
+                frame = frames.decode_microphone(message.data)
+                if isinstance(frame, EncodedFrame):
+                    self.encoded.append(frame)
+                elif isinstance(frame, SilenceFrame):
+                    self.silences.append(frame)
                 else:
-                    self.frames.append(frames.decode(message.data))
+                    self.frames.append(frame)
                 await self._change()
             else:
                 self._events.put_nowait(message.json())

@@ -5,6 +5,7 @@
  */
 
 import { send } from "./commands.js";
+import { LocalDuck } from "./local-duck.js";
 import { Playout, heardEvents } from "./playout.js";
 
 /** @typedef {import("./commands.js").Command} Command */
@@ -20,6 +21,7 @@ export class Answers {
   /** @type {string | null} the response that is being made */
   #responseId = null;
   #playout = new Playout();
+  #localDuck = new LocalDuck();
 
   /**
    * @param {import("./transcript.js").Transcript} transcript
@@ -60,8 +62,20 @@ export class Answers {
     if (report.event === "ended" && !this.#playout.speaks(voice.itemId)) {
       this.#transcript.finish(voice.itemId);
     }
-    const loud = report.event === "ended" && this.ducked ? this.#loud() : [];
+    const quiet = this.ducked || this.#localDuck.on;
+    const loud = report.event === "ended" && quiet ? this.#loud() : [];
     return [...loud, ...heardEvents(voice, report, latencyMs)];
+  }
+
+  /**
+   * A chunk of the microphone.
+   * @param {boolean} voiced it sounds like a voice near by @param {number} nowMs
+   * @returns {Command[]}
+   */
+  onMicrophone(voiced, nowMs) {
+    const quiet = this.#localDuck.onChunk(voiced, this.sounding && !this.ducked, nowMs);
+    if (quiet === null || this.ducked) return [];
+    return [{ do: "duck", to: quiet ? "half-ducked" : "full" }];
   }
 
   /** An event about a response or its audio. @param {any} event @returns {Command[]} */
@@ -70,8 +84,9 @@ export class Answers {
       case "antiphon.audio.started":
         return this.#openStream(event);
       case "antiphon.duck":
+        this.#localDuck.settle();
         this.ducked = event.ducked && this.#playout.speaks(event.item_id);
-        return [{ do: "duck", on: this.ducked }];
+        return [{ do: "duck", to: this.ducked ? "ducked" : "full" }];
       case "response.created":
         this.#responseId = event.response.id;
         this.awaited = false;
@@ -93,7 +108,7 @@ export class Answers {
   /** Somebody may be speaking over the reply; or it was nothing. @param {boolean} ducked @returns {Command[]} */
   duck(ducked) {
     this.ducked = ducked && this.sounding;
-    return [{ do: "duck", on: this.ducked }];
+    return [{ do: "duck", to: this.ducked ? "ducked" : "full" }];
   }
 
   /** Make room for another question. @returns {Command[]} */
@@ -107,6 +122,7 @@ export class Answers {
   clear() {
     this.awaited = false;
     this.ducked = false;
+    this.#localDuck.settle();
     this.#responseId = null;
     this.#playout.clear();
   }
@@ -152,6 +168,7 @@ export class Answers {
   /** @returns {Command[]} */
   #loud() {
     this.ducked = false;
-    return [{ do: "duck", on: false }];
+    this.#localDuck.settle();
+    return [{ do: "duck", to: "full" }];
   }
 }

@@ -5,6 +5,7 @@
  * Without AudioWorklet a MediaRecorder captures.
  */
 
+import { AudioStateWatch } from "./audio-state.js";
 import { EncodedCapture } from "./encoded-capture.js";
 import { Tap } from "./level.js";
 import { Microphone } from "./microphone.js";
@@ -13,23 +14,29 @@ import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
 
-const DUCKED_GAIN = 0.126; // -18 dB
+/** @type {Record<import("./commands.js").Loudness, number>} */
+const GAINS = { full: 1, "half-ducked": 0.251, ducked: 0.126 }; // -12 dB, -18 dB
 /** The gain is within 1 dB of its aim after 50 ms, and never jumps. */
 const DUCK_TIME_CONSTANT_S = 0.012;
 
 /**
  * @typedef {object} Listener
- * @property {(buffer: ArrayBuffer, timestampUs: number, sampleRateHz: number) => void} onChunk
- *   the buffer is taken back when the call returns
+ * @property {(buffer: ArrayBuffer, timestampUs: number, voiced: boolean) => void} onChunk PCM16 at
+ *   `CAPTURE_RATE_HZ` after room for a header, when it was captured, whether it sounds like a voice near
+ *   by; the buffer is taken back when the call returns
+ * @property {(untilUs: number) => void} onSilence nothing was heard since the last chunk
  * @property {(chunk: import("./encoded-capture.js").EncodedChunk) => boolean} onEncoded where there
  *   is no AudioWorklet; false: the chunk was lost
  * @property {(report: Report) => void} onReport
  * @property {() => void} onMicrophoneLost the device went away
+ * @property {(state: import("./audio-state.js").AudioState) => void} onState
+ * @property {() => void} onFrozen the audio stands still and has to be opened anew
  * @property {(error: unknown) => void} onFailed the graph did not start
  */
 
 export class Audio {
   #context;
+  #state;
   #listener;
   #gain;
   #input;
@@ -45,6 +52,7 @@ export class Audio {
   #encoded = null;
   #microphone;
   #muted = false;
+  #gated = true;
   #uplink = true;
 
   /**
@@ -54,11 +62,10 @@ export class Audio {
    */
   constructor(listener) {
     this.#listener = listener;
-    const { audioSession } = /** @type {any} */ (navigator);
-    if (audioSession) audioSession.type = "play-and-record"; // iOS: the loudspeaker stays on
+    setAudioSession("play-and-record"); // the loudspeaker stays on
     this.#context = new AudioContext({ latencyHint: "interactive" });
     void this.#context.resume();
-    this.#context.onstatechange = () => this.#onStateChange();
+    this.#state = new AudioStateWatch(this.#context, listener.onState, listener.onFrozen);
     this.#input = new Tap(this.#context);
     this.#output = new Tap(this.#context);
     this.#gain = this.#context.createGain();
@@ -74,6 +81,11 @@ export class Audio {
 
   get sampleRateHz() {
     return this.#context.sampleRate;
+  }
+
+  /** What the browser says of the microphone that is open. */
+  get microphoneSettings() {
+    return this.#microphone.settings;
   }
 
   /** The clock of the microphone's timestamps. */
@@ -95,6 +107,13 @@ export class Audio {
   set muted(muted) {
     this.#muted = muted;
     this.#applyToEncoder();
+  }
+
+  /** Leave out what is silent. @param {boolean} gated */
+  set gated(gated) {
+    if (gated === this.#gated) return;
+    this.#gated = gated;
+    this.#capture?.port.postMessage({ gated });
   }
 
   /** Whether what the microphone hears is for the server. @param {boolean} wanted */
@@ -143,10 +162,10 @@ export class Audio {
     );
   }
 
-  /** Play quietly, or as before again. @param {boolean} on */
-  duck(on) {
+  /** @param {import("./commands.js").Loudness} loudness */
+  setLoudness(loudness) {
     const { currentTime } = this.#context;
-    this.#gain.gain.setTargetAtTime(on ? DUCKED_GAIN : 1, currentTime, DUCK_TIME_CONSTANT_S);
+    this.#gain.gain.setTargetAtTime(GAINS[loudness], currentTime, DUCK_TIME_CONSTANT_S);
   }
 
   /** @param {string} deviceId "" for the default. Only where the browser can. */
@@ -161,7 +180,8 @@ export class Audio {
     this.#microphone.close();
     this.#playback.then((playback) => playback.close(), () => undefined);
     if (this.#capture) this.#capture.port.onmessage = null;
-    this.#context.onstatechange = null;
+    this.#state.close();
+    setAudioSession("auto");
     void this.#context.close();
   }
 
@@ -195,19 +215,21 @@ export class Audio {
       channelCountMode: "explicit",
       outputChannelCount: [1],
     });
-    node.port.onmessage = ({ data: { buffer, firstSample } }) => {
+    node.port.onmessage = ({ data: { buffer, timestampUs, voiced, untilUs } }) => {
+      if (!buffer) return this.#listener.onSilence(untilUs);
       if (this.muted) new Uint8Array(buffer).fill(0);
-      const timestampUs = Math.round((firstSample * 1e6) / this.sampleRateHz);
-      this.#listener.onChunk(buffer, timestampUs, this.sampleRateHz);
+      this.#listener.onChunk(buffer, timestampUs, voiced);
       node.port.postMessage(buffer, [buffer]);
     };
+    node.port.postMessage({ gated: this.#gated });
     // The node writes silence. Without a way to the destination some browsers never run it.
     node.connect(this.#context.destination);
     return node;
   }
+}
 
-  /** iOS: a phone call interrupts; resuming before the browser says "suspended" freezes the context. */
-  #onStateChange() {
-    if (this.#context.state === "suspended") void this.#context.resume();
-  }
+/** iOS: what the sound is for. @param {string} type */
+function setAudioSession(type) {
+  const { audioSession } = /** @type {any} */ (navigator);
+  if (audioSession) audioSession.type = type;
 }

@@ -1,6 +1,9 @@
 // @ts-check
 /** What the session asks the page to do. Pure. */
 
+/** How loud a reply is played; half, while only this page thinks that somebody speaks over it.
+ * @typedef {"full" | "half-ducked" | "ducked"} Loudness */
+
 /**
  * @typedef {{do: "connect"} | {do: "disconnect"}
  *   | {do: "start-microphone"} | {do: "stop-audio"}
@@ -8,7 +11,7 @@
  *   | {do: "open-stream", stream: number, itemId: string, sampleRateHz: number}
  *   | {do: "end-stream", stream: number}
  *   | {do: "end-utterance"}
- *   | {do: "flush"} | {do: "duck", on: boolean}} Command
+ *   | {do: "flush"} | {do: "duck", to: Loudness}} Command
  */
 
 /**

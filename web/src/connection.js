@@ -98,6 +98,11 @@ export class Connection {
     return this.#sendFrame(buffer, frames.ENCODED, timestamp, 0);
   }
 
+  /** Tell that nothing was heard until then. @param {number} untilUs capture time */
+  sendSilence(untilUs) {
+    if (this.ready) this.#sendFrame(new ArrayBuffer(frames.HEADER_BYTES), frames.SILENCE, untilUs, 0);
+  }
+
   /** The server takes audio. */
   get ready() {
     return this.#ready && this.#socket?.readyState === WebSocket.OPEN;

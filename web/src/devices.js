@@ -37,14 +37,17 @@ export class Devices {
   #microphone;
   #speaker;
   #hint;
+  /** @type {MediaDeviceInfo[]} */
+  #known = [];
 
   /**
    * @param {HTMLSelectElement} microphone @param {HTMLSelectElement} speaker
    * @param {HTMLElement} speakerRow hidden where the browser cannot choose
    * @param {HTMLElement} hint
    * @param {(kind: Kind, deviceId: string) => void} onChange
+   * @param {() => void} onPlugged a device came or went
    */
-  constructor(microphone, speaker, speakerRow, hint, onChange) {
+  constructor(microphone, speaker, speakerRow, hint, onChange, onPlugged) {
     this.#microphone = new Picker(microphone, "audioinput", "Browser's default");
     this.#speaker = new Picker(speaker, "audiooutput", "Browser's default");
     this.#hint = hint;
@@ -56,7 +59,10 @@ export class Devices {
         onChange(picker.kind, picker.chosen);
       });
     }
-    navigator.mediaDevices?.addEventListener("devicechange", () => void this.refresh());
+    navigator.mediaDevices?.addEventListener("devicechange", async () => {
+      await this.refresh();
+      onPlugged();
+    });
     void this.refresh();
   }
 
@@ -68,8 +74,22 @@ export class Devices {
     return this.#speaker.chosen;
   }
 
+  /**
+   * Whether another microphone should be open than this one: the chosen one is there again, or the
+   * system's default has changed.
+   * @param {MediaTrackSettings} open
+   */
+  wantsOther({ deviceId, groupId }) {
+    const inputs = this.#known.filter(({ kind }) => kind === "audioinput");
+    const chosen = inputs.find((device) => device.deviceId === this.microphone);
+    if (chosen?.deviceId) return chosen.deviceId !== deviceId;
+    const byDefault = inputs.find((device) => device.deviceId === "default");
+    return Boolean(byDefault?.groupId && groupId && byDefault.groupId !== groupId);
+  }
+
   async refresh() {
     const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    this.#known = devices;
     this.#microphone.fill(devices);
     this.#speaker.fill(devices);
     const named = devices.some(({ label }) => label);

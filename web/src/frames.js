@@ -9,6 +9,7 @@ export const MAX_FRAME_BYTES = 64 * 1024;
 export const MICROPHONE = 1;
 export const PLAYBACK = 2;
 export const ENCODED = 3;
+export const SILENCE = 4;
 
 const VERSION = 1;
 const PCM16 = 1;
@@ -17,7 +18,8 @@ const MAX_SAMPLE_RATE_HZ = 192_000;
 
 /**
  * @typedef {object} AudioFrame
- * @property {number} kind MICROPHONE or PLAYBACK; ENCODED is only written, never decoded here
+ * @property {number} kind MICROPHONE or PLAYBACK; ENCODED and SILENCE are only written,
+ *   never decoded here
  * @property {number} seq +1 per frame of the same kind, wraps at 2^32
  * @property {number} timestamp microseconds (microphone) or first sample's index (playback)
  * @property {number} sampleRateHz
@@ -37,7 +39,7 @@ export function writeHeader(buffer, { kind, seq, timestamp, sampleRateHz, stream
   const view = new DataView(buffer);
   view.setUint8(0, VERSION);
   view.setUint8(1, kind);
-  view.setUint8(2, kind === ENCODED ? 0 : PCM16);
+  view.setUint8(2, kind === ENCODED || kind === SILENCE ? 0 : PCM16);
   view.setUint8(3, 0);
   view.setUint32(4, seq >>> 0, true);
   view.setBigUint64(8, BigInt(timestamp), true);

@@ -21,6 +21,7 @@ import { Sound } from "./sound.js";
 import { Spectrogram } from "./spectrogram.js";
 import { TalkButton } from "./talk-button.js";
 import { View } from "./view.js";
+import { WakeLock } from "./wake-lock.js";
 
 /** @typedef {import("./commands.js").Command} Command */
 
@@ -45,6 +46,7 @@ class Page {
   });
   #drawers = new Drawers(["details", "panel"]);
   #settings = new SettingsForm((events) => this.#onSettings(events));
+  #wakeLock = new WakeLock();
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
   #device = new Device({
@@ -63,6 +65,7 @@ class Page {
   #devices = new Devices(
     byId("microphone"), byId("speaker"), byId("speaker-row"), byId("device-hint"),
     (kind, deviceId) => this.#sound.changeDevice(kind, deviceId),
+    () => this.#sound.onDevicesChanged(),
   );
   #connection = new Connection(endpoint(), {
     onLink: (link) => this.#run(this.#session.onLink(link)),
@@ -83,6 +86,7 @@ class Page {
     recorder: this.#recorder,
     devices: this.#devices,
     run: (commands) => this.#run(commands),
+    gated: () => this.#settings.preferences.values.gated && !this.#settings.preferences.pushToTalk,
     onStarted: () => this.#replay.stop(),
     onOpened: (audio) => {
       this.#spectrogram.listen(audio.analysers);
@@ -161,6 +165,7 @@ class Page {
       framesDropped: this.#connection.framesDropped,
       malformedFrames: this.#connection.malformedFrames,
       outputLevel: this.#sound.outputLevel,
+      wakeLock: this.#wakeLock.held,
       replaying: this.#replay.playing,
       recordedBytes: this.#recorder.bytes,
       spectrogram: this.#spectrogram.running,
@@ -207,6 +212,7 @@ class Page {
     // What is played again must not be heard as words.
     this.#sound.muted = this.#session.muted || this.#replay.playing;
     this.#device.listening = this.#session.listens && !this.#session.muted && !this.#replay.playing;
+    this.#wakeLock.wanted = this.#session.voice;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
     this.#latency.render(this.#session.turns.turns);

@@ -18,6 +18,7 @@
  * @property {"auto" | "light" | "dark"} theme
  * @property {"server" | "device"} recognise where speech becomes words
  * @property {"wasm" | "webgpu"} compute what this device recognises with
+ * @property {boolean} gated silence is not sent
  */
 
 /** @typedef {keyof Values} Name */
@@ -37,10 +38,11 @@ export const DEFAULTS = Object.freeze({
   theme: "auto",
   recognise: "server",
   compute: "wasm",
+  gated: true,
 });
 
 /** What the server is not told. @type {ReadonlySet<string>} */
-const LOCAL = new Set(["shortcuts", "theme", "recognise", "compute"]);
+const LOCAL = new Set(["shortcuts", "gated", "theme", "recognise", "compute"]);
 
 const CHOICES = {
   turns: ["semantic", "server", "push"],

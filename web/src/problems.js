@@ -20,6 +20,20 @@ export const SLOW_UPLINK = {
 };
 
 /** @type {Problem} */
+export const SOUND_BLOCKED = {
+  message: "The browser holds the sound back.",
+  fix: "Tap anywhere to enable sound.",
+  tone: "note",
+};
+
+/** @type {Problem} */
+export const SOUND_INTERRUPTED = {
+  message: "The sound is taken by a call or another app.",
+  fix: "It goes on here when that has ended.",
+  tone: "note",
+};
+
+/** @type {Problem} */
 export const HELD_TOO_SHORT = {
   message: "That was too short.",
   fix: "Hold the button, or the space bar, for as long as you speak.",
@@ -95,6 +109,11 @@ export function microphoneProblem(name) {
       return {
         message: "The microphone does not answer.",
         fix: "Close other programs that use it, or choose another one under Settings.",
+      };
+    case "NotSupportedError":
+      return {
+        message: "This browser cannot join the microphone to the loudspeaker: their sample rates differ.",
+        fix: "Use the microphone and the loudspeaker of one device, or set both to 48 kHz in the system's sound settings.",
       };
     case "InsecureContext":
       return INSECURE;

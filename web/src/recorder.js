@@ -95,6 +95,11 @@ export class Recorder {
     this.#sent += kept.length;
   }
 
+  /** Silence that was not sent and counts all the same. @param {number} durationMs */
+  silence(durationMs) {
+    this.#sent += Math.round((durationMs * RATE_HZ) / 1000);
+  }
+
   /** The button is held: what is sent from now on belongs together. */
   hold() {
     this.#heldFrom = this.#sent;

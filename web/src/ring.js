@@ -37,6 +37,23 @@ export class SampleRing {
   }
 
   /**
+   * Append samples in -1..1.
+   * @param {Float32Array} added
+   * @returns {number} how many were taken
+   */
+  pushFloats(added) {
+    const taken = this.#reserve(added.length);
+    const samples = this.#samples;
+    let write = (this.#read + this.#length) % samples.length;
+    for (let i = 0; i < taken; i++) {
+      samples[write] = /** @type {number} */ (added[i]);
+      if (++write === samples.length) write = 0;
+    }
+    this.#length += taken;
+    return taken;
+  }
+
+  /**
    * Append silence.
    * @param {number} count
    * @returns {number} how many were taken

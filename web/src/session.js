@@ -10,7 +10,7 @@ import { askInWriting, send } from "./commands.js";
 import { HeardHere } from "./heard-here.js";
 import { Hold } from "./hold.js";
 import {
-  HELD_TOO_SHORT, SLOW_UPLINK, connectionProblem, eventProblem, responseProblem,
+  HELD_TOO_SHORT, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem, eventProblem, responseProblem,
   waitingProblem,
 } from "./problems.js";
 import { Transcript } from "./transcript.js";
@@ -209,12 +209,26 @@ export class Session {
     if (link.state === "waiting") {
       this.#retryInS = Math.max(1, Math.round(link.delayMs / 1000));
       this.problem = waitingProblem(link.code, link.reason);
-      return [{ do: "flush" }, { do: "duck", on: false }];
+      return [{ do: "flush" }, { do: "duck", to: "full" }];
     }
     this.#close();
     this.#failed = true;
     this.problem = connectionProblem(link.code, link.reason);
     return [{ do: "stop-audio" }];
+  }
+
+  /** A chunk of the microphone. @param {boolean} voiced @param {number} nowMs @returns {Command[]} */
+  onMicrophone(voiced, nowMs) {
+    return this.#answers.onMicrophone(voiced && !this.muted, nowMs);
+  }
+
+  /** @param {import("./audio-state.js").AudioState} state */
+  onAudioState(state) {
+    if (state === "blocked") this.problem = SOUND_BLOCKED;
+    else if (state === "interrupted") this.problem = SOUND_INTERRUPTED;
+    else if (this.problem === SOUND_BLOCKED || this.problem === SOUND_INTERRUPTED) {
+      this.problem = null;
+    }
   }
 
   onUplinkSlow() {

@@ -5,6 +5,7 @@
  */
 
 import { Audio } from "./audio.js";
+import { CAPTURE_RATE_HZ } from "./capture-line.js";
 import { HEADER_BYTES } from "./frames.js";
 import { microphoneProblem, microphoneWarnings } from "./problems.js";
 import { PlaybackStats } from "./stats.js";
@@ -20,6 +21,7 @@ import { PlaybackStats } from "./stats.js";
  * @property {import("./recorder.js").Recorder} recorder
  * @property {import("./devices.js").Devices} devices
  * @property {(commands: Command[]) => void} run carries out commands and shows the session
+ * @property {() => boolean} gated silence is not sent
  * @property {() => void} onStarted a reply begins to be heard
  * @property {(audio: Audio) => void} onOpened
  * @property {() => void} onClosed
@@ -32,6 +34,10 @@ export class Sound {
   #stats = new PlaybackStats();
   /** The socket that the compressed stream began on. */
   #encodedOn = 0;
+  /** Capture time until which the recorder has the microphone. @type {number | null} */
+  #recordedUs = null;
+  #recordedOn = 0;
+  #silent = false;
 
   /** @param {Parts} parts */
   constructor(parts) {
@@ -53,17 +59,24 @@ export class Sound {
     if (!audio) return;
     audio.muted = muted;
     audio.uplink = this.#parts.session.uplink;
+    audio.gated = this.#parts.gated();
   }
 
   /** Called in the gesture itself, so that the browser lets the audio run. */
   open() {
     if (this.#audio) return;
-    const { devices, onOpened } = this.#parts;
+    const { session, devices, run, onOpened } = this.#parts;
     const audio = new Audio({
-      onChunk: (buffer, timestampUs, rateHz) => this.#onChunk(buffer, timestampUs, rateHz),
+      onChunk: (buffer, timestampUs, voiced) => this.#onChunk(buffer, timestampUs, voiced),
+      onSilence: (untilUs) => this.#onSilence(untilUs),
       onEncoded: (chunk) => this.#onEncoded(chunk),
       onReport: (report) => this.#onReport(audio, report),
       onMicrophoneLost: () => void this.startMicrophone(),
+      onState: (state) => {
+        session.onAudioState(state);
+        run([]);
+      },
+      onFrozen: () => void this.#openAnew(),
       onFailed: (error) => this.#onFailed(audio, error),
     });
     this.#audio = audio;
@@ -102,6 +115,13 @@ export class Sound {
     }
   }
 
+  /** Microphones came or went: take the one that is wanted, if it is another than the open one. */
+  onDevicesChanged() {
+    const { session, devices } = this.#parts;
+    const open = this.#audio?.microphoneSettings;
+    if (session.microphoneOn && open && devices.wantsOther(open)) void this.startMicrophone();
+  }
+
   /** Audio of the server has come. @param {import("./frames.js").AudioFrame} frame */
   onAudio({ stream, timestamp, pcm }) {
     const { session, recorder } = this.#parts;
@@ -130,21 +150,52 @@ export class Sound {
       case "flush":
         return this.#audio?.play({ type: "flush" });
       case "duck":
-        return this.#audio?.duck(command.on);
+        return this.#audio?.setLoudness(command.to);
     }
   }
 
-  /** @param {ArrayBuffer} buffer @param {number} timestampUs @param {number} sampleRateHz */
-  #onChunk(buffer, timestampUs, sampleRateHz) {
-    const { session, connection, recorder } = this.#parts;
+  async #openAnew() {
+    this.close();
+    this.open();
+    if (this.#parts.session.microphoneOn) await this.startMicrophone();
+  }
+
+  /** @param {ArrayBuffer} buffer @param {number} timestampUs @param {boolean} voiced */
+  #onChunk(buffer, timestampUs, voiced) {
+    const { session, connection, recorder, run } = this.#parts;
+    const ducks = session.onMicrophone(voiced, performance.now());
+    if (ducks.length) run(ducks);
     if (!session.uplink) return;
     const { framesSent } = connection;
-    const fits = connection.sendMicrophone(buffer, timestampUs, sampleRateHz);
+    const fits = connection.sendMicrophone(buffer, timestampUs, CAPTURE_RATE_HZ);
     if (connection.framesSent > framesSent) {
       const pcm = new Int16Array(buffer, HEADER_BYTES);
-      recorder.microphone(pcm, sampleRateHz, performance.now());
+      this.#recordSilence(timestampUs);
+      this.#silent = false;
+      recorder.microphone(pcm, CAPTURE_RATE_HZ, performance.now());
+      this.#recordedUs = timestampUs + Math.round((pcm.length * 1e6) / CAPTURE_RATE_HZ);
     }
     if (!fits) this.#tooSlow();
+  }
+
+  /** @param {number} untilUs */
+  #onSilence(untilUs) {
+    const { session, connection } = this.#parts;
+    if (!session.uplink || !connection.ready) return;
+    connection.sendSilence(untilUs);
+    this.#silent = true;
+    this.#recordSilence(untilUs);
+  }
+
+  /** The recorder counts as the server does: announced silence too. @param {number} untilUs */
+  #recordSilence(untilUs) {
+    const { connection, recorder } = this.#parts;
+    if (this.#recordedOn !== connection.sockets) this.#recordedUs = null;
+    this.#recordedOn = connection.sockets;
+    if (this.#silent && this.#recordedUs !== null && untilUs > this.#recordedUs) {
+      recorder.silence((untilUs - this.#recordedUs) / 1000);
+    }
+    if (this.#silent) this.#recordedUs = untilUs;
   }
 
   /** @param {EncodedChunk} chunk @returns {boolean} */

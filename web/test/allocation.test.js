@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Session } from "node:inspector/promises";
 import { test } from "node:test";
-import { Chunker } from "../src/chunker.js";
+import { CaptureLine } from "../src/capture-line.js";
 import { HEADER_BYTES } from "../src/frames.js";
 import { Player } from "../src/player.js";
 import { sine } from "./random.js";
@@ -47,19 +47,24 @@ test("playing allocates nothing on the audio thread", async () => {
 
 test("capturing takes its buffers from the pool", async () => {
   const waiting = [];
-  const chunker = new Chunker(48_000, HEADER_BYTES, (buffer) => waiting.push(buffer));
-  const samples = new Float32Array(QUANTUM).fill(0.1);
+  const line = new CaptureLine(48_000, HEADER_BYTES, {
+    chunk: (buffer) => waiting.push(buffer),
+    silence: () => undefined,
+  });
+  const loud = Float32Array.from({ length: QUANTUM }, (_, n) => Math.sin(n) / 4);
+  const quiet = new Float32Array(QUANTUM);
   let position = 0;
   const capture = () => {
     for (let i = 0; i < QUANTA; i++) {
-      chunker.push(samples, position);
+      line.push(i % 4_000 < 2_000 ? loud : quiet, position);
       position += QUANTUM;
-      while (waiting.length) chunker.recycle(waiting.pop());
+      while (waiting.length) line.recycle(waiting.pop());
     }
   };
   capture();
-  // What is left is the view on each chunk's samples: one in 7.5 quanta.
-  assert.ok((await allocatedBytes(["chunker.js"], capture)) < QUANTA * 10);
+  const files = ["capture-line.js", "chunker.js", "gate.js", "resampler.js", "ring.js"];
+  // What is left is the view on the samples of each chunk: one in 7.5 quanta.
+  assert.ok((await allocatedBytes(files, capture)) < QUANTA * 20);
 });
 
 test("the measurement sees an allocation in each quantum", async () => {

@@ -158,9 +158,9 @@ test("speech while nothing is audible flushes nothing", () => {
 test("a ducked answer that goes on is neither flushed nor truncated", () => {
   const session = speaking();
   const duck = (ducked) => ({ type: "antiphon.duck", item_id: "item_a1", ducked });
-  assert.deepEqual(session.onEvent(duck(true), 0), [{ do: "duck", on: true }]);
+  assert.deepEqual(session.onEvent(duck(true), 0), [{ do: "duck", to: "ducked" }]);
   assert.equal(session.caption, "Speaking quietly");
-  assert.deepEqual(session.onEvent(duck(false), 0), [{ do: "duck", on: false }]);
+  assert.deepEqual(session.onEvent(duck(false), 0), [{ do: "duck", to: "full" }]);
   assert.equal(session.caption, "Speaking");
   assert.equal(session.phase, "speaking");
 });
@@ -169,14 +169,14 @@ test("a duck that comes after the answer has ended lowers nothing", () => {
   const session = speaking();
   session.onPlayback(report("ended", 24_000), 0, 0);
   const duck = { type: "antiphon.duck", item_id: "item_a1", ducked: true };
-  assert.deepEqual(session.onEvent(duck, 0), [{ do: "duck", on: false }]);
+  assert.deepEqual(session.onEvent(duck, 0), [{ do: "duck", to: "full" }]);
 });
 
 test("an answer that ends while ducked leaves the next one loud", () => {
   const session = speaking();
   session.onEvent({ type: "antiphon.duck", item_id: "item_a1", ducked: true }, 0);
   const commands = session.onPlayback(report("ended", 24_000), 0, 0);
-  assert.deepEqual(commands[0], { do: "duck", on: false });
+  assert.deepEqual(commands[0], { do: "duck", to: "full" });
   assert.equal(session.ducked, false);
 });
 
@@ -372,4 +372,26 @@ test("the whole wait replaces what the server knew of it first", () => {
   session.onEvent({ ...metrics, ...whole }, 0);
   const [turn] = session.turns.turns;
   assert.deepEqual([turn.voiceToVoiceMs, turn.partsMs], [310, parts_ms]);
+});
+
+test("a voice over the answer halves it until the server says more", () => {
+  const session = speaking();
+  const chunk = (nowMs, voiced = true) => session.onMicrophone(voiced, nowMs);
+  assert.deepEqual([0, 20, 40].flatMap((nowMs) => chunk(nowMs)), []);
+  assert.deepEqual(chunk(60), [{ do: "duck", to: "half-ducked" }]);
+  const duck = { type: "antiphon.duck", item_id: "item_a1", ducked: true };
+  assert.deepEqual(session.onEvent(duck, 100), [{ do: "duck", to: "ducked" }]);
+  assert.deepEqual(chunk(600), []);
+  session.setMuted(true);
+  assert.deepEqual([3000, 3020, 3040, 3060].flatMap((nowMs) => chunk(nowMs)), []);
+});
+
+test("sound that is held back or taken away is told, and no more once it is back", () => {
+  const session = listening();
+  session.onAudioState("interrupted");
+  assert.match(session.problem.message, /call or another app/);
+  session.onAudioState("blocked");
+  assert.match(session.problem.fix, /Tap anywhere/);
+  session.onAudioState("running");
+  assert.equal(session.problem, null);
 });

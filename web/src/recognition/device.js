@@ -1,8 +1,6 @@
 // @ts-check
 /** Whether this device recognises speech, by the settings and by what the server has for it. */
 
-import { DEFAULT_END_MS } from "./utterance.js";
-
 /** @typedef {import("./recogniser.js").Recogniser} Recogniser */
 /** @typedef {import("./recogniser.js").Place} Place */
 /** @typedef {import("./recogniser.js").Listener} Listener */
@@ -68,7 +66,7 @@ export class Device {
     const { Recogniser } = await import("./recogniser.js");
     if (request !== this.#requests) return;
     const [, compute, silenceMs] = this.#key.split(" ");
-    const endMs = Number(silenceMs) || DEFAULT_END_MS;
+    const endMs = Number(silenceMs);
     const webgpu = compute === "webgpu" && !this.#gpuIsSlow;
     if (!this.#recogniser) {
       const made = (this.#recogniser = new Recogniser(this.#listener, place, webgpu, endMs));

@@ -3,7 +3,7 @@
 
 import { Resampler } from "../resampler.js";
 import { SampleRing } from "../ring.js";
-import { RATE_HZ } from "./utterance.js";
+import { DEFAULT_END_MS, RATE_HZ } from "./utterance.js";
 
 /** @typedef {import("./hearing.js").Heard} Heard */
 /** @typedef {{model: string, runtime: string, detector: string}} Place addresses of directories */
@@ -27,7 +27,10 @@ export class Recogniser {
   /** The model is loaded. */
   ready = false;
 
-  /** @param {Listener} listener @param {Place} place @param {boolean} webgpu @param {number} endMs */
+  /**
+   * @param {Listener} listener @param {Place} place @param {boolean} webgpu
+   * @param {number} endMs silence that ends an utterance; 0 for the usual
+   */
   constructor(listener, place, webgpu, endMs) {
     this.#listener = listener;
     this.#worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
@@ -37,7 +40,7 @@ export class Recogniser {
     const addresses = Object.fromEntries(
       Object.entries(place).map(([name, path]) => [name, new URL(path, document.baseURI).href]),
     );
-    this.#worker.postMessage({ type: "load", ...addresses, webgpu, endMs });
+    this.#worker.postMessage({ type: "load", ...addresses, webgpu, endMs: endMs || DEFAULT_END_MS });
   }
 
   /** Listen to what flows through a node. @param {AudioNode} source */

@@ -1,0 +1,211 @@
+"""The page in a real Chromium, talked to for long or over a bad network: gaps that are heard, what
+the jitter buffer adds, how soon it is painted, and whether memory grows.
+
+The server has `simulated` engines: the figures are those of the page and the way to it.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from playwright.async_api import CDPSession, Page, WebSocket, async_playwright
+
+from antiphon_proto.errors import AntiphonError, StartupError
+from antiphon_proto.messages import STAGES
+from bench.server import own_server
+from bench.statistics import percentile
+
+SETTINGS = [f"{stage}.engine=simulated" for stage in STAGES]
+FLAGS = [
+    "--no-sandbox",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+_PATIENCE_S = 60.0
+_WARM_UP = 8
+"""Turns before memory counts."""
+
+
+class Footprint(NamedTuple):
+    """What the page holds, after its garbage was collected."""
+
+    heap_bytes: int
+    nodes: int
+    audio_handlers: int
+    listeners: int
+
+
+class Wire:
+    """What the page tells the server of its playing."""
+
+    def __init__(self, page: Page) -> None:
+        self.buffered_ms: list[float] = []
+        """Of each reply: from its first audio to its first sample."""
+        self.done = 0
+        page.on("websocket", self._follow)
+
+    def _follow(self, socket: WebSocket) -> None:
+        socket.on("framesent", self._sent)
+        socket.on("framereceived", self._received)
+
+    def _sent(self, payload: str | bytes) -> None:
+        if isinstance(payload, str) and "antiphon.turn.played" in payload:
+            event = json.loads(payload)
+            self.buffered_ms.append((event["started_us"] - event["received_us"]) / 1000)
+
+    def _received(self, payload: str | bytes) -> None:
+        if isinstance(payload, str) and '"response.done"' in payload:
+            self.done += 1
+
+
+async def stats(page: Page) -> dict[str, Any]:
+    """Return what the page says of itself."""
+    found: dict[str, Any] = await page.evaluate("() => window.antiphon.stats()")
+    return found
+
+
+async def ask(page: Page, wire: Wire, text: str) -> None:
+    """Ask in writing and hear the reply to its end."""
+    done, heard = wire.done, len(wire.buffered_ms)
+    await _type(page, text)
+    async with asyncio.timeout(_PATIENCE_S):
+        while wire.done == done or len(wire.buffered_ms) == heard:
+            await page.wait_for_timeout(20)
+        while (await stats(page))["state"] != "idle":
+            await page.wait_for_timeout(50)
+
+
+async def interrupt(page: Page, wire: Wire, text: str) -> None:
+    """Ask in writing and leave as soon as the reply begins: the next question cuts it off."""
+    heard = len(wire.buffered_ms)
+    await _type(page, text)
+    async with asyncio.timeout(_PATIENCE_S):
+        while len(wire.buffered_ms) == heard:
+            await page.wait_for_timeout(10)
+
+
+async def _type(page: Page, text: str) -> None:
+    await page.get_by_label("Your message").fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def footprint(session: CDPSession) -> Footprint:
+    """Collect the page's garbage and count what is left."""
+    for _ in range(2):
+        await session.send("HeapProfiler.collectGarbage")
+    metrics = (await session.send("Performance.getMetrics"))["metrics"]
+    found = {metric["name"]: int(metric["value"]) for metric in metrics}
+    return Footprint(
+        found["JSHeapUsedSize"],
+        found["Nodes"],
+        found["AudioHandlers"],
+        found["JSEventListeners"],
+    )
+
+
+async def watched(page: Page) -> CDPSession:
+    """Return a session that can take footprints."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable")
+    return session
+
+
+@asynccontextmanager
+async def _browser() -> AsyncIterator[Page]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise StartupError("there is no Chromium; on Debian: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            yield await browser.new_page()
+        finally:
+            await browser.close()
+
+
+async def measure(url: str, replies: int) -> None:
+    """Print gaps, what the buffer added, and the first paint."""
+    async with _browser() as page:
+        wire = Wire(page)
+        await page.goto(url)
+        paint = await page.evaluate(
+            "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+        )
+        for number in range(replies):
+            await ask(page, wire, f"Question {number}.")
+        figures = await stats(page)
+    added = sorted(wire.buffered_ms)
+    print(f"first paint            {paint if paint is None else round(paint)} ms")
+    print(f"replies                {replies}")
+    print(f"gaps heard             {figures['underruns']}")
+    halves = [percentile(added, percent) or 0.0 for percent in (50, 95)]
+    print(f"buffer added, p50 p95  {halves[0]:.0f} ms, {halves[1]:.0f} ms")
+    print(f"buffer at the end      {figures['jitterMs']} ms")
+
+
+async def soak(url: str, minutes: float) -> bool:
+    """Talk for so long; print the footprint every minute; return whether it stayed flat."""
+    async with _browser() as page:
+        wire = Wire(page)
+        await page.goto(url)
+        session = await watched(page)
+        for number in range(_WARM_UP):
+            await ask(page, wire, f"Warm up {number}.")
+        prints = [await footprint(session)]
+        began_s = time.monotonic()
+        turns = 0
+        while (spent_s := time.monotonic() - began_s) < minutes * 60:
+            await (ask if turns % 3 else interrupt)(page, wire, f"Question {turns}.")
+            turns += 1
+            if spent_s >= 60 * len(prints):
+                prints.append(await footprint(session))
+                print(f"{len(prints) - 1:3} min, {turns} turns: {prints[-1]}", flush=True)
+    return is_flat(prints)
+
+
+def is_flat(prints: Sequence[Footprint]) -> bool:
+    """Whether the second half holds no more than the first, give or take a tenth and 2 MB."""
+    half = len(prints) // 2
+    if not half:
+        return True
+    heap = [max(one.heap_bytes for one in part) for part in (prints[:half], prints[half:])]
+    handlers = {one.audio_handlers for one in prints[half:]}
+    return heap[1] <= 1.1 * heap[0] + 2_000_000 and max(handlers) <= max(
+        one.audio_handlers for one in prints[:half]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the two; the exit code is 0, 1 when memory grew, 2 without a server or browser."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("replies", "soak"))
+    parser.add_argument("--url", help="a page that is served already; else a server is started")
+    parser.add_argument("--replies", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    options = parser.parse_args(arguments)
+    try:
+        if options.url:
+            return asyncio.run(_run(options, options.url))
+        with own_server(SETTINGS) as url:
+            return asyncio.run(_run(options, url.replace("ws://", "http://")))
+    except AntiphonError as exc:
+        print(f"bench.web: {exc}", file=sys.stderr)
+        return 2
+
+
+async def _run(options: argparse.Namespace, url: str) -> int:
+    if options.what == "soak":
+        return 0 if await soak(url, options.minutes) else 1
+    await measure(url, options.replies)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

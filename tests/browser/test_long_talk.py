@@ -1,0 +1,65 @@
+"""A long talk and a bad network, shortened: `make soak-web` and `make bench-web` do it in full."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos_proxy import Weather, chaos_proxy
+from playwright.async_api import Page
+from system import SIMULATED, System, running_system
+
+from bench.web import Footprint, Wire, ask, footprint, interrupt, is_flat, stats, watched
+
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(120)]
+
+REPLY = "This is it. It has two sentences."
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[System]:
+    with running_system({**SIMULATED, "simulated.reply": REPLY}) as system:
+        yield system
+        system.assert_no_traceback()
+
+
+async def test_memory_stays_flat_over_many_interrupted_replies(
+    open_page: Any, server: System, tone_wav: Path
+) -> None:
+    page: Page = await open_page(server.url, microphone=tone_wav)
+    wire = Wire(page)
+    session = await watched(page)
+    await ask(page, wire, "Begin.")
+    prints = []
+    for turn in range(24):
+        await interrupt(page, wire, f"Question {turn}.")
+        if turn % 4 == 3:
+            prints.append(await footprint(session))
+    assert is_flat(prints), prints
+    assert len({one.audio_handlers for one in prints}) == 1, prints
+
+
+async def test_over_a_jittering_network_every_reply_is_played_whole(
+    open_page: Any, server: System, tone_wav: Path
+) -> None:
+    weather = Weather(latency_ms=100, jitter_ms=60)
+    async with chaos_proxy(server.port, weather, seed=3) as proxy:
+        page: Page = await open_page(f"http://127.0.0.1:{proxy.port}/", microphone=tone_wav)
+        wire = Wire(page)
+        for turn in range(3):
+            await ask(page, wire, f"Question {turn}.")
+        figures = await stats(page)
+    assert len(wire.buffered_ms) == 3
+    assert figures["droppedSamples"] == 0
+    assert figures["playedSamples"] > 3 * 12_000
+    # Each gap that is heard adds 20 ms, each reply without one takes 10 away.
+    assert figures["jitterMs"] <= 80 + 20 * figures["underruns"]
+
+
+def test_a_heap_that_grows_is_seen() -> None:
+    def prints(*megabytes: int, handlers: int = 5) -> list[Footprint]:
+        return [Footprint(size * 1_000_000, 100, handlers, 10) for size in megabytes]
+
+    assert is_flat(prints(10, 12, 11, 12))
+    assert not is_flat(prints(10, 12, 15, 18))
+    assert not is_flat([*prints(10, 10), *prints(10, 10, handlers=6)])
