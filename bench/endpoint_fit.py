@@ -11,8 +11,8 @@ from bench.endpoint_rules import Example
 _RIDGE = 1.0
 _STEPS = 40
 _LEAST_PAUSE_MS = 200
-_HEARD_MS = 192
-"""The soundings that there are when most turns are decided."""
+_HEARD_MS = 128
+"""The soundings that count."""
 
 
 def fit(examples: Sequence[Example]) -> dict[str, float]:
@@ -23,7 +23,13 @@ def fit(examples: Sequence[Example]) -> dict[str, float]:
             if pause.length_ms < _LEAST_PAUSE_MS:
                 continue
             heard = tuple(one for one in known.soundings if one.silence_ms <= _HEARD_MS)
-            evidence = Evidence(heard, known.transcript, known.confidence, known.message_end)
+            evidence = Evidence(
+                heard,
+                known.transcript,
+                known.confidence,
+                known.message_end,
+                phrase_end=known.phrase_end,
+            )
             rows.append(list(features(evidence).values()))
             ends.append(pause.is_end)
     weights = _logistic(np.array(rows), np.array(ends, dtype=np.float64))

@@ -113,7 +113,10 @@ def _arrivals(known: Known) -> dict[int, dict[str, Any]]:
     words_ms = TRANSCRIBED_AT_MS + WORDS_TAKE_MS
     arrivals: dict[int, dict[str, Any]] = {
         words_ms: {"transcript": known.transcript, "confidence": known.confidence},
-        words_ms + MODEL_TAKES_MS: {"message_end": known.message_end},
+        words_ms + MODEL_TAKES_MS: {
+            "message_end": known.message_end,
+            "phrase_end": known.phrase_end,
+        },
     }
     for number, sounding in enumerate(known.soundings, 1):
         at_ms = sounding.silence_ms + SOUND_TAKES_MS

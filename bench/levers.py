@@ -7,6 +7,8 @@ LEVERS = {
     "warming": "turn_taking.warming=false",
     "smart-turn": "turn_taking.predict_turn_end=false",
     "partials": "turn_taking.partial_interval_ms=0",
+    "partial-as-final": "turn_taking.partial_as_final=false",
+    "partial-when-quiet": "turn_taking.partial_when_quiet=false",
     "streaming-tts": "tts.streaming=false",
 }
 """What `--no-NAME` sets."""

@@ -28,15 +28,15 @@ from antiphon_workers import registry
 from antiphon_workers.engine import Engine, Usage
 from bench.turn_recordings import Pause, Pcm, Turn
 
-SOUNDED_AT_MS = (96, 192)
-TRANSCRIBED_AT_MS = 96
+SOUNDED_AT_MS = (64, 192)
+TRANSCRIBED_AT_MS = 64
 _PREFIX_SAMPLES = STT_SAMPLE_RATE_HZ * 3 // 10
 """What the gateway sends before the first speech."""
 _HEARD_SAMPLES = STT_SAMPLE_RATE_HZ * 8
 _KEPT_AFTER = 50
 
-Answer = tuple[str, float] | float | None
-"""A transcript and its confidence, or a probability."""
+Answer = tuple[str, float] | tuple[float, float | None] | float | None
+"""A transcript and its confidence, the ends of a message and of a phrase, or a probability."""
 
 
 class Known(NamedTuple):
@@ -46,6 +46,7 @@ class Known(NamedTuple):
     transcript: str
     confidence: float
     message_end: float | None
+    phrase_end: float | None = None
 
 
 class EvidenceSource:
@@ -71,8 +72,8 @@ class EvidenceSource:
         asked = [at_ms for at_ms in SOUNDED_AT_MS if at_ms <= pause.length_ms]
         heard = [(at_ms, self._sounding(_until(turn, start, pause, at_ms))) for at_ms in asked]
         soundings = tuple(Sounding(at_ms, one) for at_ms, one in heard if one is not None)
-        end = self._message_end(transcript) if transcript else None
-        return Known(soundings, transcript, confidence, end)
+        end, phrase_end = self._message_end(transcript) if transcript else (None, None)
+        return Known(soundings, transcript, confidence, end, phrase_end)
 
     def close(self) -> None:
         """Write the file and free the engines."""
@@ -84,7 +85,9 @@ class EvidenceSource:
         question = f"words {self._config.stt.model}"
         job = Transcribe(final=True), pcm.tobytes()
         answer = self._answer(question, pcm.tobytes(), lambda: self._ask("stt", *job))
-        return answer if isinstance(answer, tuple) else ("", 0.0)
+        if isinstance(answer, tuple) and isinstance(answer[0], str) and answer[1] is not None:
+            return answer[0], answer[1]
+        return "", 0.0
 
     def _sounding(self, pcm: Pcm) -> float | None:
         heard = pcm[-_HEARD_SAMPLES:].tobytes()
@@ -92,12 +95,15 @@ class EvidenceSource:
             self._answer("sound", heard, lambda: self._ask("stt", PredictTurnEnd(), heard))
         )
 
-    def _message_end(self, text: str) -> float | None:
+    def _message_end(self, text: str) -> tuple[float | None, float | None]:
         settings = self._config.llm
         messages = (ChatMessage("system", settings.instructions), ChatMessage("user", text))
         job = ReadPrompt(messages=messages), b""
-        question = f"model {settings.model} {settings.requantize}"
-        return _probability(self._answer(question, text.encode(), lambda: self._ask("llm", *job)))
+        question = f"ends {settings.model} {settings.requantize} {settings.key_type}"
+        answer = self._answer(question, text.encode(), lambda: self._ask("llm", *job))
+        if isinstance(answer, tuple) and not isinstance(answer[0], str):
+            return answer[0], answer[1]
+        return _probability(answer), None
 
     def _answer(self, question: str, about: bytes, ask: Callable[[], Answer]) -> Answer:
         key = f"{question} {hashlib.sha256(about).hexdigest()[:24]}"
@@ -143,6 +149,8 @@ async def _run(engine: Engine, job: Job, payload: bytes) -> Answer:
         body = step[0]
         if isinstance(body, Transcript):
             answer = body.text.strip(), body.average_log_probability
+        elif isinstance(body, TurnEnd) and body.phrase_end is not None:
+            answer = body.probability, body.phrase_end
         elif isinstance(body, TurnEnd):
             answer = body.probability
     return answer

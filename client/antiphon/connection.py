@@ -5,8 +5,9 @@
         async for message in talk:
             ...
 
-With a server of this project audio travels as binary frames (subprotocol `antiphon.v1`); with any
-other Realtime server as base64.
+With a server of this project audio travels as binary frames (subprotocol `antiphon.v1`), and a lost
+connection is replaced by another one in which the session goes on; with any other Realtime server
+audio travels as base64, and the session ends with its connection.
 """
 
 import asyncio
@@ -18,10 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
-import msgspec
-from yarl import URL
 
 from antiphon import events
+from antiphon.link import Link, why_closed
 from antiphon.playout_clock import PlayoutClock
 from antiphon.server_address import (
     ConnectionClosed,
@@ -36,11 +36,7 @@ from antiphon_proto import frames
 from antiphon_proto.audio import Resampler, read_wav
 from antiphon_proto.errors import ProtocolError
 
-SUBPROTOCOLS = ("antiphon.v1", "realtime")
 OPEN_TIMEOUT_S = 15.0
-CLOSE_TIMEOUT_S = 3.0
-HEARTBEAT_S = 20.0
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_WAITING_MESSAGES = 1024
 """When a consumer is this far behind, nothing more is read from the network."""
 MAX_STREAMS = 256
@@ -50,8 +46,6 @@ BASE64_SAMPLE_RATE_HZ = 24_000
 MICROPHONE_HZ = 16_000
 TRUNCATE_ID = "truncate"
 """Id of the events that this file sends by itself; an error about them concerns nobody."""
-NO_CLOSE_CODE = 1005
-BROKEN = 1006
 
 
 class Audio(NamedTuple):
@@ -76,10 +70,19 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
     the server ends it early.
     """
     target = realtime_url(url)
-    async with aiohttp.ClientSession() as http:
+    playout = PlayoutClock()
+
+    def position() -> tuple[str, int] | None:
+        now = playout.position(time.monotonic())
+        return (now.item_id, now.played_ms) if now is not None else None
+
+    async with (
+        aiohttp.ClientSession() as http,
+        contextlib.aclosing(Link(http, target, position)) as link,
+    ):
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                socket, session = await _open(http, target, api_key)
+                session = await _open(link, api_key)
         except aiohttp.WSServerHandshakeError as exc:
             raise refused(target, exc.status, exc.headers or {}) from exc
         except TimeoutError as exc:
@@ -87,33 +90,32 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
             raise ConnectionFailed(cause) from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise unreachable(target, str(exc)) from exc
-        async with socket:
-            talk = Connection(socket, session)
-            with failure_unwrapped():
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(talk._read(), name="read")]
-                    talk.microphone.begin = lambda: tasks.append(
-                        group.create_task(talk.microphone.run(), name="microphone")
-                    )
-                    if talk.binary:
-                        tasks.append(group.create_task(talk._report_playout(), name="playout"))
-                    try:
-                        yield talk
-                    finally:
-                        for task in tasks:
-                            task.cancel()
+        talk = Connection(link, session, playout)
+        with failure_unwrapped():
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(talk._read(), name="read")]
+                talk.microphone.begin = lambda: tasks.append(
+                    group.create_task(talk.microphone.run(), name="microphone")
+                )
+                if talk.binary:
+                    tasks.append(group.create_task(talk._report_playout(), name="playout"))
+                try:
+                    yield talk
+                finally:
+                    for task in tasks:
+                        task.cancel()
 
 
 class Connection:
     """An open session. Iterating gives events and audio until the server closes it."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, session: events.Session) -> None:
+    def __init__(self, link: Link, session: events.Session, playout: PlayoutClock) -> None:
         self.session = session
-        self.playout = PlayoutClock()
+        self.playout = playout
         """The simulated listener of this session's audio."""
         self.microphone = SimulatedMicrophone(self, MICROPHONE_HZ)
         """What `say` speaks into."""
-        self._socket = socket
+        self._link = link
         self._arrived: asyncio.Queue[Message | Exception] = asyncio.Queue(MAX_WAITING_MESSAGES)
         self._streams: dict[int, events.AudioStarted] = {}
         self._ended: Exception | None = None
@@ -125,7 +127,12 @@ class Connection:
     @property
     def binary(self) -> bool:
         """Whether audio travels as binary frames."""
-        return self._socket.protocol == SUBPROTOCOLS[0]
+        return self._link.binary
+
+    @property
+    def resumptions(self) -> int:
+        """How often the connection was lost and the session went on in another one."""
+        return self._link.resumptions
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self
@@ -170,9 +177,9 @@ class Connection:
     async def send(self, event: Mapping[str, Any]) -> None:
         """Send a client event. Raises ConnectionClosed when the session has ended."""
         try:
-            await self._socket.send_str(msgspec.json.encode(event).decode())
-        except ConnectionError as exc:
-            raise self._closed or ConnectionClosed(BROKEN, "") from exc
+            await self._link.send_event(event)
+        except ConnectionClosed as exc:
+            raise self._closed or exc from None
 
     async def send_audio(self, pcm: bytes, sample_rate_hz: int, *, captured_s: float) -> None:
         """Send PCM16 mono of the microphone, its first sample captured at that monotonic time.
@@ -184,9 +191,10 @@ class Connection:
             audio = base64.b64encode(resampled).decode()
             await self.send({"type": "input_audio_buffer.append", "audio": audio})
             return
+        seq = self._microphone_seq
         frame = frames.AudioFrame(
             frames.FrameKind.MICROPHONE,
-            self._microphone_seq,
+            seq,
             round(captured_s * 1_000_000),
             sample_rate_hz,
             0,
@@ -194,27 +202,27 @@ class Connection:
         )
         self._microphone_seq += 1
         try:
-            await self._socket.send_bytes(frame.encode())
-        except ConnectionError as exc:
-            raise self._closed or ConnectionClosed(BROKEN, "") from exc
+            await self._link.send_frame(frame.encode(), seq, pcm, sample_rate_hz)
+        except ConnectionClosed as exc:
+            raise self._closed or exc from None
 
     async def _read(self) -> None:
         """Queue what arrives, and last of all why nothing more will."""
         try:
-            while not self._closed:
-                raw = await self._socket.receive()
+            while True:
+                raw = await self._link.receive()
                 now_s = time.monotonic()
                 message: Message | None = None
                 if raw.type is aiohttp.WSMsgType.TEXT:
                     message = await self._take_event(events.parse(raw.data), now_s)
-                elif raw.type is aiohttp.WSMsgType.BINARY:
+                else:
                     message = self._take_frame(raw.data, now_s)
                     await self._tell_played(message)
-                else:
-                    self._closed = _why_closed(raw)
                 if message:
                     await self._arrived.put(message)
-            await self._arrived.put(self._closed)
+        except ConnectionClosed as exc:
+            self._closed = exc
+            await self._arrived.put(exc)
         except ProtocolError as exc:
             await self._arrived.put(exc)
 
@@ -260,6 +268,7 @@ class Connection:
 
     def _hear(self, response_id: str, item_id: str, rate: int, pcm: bytes, now_s: float) -> Audio:
         self.playout.received(item_id, len(pcm) / 2 / rate, now_s)
+        self._link.note_audio(item_id, len(pcm) // 2)
         return Audio(response_id, item_id, rate, pcm, now_s)
 
     async def _interrupt(self, now_s: float) -> None:
@@ -277,7 +286,7 @@ class Connection:
                 )
 
     async def _report_playout(self) -> None:
-        while not self._socket.closed:
+        while not self._link.closed:
             await asyncio.sleep(PLAYOUT_REPORT_S)
             if position := self.playout.report(time.monotonic()):
                 with contextlib.suppress(ConnectionClosed):
@@ -289,37 +298,11 @@ class Connection:
         return self._resampler[1].feed(pcm)
 
 
-def _why_closed(raw: aiohttp.WSMessage) -> ConnectionClosed:
-    """Return the error for the message that aiohttp ends a WebSocket with."""
-    if raw.type is aiohttp.WSMsgType.CLOSE:
-        return ConnectionClosed(raw.data or NO_CLOSE_CODE, raw.extra or "")
-    return ConnectionClosed(BROKEN, "")
-
-
-async def _open(
-    http: aiohttp.ClientSession, target: URL, api_key: str
-) -> tuple[aiohttp.ClientWebSocketResponse, events.Session]:
-    """Return an open WebSocket and the session that the server has announced on it."""
-    socket = await http.ws_connect(
-        target,
-        protocols=SUBPROTOCOLS,
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-        heartbeat=HEARTBEAT_S,
-        max_msg_size=MAX_MESSAGE_BYTES,
-        timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
-    )
-    try:
-        return socket, await _first_event(socket)
-    except BaseException:
-        await socket.close()
-        raise
-
-
-async def _first_event(socket: aiohttp.ClientWebSocketResponse) -> events.Session:
-    """Return the session that the server announces first."""
-    raw = await socket.receive()
+async def _open(link: Link, api_key: str) -> events.Session:
+    """Open a WebSocket; return the session that the server announces on it."""
+    raw = await link.open(api_key)
     if raw.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-        raise _why_closed(raw)
+        raise why_closed(raw)
     event = events.parse(raw.data) if raw.type is aiohttp.WSMsgType.TEXT else None
     if isinstance(event, events.ErrorEvent):
         raise ConnectionFailed(f"the server refused the session: {event.error.message}")

@@ -49,8 +49,9 @@ class Conversation:
     ) -> SpokenTurn:
         """Say the recording, then be silent until the reply has been received and played.
 
-        `timeout_s` counts from the end of the recording, `silence_s` is the least silence after
-        it. Raises NoReply, and ConnectionClosed when the session ends early.
+        `timeout_s` counts from the end of the recording and again from all that arrives of a
+        reply, which may be long; `silence_s` is the least silence after the recording.
+        Raises NoReply, and ConnectionClosed when the session ends early.
         """
         turn = Turn()
         self._microphone.say(resampled(recording, self._microphone.sample_rate_hz).pcm)
@@ -67,7 +68,7 @@ class Conversation:
             said_s = now_s if said_s is None else said_s
             if now_s >= said_s + silence_s and self._complete(turn, now_s):
                 return _result(recording, turn, self._microphone.began_s)
-            if now_s >= said_s + timeout_s:
+            if now_s >= max(said_s, turn.progress_s) + timeout_s:
                 raise NoReply(f"{recording.name}: no reply within {timeout_s:g} s: {turn.missing}")
 
     def _complete(self, turn: Turn, now_s: float) -> bool:

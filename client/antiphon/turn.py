@@ -69,9 +69,13 @@ class Turn:
         self._ended_speech = False
         self._unanswered = False
         self.failure = ""
+        self.progress_s = 0.0
+        """When more of a reply arrived last."""
 
     def note(self, message: Message, now_s: float) -> None:
         """Take note of a message that arrived at `now_s`, in seconds of the monotonic clock."""
+        if isinstance(message, Audio | events.TextDelta | events.ResponseCreated):
+            self.progress_s = now_s
         match message:
             case Audio():
                 self._reply(message.response_id).add_audio(message)

@@ -146,9 +146,17 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
     handshake = handshake_of(request)
-    if session := app[SESSIONS].claimed(claim_in(handshake.subprotocols)):
-        if refusal := app[DOOR].reenter(handshake):
+    claim, sessions, door = claim_in(handshake.subprotocols), app[SESSIONS], app[DOOR]
+    session, left = sessions.claimed(claim), sessions.left(claim)
+    if session is not None or left is not None:
+        if refusal := door.reenter(handshake):
             return _refusal(refusal)
+        if session is None and left is not None:
+            place = door.take_back(caller)
+            if isinstance(place, Refusal):
+                return _refusal(place)
+            session = sessions.restore(left, functools.partial(door.seats.leave, place))
+        assert session is not None
         return await Connection(app[INPUT_BUDGET], app[DECODERS]).resume(request, session)
     entry = app[DOOR].enter(handshake, caller, time.time())
     if isinstance(entry, Refusal):

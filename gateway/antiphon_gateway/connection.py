@@ -44,7 +44,9 @@ class Connection:
         """Upgrade, open a session, and return when the client or the server is done."""
         socket = _socket(subprotocol)
         try:
-            if await self._upgrade(socket, request) and (transport := request.transport):
+            if not await self._upgrade(socket, request):
+                return web.Response()  # nobody is left to read it
+            if (transport := request.transport) is not None:
                 session = open_()
                 self.opened = True
                 await self._hold(socket, transport, session, session.attach())
@@ -56,11 +58,10 @@ class Connection:
         """Upgrade, give a session back to its client, and return when one of them is done."""
         socket = _socket(EXTENDED_SUBPROTOCOL)
         try:
-            if (
-                await self._upgrade(socket, request)
-                and (transport := request.transport)
-                and (feed := await _resume(socket, session))
-            ):
+            upgraded, transport = await self._upgrade(socket, request), request.transport
+            if not upgraded or transport is None:
+                return web.Response()
+            if (feed := await _resume(socket, session)) is not None:
                 greeting = server_events.encode(session.resumed())
                 await self._hold(socket, transport, session, feed, greeting)
         finally:

@@ -74,6 +74,13 @@ class Door:
             self.refused[refusal.cause] += 1
         return refusal
 
+    def take_back(self, caller: Caller) -> Seat | Refusal:
+        """Return the place of a session that another gateway has left, or why there is none."""
+        place = self.seats.take(caller.address, "")
+        if isinstance(place, Refusal):
+            self.refused[place.cause] += 1
+        return place
+
     def look(self, handshake: Handshake, caller: Caller, now_s: float) -> Refusal | None:
         """Return why a client would get no session now; nothing is taken, spent or counted."""
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))

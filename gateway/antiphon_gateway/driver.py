@@ -46,9 +46,11 @@ class SessionDriver:
         outbox: Outbox,
         retrieval: RetrievalService,
         observer: SessionObserver | None = None,
+        after_step: Callable[[list[Effect]], None] = lambda _: None,
     ) -> None:
-        """`observer` is shown every effect and result."""
+        """`observer` is shown every effect and result, `after_step` all effects of a step."""
         self._session = session
+        self._after_step = after_step
         self._observer = observer or SessionObserver()
         self._dispatcher = dispatcher
         self._outbox = outbox
@@ -56,7 +58,8 @@ class SessionDriver:
         self._loop = asyncio.get_running_loop()
         self._vad = vad.open(self._on_speech_probabilities)
         self._timer: asyncio.TimerHandle | None = None
-        self._audio_seq = 0
+        self.audio_frames = 0
+        """Binary frames of audio sent so far."""
         self._closed = False
 
     def now_ms(self) -> float:
@@ -77,9 +80,12 @@ class SessionDriver:
             return
         try:
             step(self.now_ms())
-            for effect in self._session.take_effects():
+            effects = self._session.take_effects()
+            for effect in effects:
                 self._carry_out(effect)
             self._arm_timer()
+            if effects and not self._closed:
+                self._after_step(effects)
         except Exception:  # noqa: BLE001 - logged with its traceback; the session ends here
             _log.exception("session failed", extra={"session_id": self._session.context.session_id})
             self._outbox.close(CLOSE_INTERNAL_ERROR, "internal error")
@@ -87,7 +93,7 @@ class SessionDriver:
 
     async def caught_up(self) -> None:
         """Wait until the microphone's audio so far was examined: slows a client that floods us."""
-        await self._vad.drained()
+        await self._vad.caught_up()
 
     def close(self) -> None:
         """End the session: its jobs, its detection, its timer."""
@@ -136,10 +142,10 @@ class SessionDriver:
 
     def _audio_message(self, audio: SendAudio) -> str | bytes:
         if self._session.context.extensions:
-            self._audio_seq += 1
+            self.audio_frames += 1
             return AudioFrame(
                 FrameKind.PLAYBACK,
-                self._audio_seq,
+                self.audio_frames,
                 audio.first_sample,
                 audio.sample_rate_hz,
                 audio.stream,

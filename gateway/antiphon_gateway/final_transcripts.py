@@ -1,5 +1,6 @@
 """The final transcriptions of a session's utterances, void when more is said. Pure."""
 
+from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.user_turn import UserTurn
 from antiphon_proto.messages import Failed, ResultBody, Transcribe, Transcript
@@ -47,12 +48,12 @@ class FinalTranscripts:
             self._context.cancel(turn.job_id)
         turn.job_id = ""
         turn.transcript = None
-        turn.heard_ahead = None
 
     def on_result(self, job_id: str, body: ResultBody) -> UserTurn | None:
         """Take one result; returns the turn when its transcription has ended.
 
-        Its `transcript` is None then, and its `job_id` empty, if the job failed.
+        If the job failed, its `transcript` is None then and its `job_id` empty; of a committed
+        turn the client is told.
         """
         turn = self._turns[job_id]
         if isinstance(body, Transcript):
@@ -62,6 +63,11 @@ class FinalTranscripts:
         if isinstance(body, Failed):
             turn.job_id = ""
             turn.transcript = None
+            if turn.committed:
+                error = events.TranscriptionError(code=body.code, message=body.message)
+                self._context.send(
+                    events.TranscriptionFailed(item_id=turn.item_id, content_index=0, error=error)
+                )
         else:
             turn.transcript = turn.transcript or turn.words_before
         return turn

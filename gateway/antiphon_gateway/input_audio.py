@@ -16,10 +16,10 @@ class InputAudio:
     full the oldest audio is dropped.
     """
 
-    def __init__(self, max_ms: int) -> None:
+    def __init__(self, max_ms: int, first_sample: int = 0) -> None:
         self._max_bytes = max_ms * _BYTES_PER_MS
         self._held = bytearray()
-        self._position_samples = 0
+        self._position_samples = first_sample
         self._odd_byte = b""
         self._sample_rate_hz = STT_SAMPLE_RATE_HZ
         self._resampler = Resampler(STT_SAMPLE_RATE_HZ, STT_SAMPLE_RATE_HZ)

@@ -9,6 +9,7 @@ from antiphon_gateway.final_transcripts import FinalTranscripts
 from antiphon_gateway.held_speech import HeldSpeech
 from antiphon_gateway.input_audio import InputAudio
 from antiphon_gateway.partials import PartialTranscripts
+from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.errors import buffer_full, commit_empty
 from antiphon_gateway.realtime.session_settings import SemanticVad, TurnDetection
@@ -16,7 +17,6 @@ from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_end import Verdict
 from antiphon_gateway.turn_end_watch import TurnEndWatch
 from antiphon_gateway.turn_owner import TurnOwner
-from antiphon_gateway.turn_text import same_words
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
 from antiphon_gateway.vad import WINDOW_SAMPLES
@@ -36,9 +36,10 @@ class Listener:
     ) -> None:
         self._context = context
         self._owner = owner
-        self.audio = InputAudio(MAX_BUFFER_MS)
+        self.audio = InputAudio(MAX_BUFFER_MS, context.first_sample)
         self._partials = PartialTranscripts(context)
-        self._windows_position = self._buffer_start = self._paused_at_sample = 0
+        self._windows_position = self._buffer_start = context.first_sample
+        self._paused_at_sample = 0
         self.language = ""
         """Language that the client says is spoken; empty: the server's."""
         self._verdict = Verdict(0, "silence")
@@ -120,7 +121,7 @@ class Listener:
                     self._on_edge(edge, now_ms)
             self._judge_held(now_ms)
             self._ask_for_turn_end()
-            self._partials.hear(probability, self._windows_position)
+            self._partials.hear(probability, self._windows_position, self.audio.slice)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
@@ -160,6 +161,7 @@ class Listener:
         """Take one result of one of this listener's jobs."""
         if self._partials.owns(job_id):
             self._partials.on_result(job_id, body)
+            self._settle_words(now_ms)
         elif self._watch.owns(job_id):
             self._watch.on_result(body)
             self._reconsider(now_ms)
@@ -167,52 +169,42 @@ class Listener:
             if isinstance(body, Transcript):
                 self._watch.take_manner(body.language, body.average_log_probability)
             turn = self._transcripts.on_result(job_id, body)
-            if isinstance(body, Failed):
-                assert turn is not None
-                self._on_failed(turn, body, now_ms)
-            elif turn is not None:
+            if turn is not None and (turn.committed or not isinstance(body, Failed)):
                 self._on_transcribed(turn, now_ms)
 
-    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
-        """Take the language model's probability that the user's message ends after `text`.
+    def on_message_end(self, end: MessageEnd, now_ms: float) -> None:
+        """Take the language model's word on whether the user's message ends after a text.
 
-        It is evidence when `text` has the words of the pause that lasts, and ignored otherwise.
+        It is evidence when that has the words of the pause that lasts, and ignored otherwise.
         """
         if self._turn is not None:
-            self._watch.take_message_end(text, probability)
+            self._watch.take_message_end(end)
             self._reconsider(now_ms)
 
     def _on_transcribed(self, turn: UserTurn, now_ms: float) -> None:
-        transcript = turn.transcript or ""
-        if turn.timings is not None:
+        if turn.timings is not None and turn.transcript is not None:
             turn.timings.mark("transcript", now_ms)
-        is_news = turn.heard_ahead is None or not same_words(turn.heard_ahead, transcript)
-        if not turn.committed or (is_news and turn.heard_ahead is not None):
-            self._take_words(turn, transcript, is_news=is_news)
         if turn.committed:
             self._owner.on_turn_transcribed(turn, now_ms)
-        else:
-            self._reconsider(now_ms)
-
-    def _on_failed(self, turn: UserTurn, failed: Failed, now_ms: float) -> None:
-        if not turn.committed:
             return
-        self._context.send(
-            events.TranscriptionFailed(
-                item_id=turn.item_id,
-                content_index=0,
-                error=events.TranscriptionError(code=failed.code, message=failed.message),
-            )
-        )
-        self._owner.on_turn_transcribed(turn, now_ms)
+        self._watch.take_transcript(turn.transcript or "")
+        self._owner.on_transcript_ahead(turn)
+        self._reconsider(now_ms)
 
-    def _take_words(self, turn: UserTurn, text: str, *, is_news: bool = True) -> None:
-        """The utterance's words are known before it is over, or are not what they seemed."""
-        turn.transcript = turn.heard_ahead = text
-        if not turn.committed:
-            self._watch.take_transcript(text)
-        if is_news:
-            self._owner.on_transcript_ahead(turn)
+    def _settle_words(self, now_ms: float) -> None:
+        """In a pause, take the partial transcript that has all words or ask for the final one."""
+        turn, endpointer = self._turn, self._endpointer
+        if turn is None or endpointer is None or not endpointer.paused or self._partials.awaited:
+            return
+        if turn.job_id or turn.transcript is not None:
+            return
+        heard = self._partials.latest
+        if heard is None or not self._partials.covers(self._paused_at_sample):
+            self._transcribe(turn, self._windows_position)
+            return
+        turn.transcript = self._partials.latest_text
+        self._watch.take_manner(heard.language, heard.average_log_probability)
+        self._on_transcribed(turn, now_ms)
 
     def _reconsider(self, now_ms: float) -> None:
         """Weigh the evidence again; it may end the turn at once."""
@@ -321,9 +313,9 @@ class Listener:
         turn.timings = TurnTimings(self._context.turn_id, now_ms - silence_ms, heard)
         turn.timings.mark("pause_seen", now_ms)
         self._paused_at_sample = speech_end
-        self._partials.pause()
+        self._partials.pause(speech_end)
         self._watch.begin()
-        self._transcribe(turn, self._windows_position)
+        self._settle_words(now_ms)
 
     def _on_started(self, sample: int, now_ms: float) -> None:
         padding = detection_rule.prefix_padding_ms(self._detection) * STT_SAMPLE_RATE_HZ // 1000
@@ -363,7 +355,7 @@ class Listener:
         self._partials.end()
         self._watch.end()
         self._buffer_start = end_sample
-        if not turn.job_id:
+        if not turn.job_id and turn.transcript is None:
             self._transcribe(turn, end_sample)
         self._owner.on_turn_committed(turn)
         if not self._transcripts.waits(turn):

@@ -4,20 +4,25 @@ import asyncio
 import contextlib
 import functools
 import logging
+import random
 from collections.abc import Callable
 from typing import Protocol
 
+from antiphon_gateway import session_snapshot
 from antiphon_gateway.audio_allowance import AudioAllowance
 from antiphon_gateway.capture_gaps import CaptureGaps
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
+from antiphon_gateway.effects import Effect
 from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.idle_timer import IdleTimer
+from antiphon_gateway.keeper import Keeper
 from antiphon_gateway.outbox import Feed, Outbox
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import link_events, server_events
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.resume_tokens import digest, new_token
 from antiphon_gateway.session import Session
+from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
 from antiphon_proto import frames
 from antiphon_proto.config import Config
 from antiphon_proto.encoded_audio import DECODED_RATE_HZ
@@ -31,6 +36,7 @@ NO_CLOSE_CODE = (None, 1006)
 
 _INVALID_IN_A_ROW = 100
 _ACK_INTERVAL_S = 1.0
+_RECONNECT_WITHIN_MS = 500
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +44,9 @@ _log = logging.getLogger(__name__)
 class MakeDriver(Protocol):
     """Makes what carries out the session's decisions."""
 
-    def __call__(self, session: Session, outbox: Outbox, /) -> SessionDriver: ...
+    def __call__(
+        self, session: Session, outbox: Outbox, after_step: Callable[[list[Effect]], None], /
+    ) -> SessionDriver: ...
 
 
 class LiveSession:
@@ -50,8 +58,13 @@ class LiveSession:
         config: Config,
         make_driver: MakeDriver,
         on_end: Callable[["LiveSession", int | None], None],
+        files: SnapshotFiles,
+        kept: KeptSession | None = None,
     ) -> None:
-        """`on_end` is told once, with the close code or None for a lost connection."""
+        """`on_end` is told once, with the close code or None for a lost connection.
+
+        `kept` is what another gateway has left of the session, and is in its core already.
+        """
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._opened_s = self._loop.time()
@@ -62,7 +75,7 @@ class LiveSession:
         self.resumable = self._context.extensions and limits.resume_s > 0
         self.outbox = Outbox(keeps=self.resumable)
         self.outbox.tell_of_close = self._when_closing
-        self._driver = make_driver(session, self.outbox)
+        self._driver = make_driver(session, self.outbox, self._after_step)
         self._idle = IdleTimer(limits.idle_timeout_s, self._when_idle)
         self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._opened_s)
         self._gaps = CaptureGaps()
@@ -72,8 +85,13 @@ class LiveSession:
         self._events_received = 0
         self._last_frame: int | None = None
         self._acknowledged_s = self._opened_s
+        self._handed_over = False
         self._token = new_token() if self.resumable else ""
-        self.token_digest = digest(self._token)
+        self.token_digest = digest(self._token) if kept is None else kept.token_digest
+        self._keeper = Keeper(files, self.token_digest, kept)
+        self._kept = kept
+        if kept is not None:
+            self._be(kept)
         self.closed = asyncio.Event()
         """Set when the session has ended."""
 
@@ -90,6 +108,16 @@ class LiveSession:
             )
         self._token = ""
         _log.info("session opened", extra={"extensions": self._context.extensions})
+
+    def _be(self, kept: KeptSession) -> None:
+        self.outbox.restore(
+            kept.sent, [one.decode() if is_text else one for is_text, one in kept.messages]
+        )
+        self._driver.audio_frames = kept.audio_frames
+        self._events_received = kept.events_received
+        self._last_frame = kept.last_frame
+        self._context.away = True
+        self._wait_for_client()
 
     # --- what is known of it ---------------------------------------------------------------
 
@@ -133,6 +161,9 @@ class LiveSession:
 
         Raises InvalidEvent, and ends the session, when what follows is not there any more.
         """
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self.outbox.skip_to(event.last_seq)
         if self.closed.is_set() or not self.outbox.rewind(event.last_seq):
             self.end(None)
             raise InvalidEvent(
@@ -144,6 +175,11 @@ class LiveSession:
         feed = self.attach()
         _log.info("session resumed", extra={"sent_again_from": event.last_seq + 1})
         self._context.away = False
+        if kept is not None:
+            received = (event.received_item_id or "", event.received_samples)
+            self._driver.run(
+                lambda now_ms: session_snapshot.go_on(self._session, kept.core, received, now_ms)
+            )
         if event.item_id is not None:
             position = client.Playout(
                 item_id=event.item_id, played_ms=event.played_ms, buffered_ms=0
@@ -172,6 +208,9 @@ class LiveSession:
         self._context.away = True
         self._driver.run(lambda _: None)
         _log.info("session away", extra={"session_id": self.session_id})
+        self._wait_for_client()
+
+    def _wait_for_client(self) -> None:
         self._expiry = self._loop.call_later(self._config.gateway.resume_s, self.end, None)
 
     def end(self, close_code: int | None) -> None:
@@ -183,11 +222,20 @@ class LiveSession:
             self._expiry.cancel()
         self._driver.close()
         self._idle.stop()
+        if self.resumable:
+            self._keeper.let_go(self.session_id, handed_over=self._handed_over)
         _log.info("session closed", extra={"session_id": self.session_id, "close_code": close_code})
         self._on_end(self, close_code)
 
     def shut_down(self) -> None:
         """Ask the client to come back later: the gateway is about to stop."""
+        if self.outbox.closing is None and self.resumable and not self._handed_over:
+            after_ms = random.randrange(_RECONNECT_WITHIN_MS)
+            self._tell(link_events.Reconnect(after_ms=after_ms))
+            self._handed_over = True
+            self._keep()
+            if self._feed is None:
+                self.end(CLOSE_GOING_AWAY)
         self.outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
 
     # --- what the client sends -------------------------------------------------------------
@@ -269,6 +317,7 @@ class LiveSession:
                 functools.partial(self._on_audio, pcm=pcm, rate_hz=rate_hz, captured_us=captured_us)
             )
             audio_s += len(pcm) / (2 * rate_hz)
+        self._keeper.note_frame(frame.seq, self._session.microphone_samples)
         return audio_s
 
     def _on_audio(self, now_ms: float, *, pcm: bytes, rate_hz: int, captured_us: int) -> None:
@@ -286,8 +335,20 @@ class LiveSession:
             self._acknowledged_s = now_s
             self._tell(
                 link_events.Acknowledged(
-                    events_received=self._events_received, last_frame=self._last_frame
+                    events_received=self._keeper.events_received,
+                    last_frame=self._keeper.last_frame,
                 )
+            )
+
+    def _after_step(self, effects: list[Effect]) -> None:
+        """Keep the session before the client learns more of it than was kept."""
+        if self.resumable and session_snapshot.is_due(effects):
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._kept is None:  # else the file tells more than this core, which did not go on yet
+            self._keeper.keep(
+                self._session, self.outbox, self._driver.audio_frames, self._events_received
             )
 
     def tell(self, event: server_events.Degraded) -> None:

@@ -172,6 +172,16 @@ def families(now: Snapshot) -> Iterator[Metric]:
     ):
         by_stage: dict[tuple[str, ...], int] = {(stage,): value for stage, value in values.items()}
         yield _gauge(name, text, by_stage, "stage")
+    yield _gauge(
+        "worker_model_load_seconds",
+        "How long the slowest of the stage's workers took to load",
+        {(stage,): _load_s(state) for stage, state in now.stages.items()},
+        "stage",
+    )
+
+
+def _load_s(stage: StageState) -> float:
+    return max((worker.load_ms / 1000 for worker in stage.workers if worker.connected), default=0.0)
 
 
 def _up(stage: StageState) -> int:
@@ -187,7 +197,7 @@ def _busy(stage: StageState) -> int:
 
 
 def _gauge(
-    name: str, text: str, values: Mapping[tuple[str, ...], int], *labels: str
+    name: str, text: str, values: Mapping[tuple[str, ...], float], *labels: str
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"antiphon_{name}", text, labels=labels)
     for label_values, value in values.items():

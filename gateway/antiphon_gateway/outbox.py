@@ -10,7 +10,7 @@ is forgotten first; a client that lacks it cannot resume.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_MESSAGES = 4_096
@@ -71,6 +71,23 @@ class Outbox:
         self._sent = received
         self._wake()
         return True
+
+    def unacknowledged(self) -> tuple[int, tuple[str | bytes, ...]]:
+        """Return all messages that the client may lack, and the number of the last one."""
+        return self._sent + len(self._waiting), (*self._kept, *self._waiting)
+
+    def restore(self, number: int, messages: Sequence[str | bytes]) -> None:
+        """Hold what another gateway's outbox held; the last message has this number."""
+        self._sent = number
+        self._kept.extend(messages)
+        self._kept_bytes = sum(len(message) for message in messages)
+
+    def skip_to(self, received: int) -> None:
+        """The client has more than this outbox knows: count on from there."""
+        if received > self._sent:
+            self._sent = received
+            self._kept.clear()
+            self._kept_bytes = 0
 
     def attach(self) -> "Feed":
         """Give what waits to a new connection; the one before is told that it is no more."""

@@ -9,6 +9,8 @@ from collections import deque
 
 _BYTES_PER_SAMPLE = 2
 _CHUNK_MS = 40
+_MOST_UNDERWAY_MS = 600.0
+_NEW_WEIGHT = 0.25
 
 
 class Playout:
@@ -24,6 +26,9 @@ class Playout:
         self._sent_samples = 0
         self._play_end_ms = 0.0
         self._reported = False
+        self._underway_ms = 0.0
+        """Audio that is neither heard nor in the client's buffer, smoothed: it or the report of it
+        is on its way. A network that takes long needs so much more of a lead."""
 
     @property
     def sent_samples(self) -> int:
@@ -40,6 +45,10 @@ class Playout:
         if pcm:
             self._queue.append(pcm)
             self._queued_bytes += len(pcm)
+
+    def begin_at(self, sent_samples: int) -> None:
+        """Go on behind what another gateway has sent, which is taken to be heard."""
+        self._sent_samples = sent_samples
 
     def drop(self) -> None:
         """Forget what was not sent."""
@@ -76,15 +85,20 @@ class Playout:
         unheard = int(self.lead_ms(now_ms) * self._rate / 1000)
         return max(0, self._sent_samples - unheard)
 
-    def report(self, played_ms: float, now_ms: float) -> None:
-        """Take the client's word for what it has played of the item."""
+    def report(self, played_ms: float, now_ms: float, buffered_ms: float | None = None) -> None:
+        """Take the client's word for what it has played of the item and what waits in it."""
         self._reported = True
         sent_ms = self._sent_samples * 1000 / self._rate
         self._play_end_ms = now_ms + max(0.0, sent_ms - played_ms)
+        if buffered_ms is not None:
+            underway_ms = min(max(0.0, sent_ms - played_ms - buffered_ms), _MOST_UNDERWAY_MS)
+            self._underway_ms += _NEW_WEIGHT * (underway_ms - self._underway_ms)
 
     @property
-    def _limit_ms(self) -> int:
-        lead_ms = self._lead_ms if self._reported else self._unreported_lead_ms
+    def _limit_ms(self) -> float:
+        lead_ms: float = self._unreported_lead_ms
+        if self._reported:
+            lead_ms = self._lead_ms + self._underway_ms
         return max(lead_ms, _CHUNK_MS)
 
     def _pop(self) -> bytes:

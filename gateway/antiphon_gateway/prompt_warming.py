@@ -27,6 +27,8 @@ class MessageEnd(NamedTuple):
 
     text: str
     probability: float
+    phrase_end: float | None = None
+    """That a comma or a joining word comes next."""
 
 
 class PromptWarming:
@@ -94,7 +96,9 @@ class PromptWarming:
     def on_result(self, body: ResultBody) -> None:
         """Take one result of the job. A failure costs one reading ahead and is not told."""
         if isinstance(body, TurnEnd):
-            self._known = self._news = MessageEnd(self._reads[-1].content, body.probability)
+            self._known = self._news = MessageEnd(
+                self._reads[-1].content, body.probability, body.phrase_end
+            )
         elif isinstance(body, Done | Failed):
             self._job_id = ""
             if self._next:

@@ -38,7 +38,9 @@ _QUESTION_AHEAD_MS = 600
 CancelReason = Literal["turn_detected", "client_cancelled"]
 
 
-class _State(enum.Enum):
+class ResponseState(enum.Enum):
+    """How far a response is."""
+
     HELD = "held"
     IN_PROGRESS = "in progress"
     ENDED = "ended"
@@ -70,7 +72,7 @@ class Response:
             )
         self._played = PlayedAudio(settings.format.sample_rate_hz)
         self._thinking = ThinkingFilter()
-        self._state = _State.HELD
+        self._state = ResponseState.HELD
         self._model_job = ""
         self._model_runs = False
         self._model_done: Done | None = None
@@ -99,12 +101,16 @@ class Response:
         )
         self._model_runs = True
 
+    def go_on(self, messages: tuple[ChatMessage, ...]) -> None:
+        """Ask the language model for the rest of a response that another gateway began."""
+        self.start((*messages, ChatMessage("assistant", self._text)) if self._text else messages)
+
     def release(self, add: AddItem, now_ms: float) -> None:
         """Let everything made so far out, and all that follows.
 
         `add` takes each of its items into the conversation and returns the id of the one before.
         """
-        self._state = _State.IN_PROGRESS
+        self._state = ResponseState.IN_PROGRESS
         self._events.open(add)
         if not generation.may_call(self.settings):
             self._events.open_message()
@@ -112,7 +118,7 @@ class Response:
 
     def on_result(self, job_id: str, body: ResultBody, payload: bytes, now_ms: float) -> None:
         """Take one result of one of this response's jobs."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         if isinstance(body, Done | Failed):
             self._note_end(job_id)
@@ -127,7 +133,7 @@ class Response:
 
     def advance(self, now_ms: float) -> None:
         """Send what is due."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         released = self._may_speak
         if self._speech is not None:
@@ -149,39 +155,39 @@ class Response:
 
     def cancel(self, reason: CancelReason, now_ms: float) -> None:
         """Stop. What was heard stays; a held response leaves no trace."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         heard = self.heard_text(now_ms)
         self._stop_jobs()
-        if self._state is _State.HELD:
-            self._state = _State.ENDED
+        if self._state is ResponseState.HELD:
+            self._state = ResponseState.ENDED
         else:
             self._end("cancelled", response_object.cancelled(reason), heard)
         self._silenced = True
 
     def fail(self, code: str, message: str) -> None:
         """Stop, because something it needs is not there."""
-        if self._state is _State.ENDED:
+        if self._state is ResponseState.ENDED:
             return
         self._stop_jobs()
-        if self._state is _State.HELD:
-            self._state = _State.ENDED
+        if self._state is ResponseState.HELD:
+            self._state = ResponseState.ENDED
         else:
             self._end("failed", response_object.failed(code, message), self._sent_text())
 
     def hold_start(self) -> None:
         """Do not begin to speak, or to write, until `release_start`; what has begun goes on."""
-        self._start_held = not self._has_begun and self._state is not _State.ENDED
+        self._start_held = not self._has_begun and self._state is not ResponseState.ENDED
 
     def release_start(self, now_ms: float) -> None:
         """Begin after all."""
         self._start_held = False
         self.advance(now_ms)
 
-    def report_playout(self, played_ms: float, now_ms: float) -> None:
-        """Take the client's word for how much of the audio it has played."""
+    def report_playout(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
+        """Take the client's word for how much of the audio it has played, and has to play."""
         if self._speech is not None and not self._silenced:
-            self._speech.playout.report(played_ms, now_ms)
+            self._speech.playout.report(played_ms, now_ms, buffered_ms)
 
     def report_played(self, event: TurnPlayed) -> None:
         """Take the client's word for when the first audio was played, once: the wait is known."""
@@ -211,12 +217,12 @@ class Response:
     @property
     def in_progress(self) -> bool:
         """Whether it was announced and has not ended."""
-        return self._state is _State.IN_PROGRESS
+        return self._state is ResponseState.IN_PROGRESS
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self._state is _State.ENDED
+        return self._state is ResponseState.ENDED
 
     @property
     def waits(self) -> bool:
@@ -357,7 +363,7 @@ class Response:
             self._end("completed", None, self._shown)
 
     def _end(self, status: ResponseStatus, details: StatusDetails | None, text: str) -> None:
-        self._state = _State.ENDED
+        self._state = ResponseState.ENDED
         usage = None
         if self._model_done is not None:
             usage = response_object.text_usage(

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from antiphon_gateway.outbox import Feed
 
-SEND_BUFFER_BYTES = 32 * 1024
-"""Of the kernel, which doubles it: a second of audio. Its own choice is up to 4 MB, more than a
-minute, and what lies there can neither be taken back nor counted."""
-WRITE_BUFFER_BYTES = 16 * 1024
+SEND_BUFFER_BYTES = 16 * 1024
+"""Of the kernel, which doubles it: half a second of audio. Its own choice is up to 4 MB, more than
+a minute, and what lies there can neither be taken back nor counted."""
+WRITE_BUFFER_BYTES = 4 * 1024
 STALL_PATIENCE_S = 4.0
 """How long a client may take to make room for one message, and longer for a large one:"""
 SLOWEST_BYTES_PER_S = 32 * 1024

@@ -22,14 +22,18 @@ from antiphon_gateway.loudness import LoudnessModel
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.newcomers import Newcomers
 from antiphon_gateway.retrieval.service import RetrievalService
+from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
 from antiphon_proto import models
+from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import STAGES, Stage
+
+_SWEEP_INTERVAL_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ def run(config: Config) -> None:
     """
     vad = Vad(_detector(config))
     retrieval = RetrievalService(config.retrieval)
-    with closing(retrieval), Bus(config.bus.directory) as bus, startup_errors():
+    with closing(retrieval), open_bus(config, config.gateway.name) as bus, startup_errors():
         asyncio.run(_serve(config, bus, vad, retrieval))
 
 
@@ -92,6 +96,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             await _listen(runner, config)
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
+            group.create_task(_sweep(app[SESSIONS]), name="sweep")
             await signals.first.wait()
             door.draining = True
             sessions = app[SESSIONS]
@@ -102,6 +107,13 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         _log.info("gateway stopped")
     finally:
         await runner.cleanup()
+
+
+async def _sweep(sessions: Sessions) -> None:
+    """Delete what is kept of sessions that nobody came for."""
+    while True:
+        await asyncio.sleep(_SWEEP_INTERVAL_S)
+        sessions.sweep()
 
 
 async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:

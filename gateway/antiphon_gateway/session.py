@@ -11,7 +11,7 @@ from antiphon_gateway.history import History
 from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
-from antiphon_gateway.prompt_warming import PromptWarming
+from antiphon_gateway.prompt_warming import MessageEnd, PromptWarming
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.audio_formats import AudioFormat
@@ -90,9 +90,9 @@ class Session:
         """Take the passages that were looked up for a response."""
         self._responses.on_passages(lookup, passages, now_ms)
 
-    def on_message_end(self, text: str, probability: float, now_ms: float) -> None:
-        """Take the model's probability that the message being spoken ends after `text`."""
-        self._listener.on_message_end(text, probability, now_ms)
+    def on_message_end(self, end: MessageEnd, now_ms: float) -> None:
+        """Take the model's word on whether the message being spoken ends after a text."""
+        self._listener.on_message_end(end, now_ms)
 
     def advance(self, now_ms: float) -> None:
         """Do what is due at this time."""
@@ -121,6 +121,11 @@ class Session:
     def input_format(self) -> AudioFormat:
         """The format of `input_audio_buffer.append`."""
         return self._settings.input_format
+
+    @property
+    def microphone_samples(self) -> int:
+        """Position of the microphone's audio, at 16 kHz."""
+        return self._listener.audio.position_samples
 
     def in_turn(self, now_ms: float) -> bool:
         """Whether the user speaks, waits for an answer or hears one."""
@@ -204,4 +209,4 @@ class Session:
         if self._listener.user_speaking and self._responses.answers_next:
             self._warming.read(self._messages(self._listener.words_so_far))
         if end := self._warming.take_end():
-            self.on_message_end(end.text, end.probability, now_ms)
+            self.on_message_end(end, now_ms)

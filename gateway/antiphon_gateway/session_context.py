@@ -23,10 +23,13 @@ class SessionContext:
         extensions: bool,
         new_id: Callable[[str], str] = ids.new_id,
         load: Callable[[Stage], StageLoad] = lambda _: StageLoad(slots=1),
+        first_sample: int = 0,
     ) -> None:
         """`extensions`: the client negotiated `antiphon.v1`; `load`: how busy a stage is now."""
         self.config = config
         self.session_id = session_id
+        self.first_sample = first_sample
+        """Position at which the microphone's audio goes on; not 0 after a restart."""
         self.extensions = extensions
         self.new_id = new_id
         self.load = load
@@ -36,7 +39,8 @@ class SessionContext:
         """Whether the client has no connection: nothing is played to it, so nothing is sent."""
         self.turn_id = 0
         self.revision = 0
-        self._jobs = 0
+        self.jobs = 0
+        """Jobs numbered so far."""
         self._effects: list[Effect] = []
 
     def take_effects(self) -> list[Effect]:
@@ -53,11 +57,21 @@ class SessionContext:
         self.emit(SendEvent(event))
 
     def submit(
-        self, command: Command, *, payload: bytes = b"", budget_ms: int, urgent: bool = False
+        self,
+        command: Command,
+        *,
+        payload: bytes = b"",
+        budget_ms: int,
+        urgent: bool = False,
+        job_id: str = "",
     ) -> str:
-        """Ask the driver to queue a job of the current turn and revision; return its id."""
-        self._jobs += 1
-        job_id = f"{self.session_id}.{self._jobs}"
+        """Ask the driver to queue a job of the current turn and revision; return its id.
+
+        `job_id` is that of a job which another gateway did not finish.
+        """
+        if not job_id:
+            self.jobs += 1
+            job_id = f"{self.session_id}.{self.jobs}"
         self.emit(
             Submit(
                 Request(

@@ -82,7 +82,7 @@ class SessionRequests:
             response.report_played(event)
         elif response is not None and isinstance(event, client.Playout):
             self._note_underruns(event)
-            response.report_playout(event.played_ms, now_ms)
+            response.report_playout(event.played_ms, now_ms, event.buffered_ms)
             self._responses.advance(now_ms)
 
     def _note_underruns(self, event: client.Playout) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from antiphon_gateway import session_snapshot
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import SessionDriver
+from antiphon_gateway.effects import Effect
 from antiphon_gateway.live_session import LiveSession
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.outbox import Outbox
@@ -15,6 +17,7 @@ from antiphon_gateway.resume_tokens import Claim, proves
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
+from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 
@@ -34,6 +37,7 @@ class Sessions:
         self._dispatcher = dispatcher
         self._vad = vad
         self._metrics = metrics
+        self._files = SnapshotFiles(config.bus.directory, config.gateway.name)
         self._retrieval = retrieval
         self._live: dict[str, LiveSession] = {}
 
@@ -51,30 +55,17 @@ class Sessions:
 
         `leave` is called at its end, to give its place to another one.
         """
-        context = SessionContext(
-            self._config,
-            session_id=new_id("sess"),
-            extensions=extensions,
-            load=self._dispatcher.load,
-        )
-        core = Session(context, catalogue.from_config(self._config))
+        core = self._core(new_id("sess"), extensions=extensions)
         if update:
             settings = client_events.SessionUpdate(session=msgspec.json.decode(update))
             core.on_event(settings, 0.0)
             core.take_effects()
-
-        def end(session: LiveSession, close_code: int | None) -> None:
-            del self._live[session.session_id]
-            self._metrics.session_ended(close_code)
-            leave()
-
-        session = LiveSession(core, self._config, self._make_driver, end)
-        self._live[session.session_id] = session
+        session = self._begin(core, leave)
         session.open()
         return session
 
     def claimed(self, claim: Claim | None) -> LiveSession | None:
-        """Return the session that a client has a right to, if it can go on."""
+        """Return the session that a client has a right to, if it can go on here."""
         session = self._live.get(claim.session_id) if claim is not None else None
         if claim is None or session is None or not session.resumable:
             return None
@@ -82,8 +73,58 @@ class Sessions:
             return None
         return session
 
-    def _make_driver(self, session: Session, outbox: Outbox) -> SessionDriver:
+    def left(self, claim: Claim | None) -> KeptSession | None:
+        """Return what another gateway has left of the session that a client has a right to."""
+        if claim is None or claim.session_id in self._live or not self._config.gateway.resume_s:
+            return None
+        kept = self._files.take(claim.session_id)
+        return kept if kept is not None and proves(claim, kept.token_digest) else None
+
+    def restore(self, kept: KeptSession, leave: Callable[[], None]) -> LiveSession:
+        """Go on with a session of another gateway, once its client has said where."""
+        core = self._core(
+            kept.core.session_id, extensions=True, first_sample=kept.microphone_samples
+        )
+        session_snapshot.restore(core, kept.core)
+        core.take_effects()
+        return self._begin(core, leave, kept)
+
+    def sweep(self) -> None:
+        """Delete what is kept of sessions that nobody came for."""
+        self._files.sweep(self._config.gateway.resume_s, self._live)
+
+    def _core(self, session_id: str, *, extensions: bool, first_sample: int = 0) -> Session:
+        context = SessionContext(
+            self._config,
+            session_id=session_id,
+            extensions=extensions,
+            load=self._dispatcher.load,
+            first_sample=first_sample,
+        )
+        return Session(context, catalogue.from_config(self._config))
+
+    def _begin(
+        self, core: Session, leave: Callable[[], None], kept: KeptSession | None = None
+    ) -> LiveSession:
+        def end(session: LiveSession, close_code: int | None) -> None:
+            del self._live[session.session_id]
+            self._metrics.session_ended(close_code)
+            leave()
+
+        session = LiveSession(core, self._config, self._make_driver, end, self._files, kept)
+        self._live[session.session_id] = session
+        return session
+
+    def _make_driver(
+        self, session: Session, outbox: Outbox, after_step: Callable[[list[Effect]], None]
+    ) -> SessionDriver:
         observer = self._metrics.observer(session.context.session_id)
         return SessionDriver(
-            session, self._dispatcher, self._vad, outbox, self._retrieval, observer
+            session,
+            self._dispatcher,
+            self._vad,
+            outbox,
+            self._retrieval,
+            observer,
+            after_step,
         )

@@ -8,13 +8,15 @@ import dataclasses
 from collections import deque
 from typing import NamedTuple
 
+import msgspec
+
 from antiphon_gateway.clauses import ClauseSplitter, is_open
 from antiphon_gateway.effects import NoteUnderrun
 from antiphon_gateway.playout import Playout
 from antiphon_gateway.runway import CHARACTER_MS, Runway
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.speech_text import speakable
-from antiphon_gateway.spoken_text import SpokenText
+from antiphon_gateway.spoken_text import SpokenState, SpokenText
 from antiphon_proto.audio import Resampler
 from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 
@@ -39,11 +41,46 @@ class AudioOut(NamedTuple):
     pcm: bytes
 
 
+class ClauseState(msgspec.Struct, frozen=True, array_like=True):
+    """A clause as it was asked for."""
+
+    text: str
+    speech: str
+    job_id: str
+    command: Synthesize | None
+
+
+class SpeechState(msgspec.Struct, frozen=True, array_like=True):
+    """What is to be known of a pipeline to go on in another gateway."""
+
+    clauses: tuple[ClauseState, ...]
+    """All that were begun, in order."""
+    spoken: tuple[SpokenState, ...]
+    sent_samples: int
+    sentence: str
+
+    @property
+    def asked_characters(self) -> int:
+        """Characters of the text that the clauses hold."""
+        return sum(len(clause.text) for clause in self.clauses)
+
+    def complete(self, received: int) -> tuple[int, int]:
+        """Return how many clauses lie within the first samples, and where the next one begins."""
+        first_sample = 0
+        for count, spoken in enumerate(self.spoken):
+            if not spoken.ended or first_sample + spoken.samples > received:
+                return count, first_sample
+            first_sample += spoken.samples
+        return len(self.spoken), first_sample
+
+
 @dataclasses.dataclass(slots=True)
 class _Clause:
     text: str
     speech: str
     job_id: str
+    command: Synthesize | None = None
+    shown: bool = False
     source_hz: int = 0
     resampler: Resampler | None = None
     audio: deque[bytes] = dataclasses.field(default_factory=deque)
@@ -53,6 +90,10 @@ class _Clause:
     done: bool = False
     begun: bool = False
     asked_ms: float = 0.0
+    began_ms: float | None = None
+    """When its first audio was there."""
+    first_ms: float = 0.0
+    """How much that was."""
     measured: bool = False
 
     @property
@@ -82,6 +123,8 @@ class SpeechPipeline:
         self._marks: deque[tuple[int, str]] = deque()
         self._text_finished = False
         self._jobs_started = 0
+        self._asked: list[ClauseState] = []
+        self._skip_samples = 0
 
     @property
     def has_clause(self) -> bool:
@@ -145,13 +188,52 @@ class SpeechPipeline:
         """Start what can be started and, once released, return what is due."""
         due: list[TextShown | AudioOut] = []
         while True:
-            self._queue_audio()
             self._measure(now_ms)
+            self._queue_audio()
             if released:
                 due += self._due(now_ms)
             self._set_pace(now_ms)
             if not self._start_next(now_ms):
                 return due
+
+    def state(self) -> SpeechState:
+        """Return what is to be known to go on in another gateway."""
+        return SpeechState(
+            tuple(self._asked), self.spoken.state(), self.playout.sent_samples, self._sentence
+        )
+
+    def restore(
+        self,
+        state: SpeechState,
+        shown_characters: int,
+        received: int,
+        now_ms: float,
+        *,
+        ended: bool,
+    ) -> None:
+        """Go on behind the first `received` samples; what was shown is not shown again."""
+        self._asked, self._sentence = list(state.clauses), state.sentence
+        self.playout.begin_at(received)
+        if ended:
+            self.spoken.restore(state.spoken)
+            return
+        whole, first_sample = state.complete(received)
+        self.spoken.restore(state.spoken[:whole])
+        self._skip_samples = received - first_sample
+        characters = sum(len(clause.text) for clause in state.clauses[:whole])
+        for kept in state.clauses[whole:]:
+            characters += len(kept.text)
+            clause = _Clause(kept.text, kept.speech, kept.job_id, done=kept.command is None)
+            clause.shown = characters <= shown_characters
+            if kept.command is not None:
+                self._ask(clause, kept.command, now_ms)
+            self._clauses.append(clause)
+
+    def _rest_of(self, pcm: bytes) -> bytes:
+        """Leave out what the client has from another gateway."""
+        skipped = min(self._skip_samples, len(pcm) // 2)
+        self._skip_samples -= skipped
+        return pcm[2 * skipped :]
 
     def _set_pace(self, now_ms: float) -> None:
         """Have the text cut early while the listener has little audio left."""
@@ -163,11 +245,15 @@ class SpeechPipeline:
         self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
 
     def _measure(self, now_ms: float) -> None:
-        """Learn how long it takes from asking for a clause to its first audio."""
+        """Learn how long clauses take: to their first audio, and then for each second of it."""
         for clause in self._clauses:
-            if clause.received_ms and not clause.measured:
-                clause.measured = True
+            if clause.received_ms and clause.began_ms is None:
+                clause.began_ms, clause.first_ms = now_ms, clause.received_ms
                 self._runway.note_latency(now_ms - clause.asked_ms)
+            if clause.done and clause.began_ms is not None and not clause.measured:
+                clause.measured = True
+                made_ms = clause.received_ms - clause.first_ms
+                self._runway.note_pace(now_ms - clause.began_ms, made_ms)
 
     def _start_next(self, now_ms: float) -> bool:
         """Begin the next clause, if there is one and room for it."""
@@ -181,15 +267,18 @@ class SpeechPipeline:
         speech = speakable(text)
         clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
-            clause.job_id = self._context.submit(
-                self._command(text, speech),
-                budget_ms=_BUDGET_MS,
-                urgent=self._jobs_started == 0,
-            )
-            clause.asked_ms = now_ms
-            self._jobs_started += 1
+            self._ask(clause, self._command(text, speech), now_ms)
         self._clauses.append(clause)
+        self._asked.append(ClauseState(text, speech, clause.job_id, clause.command))
         return True
+
+    def _ask(self, clause: _Clause, command: Synthesize, now_ms: float) -> None:
+        clause.command = command
+        clause.job_id = self._context.submit(
+            command, budget_ms=_BUDGET_MS, urgent=self._jobs_started == 0, job_id=clause.job_id
+        )
+        clause.asked_ms = now_ms
+        self._jobs_started += 1
 
     def _command(self, text: str, speech: str) -> Synthesize:
         """Return the synthesis of a clause within its sentence."""
@@ -220,13 +309,14 @@ class SpeechPipeline:
             clause = self._clauses[0]
             if not clause.begun and (clause.audio or clause.done):
                 clause.begun = True
-                self._marks.append((self.spoken.samples, clause.text))
+                if not clause.shown:
+                    self._marks.append((self.spoken.samples, clause.text))
                 self.spoken.begin_clause(clause.text, clause.speech)
             self._place_words(clause)
             while clause.audio:
                 pcm = clause.audio.popleft()
-                self.playout.add(pcm)
                 self.spoken.add_samples(len(pcm) // 2)
+                self.playout.add(self._rest_of(pcm))
             if not clause.done:
                 return
             self.spoken.end_clause()

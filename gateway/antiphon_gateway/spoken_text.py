@@ -2,6 +2,9 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
+
+import msgspec
 
 from antiphon_gateway.runway import CHARACTER_MS
 from antiphon_gateway.word_map import Timed, placed_words
@@ -16,6 +19,16 @@ class _Clause:
     samples: int = 0
     ended: bool = False
     times: list[Timed] = dataclasses.field(default_factory=list)
+
+
+class SpokenState(msgspec.Struct, frozen=True, array_like=True):
+    """One clause, its samples and where its words are."""
+
+    text: str
+    speech: str
+    samples: int
+    ended: bool
+    times: tuple[Timed, ...]
 
 
 class SpokenText:
@@ -56,6 +69,25 @@ class SpokenText:
     def end_clause(self) -> None:
         """The clause begun last has all its samples."""
         self._clauses[-1].ended = True
+
+    def state(self) -> tuple[SpokenState, ...]:
+        """Return all of it."""
+        return tuple(
+            SpokenState(
+                one.text,
+                one.speech,
+                one.samples,
+                one.ended,
+                tuple(one.times),
+            )
+            for one in self._clauses
+        )
+
+    def restore(self, state: Sequence[SpokenState]) -> None:
+        """Be what another one was."""
+        self._clauses = [
+            _Clause(one.text, one.speech, one.samples, one.ended, list(one.times)) for one in state
+        ]
 
     def heard(self, played_samples: int) -> str:
         """Return the text of the first `played_samples` samples, cut at a word.

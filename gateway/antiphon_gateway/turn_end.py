@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from antiphon_gateway.turn_text import hangs, reads_complete, trails_off, words
+from antiphon_gateway.turn_text import ends_in_mark, reads_complete, trails_off, words
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 
@@ -17,22 +17,22 @@ HARD_END_MS: dict[Eagerness, int] = {"high": 1_200, "medium": 2_000, "auto": 2_0
 """Silence that ends a turn whatever else is known."""
 
 WEIGHTS: dict[str, float] = {
-    "prior": 0.66,
-    "sound": 0.13,
-    "model": 0.85,
-    "confidence": 1.49,
-    "few_words": -0.68,
-    "hangs": 0.08,
-    "trails_off": -1.23,
+    "prior": 0.40,
+    "sound": 0.23,
+    "model": 0.33,
+    "phrase_end": 0.59,
+    "confidence": 1.62,
+    "few_words": -0.53,
+    "trails_off": -0.55,
 }
 """What each feature adds to the score."""
 
 _Table = tuple[tuple[float, int], ...]
 
-_BALANCED: _Table = ((-3.0, 2_000), (-0.3, 950), (1.2, 900), (1.4, 200))
+_BALANCED: _Table = ((-3.0, 1_400), (-0.5, 950), (0.6, 900), (1.0, 200))
 """Silence that is needed at a score, straight lines between. Pauses of up to 900 ms are common in
 the middle of a request, so that little is won between the surely over and those 900 ms."""
-_QUICK: _Table = ((-4.0, 1_000), (-0.4, 950), (0.6, 550), (0.9, 200))
+_QUICK: _Table = ((-4.0, 1_000), (-0.5, 940), (0.6, 550), (0.9, 200))
 _SILENCE_MS: dict[Eagerness, _Table] = {
     "high": _QUICK,
     "medium": _BALANCED,
@@ -47,13 +47,15 @@ _PAUSE_MARGIN_MS = 100
 _SURE_MS = 320
 """A turn that ends after so little silence is over, whoever speaks."""
 
-_TELLING_SILENCE_MS = 256
+_TELLING_SILENCE_MS = 128
 _SOUND_MIDDLE = 2.0
 _MODEL_MIDDLE = -2.0
+_PHRASE_MIDDLE = -3.0
 _CONFIDENCE_MIDDLE = -0.35
 """Between the values of ends and of pauses: as good as not knowing."""
 _MOST_SOUND = 4.0
 _MOST_MODEL = 7.0
+_LEAST_PHRASE = 1e-5
 _FEW = 2
 
 
@@ -77,6 +79,8 @@ class Evidence(NamedTuple):
     pauses_ms: Sequence[int] = ()
     """Earlier pauses inside this speaker's turns."""
     language: str = ""
+    phrase_end: float | None = None
+    """The language model's probability that a comma or a joining word comes next."""
 
 
 class Verdict(NamedTuple):
@@ -132,12 +136,13 @@ def features(evidence: Evidence) -> dict[str, float]:
         values["sound"] = sum(odds) / len(odds) - _SOUND_MIDDLE
     if evidence.message_end is not None:
         values["model"] = _log_odds(evidence.message_end, _MOST_MODEL) - _MODEL_MIDDLE
+    if evidence.phrase_end is not None:
+        # Not the odds: nearly certain is hardly more than probable.
+        values["phrase_end"] = math.log(max(evidence.phrase_end, _LEAST_PHRASE)) - _PHRASE_MIDDLE
     if evidence.transcript:
-        english = evidence.language in ("", "en")
         if evidence.confidence:
             values["confidence"] = max(evidence.confidence, -1.0) - _CONFIDENCE_MIDDLE
         values["few_words"] = float(len(words(evidence.transcript)) <= _FEW)
-        values["hangs"] = float(english and hangs(evidence.transcript))
         values["trails_off"] = float(trails_off(evidence.transcript))
     return values
 
@@ -145,8 +150,10 @@ def features(evidence: Evidence) -> dict[str, float]:
 def _may_be_complete(evidence: Evidence) -> bool:
     """Tell whether the words read complete and the sound does not speak against it."""
     heard = [one.probability for one in evidence.soundings]
-    sounds_unfinished = bool(heard) and max(heard) < _DOUBTFUL_SOUND
-    return reads_complete(evidence.transcript or "") and not sounds_unfinished
+    if heard and max(heard) < _DOUBTFUL_SOUND:
+        return False
+    text, english = evidence.transcript or "", evidence.language in ("", "en")
+    return reads_complete(text) if english else bool(words(text)) and ends_in_mark(text)
 
 
 def _for_speaker(needed_ms: int, pauses_ms: Sequence[int], least_silence_ms: int) -> int:

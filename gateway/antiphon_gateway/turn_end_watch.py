@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_end import Eagerness, Evidence, Sounding, Verdict, weigh
 from antiphon_gateway.turn_text import same_words
@@ -10,8 +11,8 @@ from antiphon_proto.messages import Done, Failed, PredictTurnEnd, ResultBody, Tu
 
 HEARD_MS = 8_000
 """How much of the utterance the model of turn ends hears."""
-_ASK_AT_MS = (0, 192)
-"""Silences at which it is asked, the first at the pause itself. Later answers tell less."""
+_ASK_AT_MS = 64
+"""Silence at which it is asked. Later answers tell less."""
 _BUDGET_MS = 1_000
 _PAUSES_KEPT = 12
 
@@ -24,17 +25,17 @@ class TurnEndWatch:
         self._pauses_ms: deque[int] = deque(maxlen=_PAUSES_KEPT)
         self._job_id = ""
         self._asked_at_ms = 0
-        self._asked = 0
+        self._asked = False
         self._soundings: list[Sounding] = []
         self._transcript: str | None = None
         self._language = ""
         self._confidence = 0.0
-        self._message_end: float | None = None
+        self._message_end: MessageEnd | None = None
 
     def begin(self) -> None:
         """The user has paused, or a new utterance began: nothing is known yet."""
         self.end()
-        self._asked = 0
+        self._asked = False
         self._soundings = []
         self._transcript = None
         self._confidence = 0.0
@@ -60,15 +61,14 @@ class TurnEndWatch:
         return job_id == self._job_id and bool(job_id)
 
     def ask_if_due(self, silence_ms: int, newest: Callable[[int], bytes]) -> None:
-        """Ask for the sound of the pause, one question at a time.
+        """Ask for the sound of the pause, once.
 
         `newest(length_ms)` returns the end of the utterance's audio, PCM16 at 16 kHz.
         """
-        due = sum(silence_ms >= at_ms for at_ms in _ASK_AT_MS)
         wanted = self._context.config.turn_taking.predict_turn_end
-        if self._job_id or due <= self._asked or not wanted:
+        if self._asked or silence_ms < _ASK_AT_MS or not wanted:
             return
-        self._asked = due
+        self._asked = True
         self._asked_at_ms = silence_ms
         self._job_id = self._context.submit(
             PredictTurnEnd(), payload=newest(HEARD_MS), budget_ms=_BUDGET_MS, urgent=True
@@ -92,13 +92,13 @@ class TurnEndWatch:
             self._message_end = None
         self._transcript = text
 
-    def take_message_end(self, text: str, probability: float) -> None:
-        """Take the language model's probability that a message ends after `text`.
+    def take_message_end(self, end: MessageEnd) -> None:
+        """Take the language model's word on whether a message ends after a text.
 
-        It counts when `text` has the words of this pause's transcript.
+        It counts when that has the words of this pause's transcript.
         """
-        if self._transcript is not None and same_words(text, self._transcript):
-            self._message_end = probability
+        if self._transcript is not None and same_words(end.text, self._transcript):
+            self._message_end = end
 
     def verdict(self, eagerness: Eagerness) -> Verdict:
         """Return the silence that ends the turn, by what is known now."""
@@ -106,7 +106,8 @@ class TurnEndWatch:
             soundings=tuple(self._soundings),
             transcript=self._transcript,
             confidence=self._confidence,
-            message_end=self._message_end,
+            message_end=self._message_end and self._message_end.probability,
+            phrase_end=self._message_end and self._message_end.phrase_end,
             pauses_ms=tuple(self._pauses_ms),
             language=self._language,
         )

@@ -45,10 +45,7 @@ class TurnOwner(Protocol):
         """The user went on after a pause: what was made of the first part is void."""
 
     def on_transcript_ahead(self, turn: UserTurn) -> None:
-        """The transcript is there before the turn is known to be over.
-
-        Called again for the same turn when it proves to have other words.
-        """
+        """The transcript is there before the turn is known to be over."""
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over and must become a conversation item."""

@@ -15,8 +15,6 @@ class UserTurn:
     end_sample: int = 0
     job_id: str = ""
     transcript: str | None = None
-    heard_ahead: str | None = None
-    """Words that the session was told before the turn was over."""
     words_before: str = ""
     """Its words before the audio that is transcribed."""
     committed: bool = False

@@ -108,6 +108,8 @@ class VadStream:
         self._unheard_before_batch = 0
         self._drained = asyncio.Event()
         self._drained.set()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
         self.closed = False
         self.state: _Array = np.zeros((2, 1, 128), dtype=np.float32)
         self.context: _Array = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
@@ -130,13 +132,22 @@ class VadStream:
         if surplus > 0:
             del self._waiting[: surplus * _WINDOW_BYTES]
             self._unheard += surplus
-        if self.waiting_windows:
+        if waiting := self.waiting_windows:
             self._drained.clear()
             self._ready.set()
+            if waiting > _ROUNDS_PER_BATCH:
+                self._caught_up.clear()
 
     async def drained(self) -> None:
-        """Wait until no whole window waits: how a reader slows a client that sends too fast."""
+        """Wait until no whole window waits."""
         await self._drained.wait()
+
+    async def caught_up(self) -> None:
+        """Wait until one batch takes all that waits: how a reader slows who sends too fast.
+
+        Who sends in real time never waits.
+        """
+        await self._caught_up.wait()
 
     def close(self) -> None:
         """Drop what waits; nothing is delivered any more. May be called twice."""
@@ -146,6 +157,7 @@ class VadStream:
         self._forget(self)
         self._waiting.clear()
         self._drained.set()
+        self._caught_up.set()
 
     def take(self) -> bytes:
         """Return the next whole windows, at most as many as one batch may hold."""
@@ -161,6 +173,8 @@ class VadStream:
             return
         if not self.waiting_windows:
             self._drained.set()
+        if self.waiting_windows <= _ROUNDS_PER_BATCH:
+            self._caught_up.set()
         self._deliver([0.0] * self._unheard_before_batch + probabilities)
 
 

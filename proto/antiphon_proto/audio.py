@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soxr
+
+from antiphon_proto.resampling import SincResampler
 
 Samples = npt.NDArray[np.float32]
 """[samples] float32 mono in -1..1."""
@@ -24,22 +25,18 @@ def float_to_pcm16(samples: Samples) -> bytes:
 
 
 class Resampler:
-    """A stream of PCM16 from one rate to another.
-
-    soxr's LQ holds back 1-6 ms of signal where its default holds back 21-33 ms.
-    """
+    """A stream of PCM16 from one rate to another. It holds back 1 ms, at 8 kHz 2 ms."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        self._stream = (
-            None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, "int16", "LQ")
-        )
+        self._stream = None if from_hz == to_hz else SincResampler(from_hz, to_hz)
 
     def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
         """Return what `pcm` adds to the output; with `last` the tail held back too."""
         if self._stream is None:
             return pcm
-        chunk = np.frombuffer(pcm, dtype="<i2")
-        resampled: bytes = self._stream.resample_chunk(chunk, last=last).astype("<i2").tobytes()
+        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+        made = np.rint(self._stream.feed(samples, last=last))
+        resampled: bytes = np.clip(made, -32768, 32767).astype("<i2").tobytes()
         return resampled
 
 

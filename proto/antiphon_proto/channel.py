@@ -1,4 +1,4 @@
-"""ZeroMQ, and the only file that imports it.
+"""ZeroMQ's sockets. Only this file and `curve` import it.
 
 Rules every socket here keeps: options are set before bind or connect; high-water marks are
 explicit; LINGER is bounded; a send never waits (a full pipe is an event the caller decides about);
@@ -7,15 +7,17 @@ a receive polls and then drains; one socket belongs to one thread.
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, NamedTuple, Self, TypeVar
 
 import zmq
 import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
+from antiphon_proto.curve import Doorkeeper, Keys
 from antiphon_proto.errors import StartupError
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -25,25 +27,71 @@ _DRAIN_BATCH = 64
 _COPY_THRESHOLD_BYTES = 64 * 1024
 _HANDSHAKE_MS = 2_000
 _UNIX_PATH_LIMIT_BYTES = 107
+_HEARTBEAT_MS = 1_000
+_KERNEL_BUFFER_BYTES = 64 * 1024
 
 PeerEvent = Literal["connected", "disconnected"]
 EndT = TypeVar("EndT", "Sender", "Receiver")
 
 
+class Network(NamedTuple):
+    """Channels over tcp."""
+
+    host: str
+    """Of gateways and dispatcher."""
+    ports: Mapping[str, int]
+    """By the name of a channel, such as `gateway-0.results`."""
+    worker_host: str
+    """Where this process, a worker, listens for jobs."""
+
+
+class Message(list[bytes]):
+    """The frames of a message, and what is known of its sender where channels go over tcp."""
+
+    sender: str = ""
+    """Name of the process that it is from, as its key proves; empty: not known."""
+    sender_host: str = ""
+    """Address of the machine that it is from; empty: this one."""
+
+
 class Bus:
-    """The ZeroMQ context of a process and the directory its ipc sockets live in."""
+    """The ZeroMQ context of a process, and where its sockets are."""
 
-    def __init__(self, runtime_dir: Path) -> None:
-        """Prepare `runtime_dir` as a private directory.
+    def __init__(
+        self, runtime_dir: Path, network: Network | None = None, keys: Keys | None = None
+    ) -> None:
+        """Prepare `runtime_dir` as a private directory; sockets are there unless on a `network`.
 
+        With `keys` every tcp connection is encrypted and only peers that are known may connect.
         Raises StartupError when the directory cannot be made private or its path is too long.
         """
         self._dir = _private_directory(runtime_dir)
+        self._network = network
+        self._keys = keys
         self._context = zmq.asyncio.Context()
         self._open: list[Sender | Receiver] = []
+        self._names: dict[str, str] = {}
+        self._doorkeeper: Doorkeeper | None = None
+        if keys is not None:
+            self._doorkeeper = Doorkeeper(self._context, keys)
+            self._doorkeeper.start()
+
+    @property
+    def networked(self) -> bool:
+        """Whether channels go over tcp."""
+        return self._network is not None
 
     def endpoint(self, name: str) -> str:
-        """Return the ipc endpoint of a socket name such as `gateway-0.results`."""
+        """Return the endpoint of a channel such as `gateway-0.results`.
+
+        A worker's job channel has any free port: bound, it has its own in `Receiver.endpoint`.
+        """
+        if self._network is not None:
+            network = self._network
+            port = network.ports.get(name)
+            place = f"{network.worker_host}:*" if port is None else f"{network.host}:{port}"
+            self._names[f"tcp://{place}"] = name
+            return f"tcp://{place}"
         path = str(self._dir / name)
         if len(os.fsencode(path)) > _UNIX_PATH_LIMIT_BYTES:
             raise StartupError(
@@ -52,21 +100,28 @@ class Bus:
             )
         return f"ipc://{path}"
 
-    def push(self, endpoint: str, *, hwm: int, bind: bool = False) -> "Sender":
-        """Open a PUSH socket. `hwm` counts messages."""
-        return self._keep(Sender(self._socket(zmq.PUSH, hwm), endpoint, bind=bind))
+    def push(self, endpoint: str, *, hwm: int, owner: str = "") -> "Sender":
+        """Open a PUSH socket. `hwm` counts messages.
 
-    def pull(self, endpoint: str, *, hwm: int, bind: bool = True) -> "Receiver":
+        `owner` is the process that binds the endpoint, where `endpoint()` did not give it.
+        """
+        socket = self._socket(zmq.PUSH, hwm, endpoint, owner)
+        return self._keep(Sender(socket, endpoint, bind=False))
+
+    def pull(self, endpoint: str, *, hwm: int) -> "Receiver":
         """Open a PULL socket. `hwm` counts messages."""
-        return self._keep(Receiver(self._socket(zmq.PULL, hwm), endpoint, bind=bind))
+        socket = self._socket(zmq.PULL, hwm, endpoint, bind=True)
+        return self._keep(Receiver(socket, endpoint, bind=True))
 
     def publish(self, endpoint: str, *, hwm: int) -> "Sender":
         """Open a PUB socket. What it sends is a hint: a slow or late peer misses it."""
-        return self._keep(Sender(self._socket(zmq.PUB, hwm), endpoint, bind=True))
+        return self._keep(
+            Sender(self._socket(zmq.PUB, hwm, endpoint, bind=True), endpoint, bind=True)
+        )
 
     def subscribe(self, endpoint: str, *, hwm: int) -> "Receiver":
         """Open a SUB socket that receives everything."""
-        socket = self._socket(zmq.SUB, hwm)
+        socket = self._socket(zmq.SUB, hwm, endpoint)
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         return self._keep(Receiver(socket, endpoint, bind=False))
 
@@ -74,6 +129,8 @@ class Bus:
         """Close every socket, giving unsent messages `linger_ms` to leave."""
         for end in self._open:
             end.close(linger_ms)
+        if self._doorkeeper is not None:
+            self._doorkeeper.stop()
         self._context.term()
 
     def __enter__(self) -> Self:
@@ -91,7 +148,12 @@ class Bus:
         self._open = [*(other for other in self._open if not other.closed), end]
         return end
 
-    def _socket(self, kind: int, hwm: int) -> "zmq.asyncio.Socket":
+    def _socket(
+        self, kind: int, hwm: int, endpoint: str, owner: str = "", *, bind: bool = False
+    ) -> "zmq.asyncio.Socket":
+        name, _, channel = self._names.get(endpoint, "").rpartition(".")
+        secured = self._keys if endpoint.startswith("tcp:") else None
+        server = None if bind or secured is None else secured.of(owner or name.partition(".")[0])
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.SNDHWM, hwm)
         socket.setsockopt(zmq.RCVHWM, hwm)
@@ -103,6 +165,10 @@ class Bus:
         if kind == zmq.PUSH:
             # Without IMMEDIATE a dead peer's pipe keeps accepting messages that nobody will read.
             socket.setsockopt(zmq.IMMEDIATE, 1)
+        if endpoint.startswith("tcp:"):
+            _for_tcp(socket)
+        if secured is not None:
+            _secure(socket, secured, channel, server)
         return socket
 
 
@@ -170,16 +236,19 @@ class Receiver:
     def __init__(self, socket: "zmq.asyncio.Socket", endpoint: str, *, bind: bool) -> None:
         self._poller = socket
         self._socket: zmq.Socket[bytes] = zmq.Socket(socket)
-        self.endpoint = endpoint
         _attach(self._socket, endpoint, bind=bind)
+        self.endpoint = endpoint
+        if bind and endpoint.endswith(":*"):
+            self.endpoint = bytes(self._socket.get(zmq.LAST_ENDPOINT)).decode().rstrip("\0")
+        self._read = _read_tcp if endpoint.startswith("tcp:") else _read
 
-    async def receive(self) -> list[list[bytes]]:
+    async def receive(self) -> list[Message]:
         """Wait for messages and return those at hand, at most 64, each as its frames."""
         await self._poller.poll()
-        batch: list[list[bytes]] = []
+        batch: list[Message] = []
         while len(batch) < _DRAIN_BATCH:
             try:
-                batch.append(self._socket.recv_multipart(flags=zmq.NOBLOCK))
+                batch.append(self._read(self._socket))
             except zmq.Again:
                 break
         return batch
@@ -203,6 +272,40 @@ async def _peer_events(monitor: "zmq.asyncio.Socket") -> AsyncIterator[PeerEvent
             yield "disconnected"
         else:
             return
+
+
+def _read(socket: "zmq.Socket[bytes]") -> Message:
+    return Message(socket.recv_multipart(flags=zmq.NOBLOCK))
+
+
+def _read_tcp(socket: "zmq.Socket[bytes]") -> Message:
+    frames = socket.recv_multipart(flags=zmq.NOBLOCK, copy=False)
+    message = Message(frame.bytes for frame in frames)
+    message.sender_host = str(frames[0].get("Peer-Address"))
+    with suppress(zmq.ZMQError):  # it has no such property without keys
+        message.sender = str(frames[0].get("User-Id"))
+    return message
+
+
+def _for_tcp(socket: "zmq.asyncio.Socket") -> None:
+    # A peer whose machine is gone says nothing; the kernel would take many minutes to notice.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * _HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, 3 * _HEARTBEAT_MS)
+    socket.setsockopt(zmq.SNDBUF, _KERNEL_BUFFER_BYTES)
+    socket.setsockopt(zmq.RCVBUF, _KERNEL_BUFFER_BYTES)
+
+
+def _secure(socket: "zmq.asyncio.Socket", keys: Keys, channel: str, server: bytes | None) -> None:
+    """Encrypt. `server`: public key of the peer that it connects to; None: it binds `channel`."""
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.own.secret)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.own.public)
+    if server is not None:
+        socket.setsockopt(zmq.CURVE_SERVERKEY, server)
+    else:
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        # Without a domain libzmq asks nobody, and every key may connect.
+        socket.setsockopt_string(zmq.ZAP_DOMAIN, channel)
 
 
 def _attach(socket: "zmq.Socket[bytes]", endpoint: str, *, bind: bool) -> None:

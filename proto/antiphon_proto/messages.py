@@ -1,7 +1,6 @@
 """Every message between Antiphon's processes. The prose is in proto/README.md.
 
-Keep this file to definitions. New fields go last and have defaults; fields are never re-typed.
-Audio and other bulk bytes travel beside a message, as its payload (see `codec`), never inside it.
+New fields go last, with defaults. Bulk bytes travel beside a message, as its payload (`codec`).
 """
 
 from typing import Literal, get_args
@@ -39,8 +38,7 @@ class Transcribe(Message, frozen=True, kw_only=True, tag="transcribe"):
 class PredictTurnEnd(Message, frozen=True, kw_only=True, tag="predict_turn_end"):
     """Has the speaker finished, by the sound of it? Served by STT workers.
 
-    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with the silence
-    after it.
+    Payload: PCM16 mono at `STT_SAMPLE_RATE_HZ`, the newest of the utterance, with its silence.
     """
 
 
@@ -115,9 +113,10 @@ class Transcript(Message, frozen=True, kw_only=True, tag="transcript"):
 
 
 class TurnEnd(Message, frozen=True, kw_only=True, tag="turn_end"):
-    """How probable it is that the speaker has finished."""
+    """How probable it is that the speaker has finished; and a phrase, which models can tell."""
 
     probability: float
+    phrase_end: float | None = None
 
 
 class TextDelta(Message, frozen=True, kw_only=True, tag="text.delta"):
@@ -225,6 +224,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Of each job of `running`, the time since its last step; empty: `last_step_age_ms` of all."""
     steps_ms: tuple[int, ...] = ()
     """How long the steps took that were made since the heartbeat before."""
+    load_ms: int = 0
+    """How long it took to load its engine; 0: not known."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -275,9 +276,7 @@ Control = CancelJobs
 
 class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
     """Give a job to a worker. Payload: the job's. Sent again, it changes nothing.
-
-    A higher attempt of a known job takes the place of the lower one.
-    """
+    A higher attempt of a known job takes the place of the lower one."""
 
     job: Job
     """`budget_ms` counts from when this is sent."""
@@ -365,6 +364,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     outstanding: int
     """Slots that are occupied."""
     connected: bool
+    load_ms: int = 0
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -105,6 +105,14 @@ class Bus(_Section, frozen=True, kw_only=True):
     """Private directory of the sockets; empty: $XDG_RUNTIME_DIR/antiphon or /tmp/antiphon-UID."""
     dispatcher: Literal["embedded", "process"] = "embedded"
     """Where jobs meet workers: in the gateway, or in a process that several gateways share."""
+    address: str = ""
+    """`tcp://HOST:PORT` where gateways and dispatcher listen for workers of other machines, on that
+    port and the next ones; empty: sockets in `runtime_dir`."""
+    worker_host: str = "127.0.0.1"
+    """With `address`: where a worker listens for its jobs."""
+    key_dir: str = ""
+    """With `address`: directory of the keys of those who may connect (`antiphon keys`); empty:
+    anybody may, which is refused where others could."""
 
     @property
     def directory(self) -> Path:
@@ -152,6 +160,11 @@ class Stt(_Section, frozen=True, kw_only=True):
     processes: Count = 1
     slots: Count = 2
     """Transcripts made side by side; the end-of-turn model has one more of its own."""
+    batch: Count = 1
+    """Transcripts made in one pass of the model, at most `slots`. A graphics card wants 16; a
+    processor gains nothing, because a pass encodes every clip as long as its longest."""
+    batch_wait_ms: Milliseconds = 0
+    """How long an idle model waits for more than the first transcript of a pass."""
 
 
 class Llm(_Section, frozen=True, kw_only=True):
@@ -177,6 +190,10 @@ class Llm(_Section, frozen=True, kw_only=True):
     generation_threads: Count = 1
     """Threads that write the answer. They wait for each other at every layer: more are faster only
     for a large model on a machine with idle cores."""
+    flash_attention: bool = False
+    """On a processor it reads a long conversation more slowly than plain attention."""
+    key_type: Literal["q8_0", "f16"] = "q8_0"
+    """How the keys of the conversation are kept; `q8_0` is compared with faster."""
     batch_tokens: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 64
     """Tokens of a prompt that are read at once. Meanwhile no other answer goes on, so on a
     processor few are better; a graphics card wants 512 or more."""
@@ -192,7 +209,7 @@ class Tts(_Section, frozen=True, kw_only=True):
     """A name of the model manifest or the path of a Piper voice."""
     streaming: bool = True
     """Hand out a clause's speech while the rest of it is made."""
-    first_clause_words: Count = 4
+    first_clause_words: Count = 3
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True
     """Cut later sentences in parts while the listener has little audio left."""
@@ -209,6 +226,8 @@ class Simulated(_Section, frozen=True, kw_only=True):
     load_ms: Milliseconds = 0
     transcript: str = "this is a simulated transcript"
     stt_ms: Milliseconds = 50
+    stt_batched_ms: Milliseconds = 5
+    """What each further transcript of a batch adds to it."""
     reply: str = "This is a simulated reply. It has two sentences."
     """`{heard}` in it stands for the last message of the user."""
     call_arguments: str = ""
@@ -253,13 +272,18 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     back, and what was said before and after is one turn. 0: never."""
     resume_speech_ms: Milliseconds = 160
     """Speech after a pause that voids what was prepared for the end of the turn."""
-    eager_silence_ms: Milliseconds = 64
+    eager_silence_ms: Milliseconds = 32
     """Silence after which the final transcript is made, ahead of the endpointing decision."""
+    partial_as_final: bool = True
+    """Take a partial transcript that covers the speech for the final one."""
+    partial_when_quiet: bool = True
+    """Make a partial transcript when the voice falls, where the machine has room: the utterance may
+    be over."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""
     predict_turn_end: bool = True
-    """`semantic_vad`: ask how the pause sounds, again as it grows."""
+    """`semantic_vad`: ask how the pause sounds."""
     partial_interval_ms: Milliseconds = 400
     """Speech between partial transcripts; 0: none. A busy machine makes fewer."""
     max_utterance_ms: Milliseconds = 300_000

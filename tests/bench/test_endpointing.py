@@ -31,7 +31,7 @@ def test_a_rule_decides_by_what_has_arrived_by_then() -> None:
         seen.append(evidence)
         return 0 if evidence.message_end else 2_000
 
-    assert ends_after(rule, known) == 286
+    assert ends_after(rule, known) == 254
     assert seen[0] == Evidence()
 
 

@@ -154,6 +154,16 @@ def test_an_error_of_the_server_is_the_turns_failure(event: events.Event, text: 
     assert turn.failure == text
 
 
+def test_the_wait_for_a_long_reply_begins_anew_with_each_piece_of_it():
+    turn = Turn()
+    note(turn, STARTED, STOPPED, COMMITTED, transcript("why?"), at_s=1.0)
+    assert turn.progress_s == 0.0
+    note(turn, created(), at_s=2.0)
+    note(turn, delta("Because "), audio(LOUD, 3.0), at_s=61.0)
+    note(turn, parsed("antiphon.turn.metrics", response_id="r1"), at_s=62.0)
+    assert turn.progress_s == 61.0
+
+
 def test_the_sources_of_a_reply_are_known() -> None:
     turn = Turn()
     cited = (events.Citation("a.md"), events.Citation("b.md"), events.Citation("a.md"))

@@ -90,3 +90,35 @@ def spoken() -> SpokenText:
 )
 def test_heard_text_is_cut_at_the_word_that_was_half_played(played: int, heard: str) -> None:
     assert spoken().heard(played) == heard
+
+
+def lead_after_reports(way_ms: float) -> float:
+    """Return the client's lead after 4 s over a network of this delay, each way."""
+    audio = playout()
+    audio.add(SECOND * 60)
+    arrivals: list[tuple[float, float]] = []  # when, how much of the item is there then
+    reports: list[tuple[float, float, float]] = []  # when it arrives, played, buffered
+    for now_ms in range(0, 4_000, 20):
+        if audio.take(now_ms):
+            arrivals.append((now_ms + way_ms, audio.sent_samples * 1000 / RATE))
+        there_ms = max((length for at, length in arrivals if at <= now_ms), default=0.0)
+        played_ms = min(there_ms, max(0.0, now_ms - way_ms))
+        if now_ms % 100 == 0:
+            reports.append((now_ms + way_ms, played_ms, there_ms - played_ms))
+        for at, played, buffered in [report for report in reports if report[0] == now_ms]:
+            audio.report(played, at, buffered)
+    return there_ms - played_ms
+
+
+def test_a_slow_network_gets_a_longer_lead() -> None:
+    assert lead_after_reports(0) == pytest.approx(400, abs=60)
+    assert lead_after_reports(160) > 300
+
+
+def test_what_a_client_says_of_its_buffer_cannot_raise_the_lead_without_end() -> None:
+    audio = playout()
+    audio.add(SECOND * 60)
+    for now_ms in range(0, 20_000, 100):
+        audio.take(now_ms)
+        audio.report(played_ms=max(0, now_ms - 2_000), now_ms=now_ms, buffered_ms=0)
+    assert audio.lead_ms(20_000) <= 400 + 600 + 2_000

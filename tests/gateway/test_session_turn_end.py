@@ -67,16 +67,24 @@ def test_a_resumption_voids_the_evidence_and_its_question() -> None:
     assert STOPPED not in rig.types()
 
 
-def test_the_sound_is_asked_again_one_question_at_a_time() -> None:
+def test_the_sound_of_a_pause_is_asked_for_once() -> None:
     rig = Rig()
     paused(rig, windows=10)
-    assert rig.submitted(PredictTurnEnd) == 1
-    rig.sound(0.1)
-    rig.speak(".")
-    assert rig.submitted(PredictTurnEnd) == 2
     rig.sound(0.1)
     rig.speak("." * 20)
-    assert rig.submitted(PredictTurnEnd) == 2
+    assert rig.submitted(PredictTurnEnd) == 1
+
+
+def test_a_phrase_that_may_end_there_makes_the_end_more_probable() -> None:
+    silences = []
+    for phrase_end in (0.2, 0.0001):
+        rig = Rig()
+        rig.speak(SPEECH + PAUSE)
+        rig.transcribe(QUESTION)
+        rig.message_end(QUESTION, 0.2, phrase_end)
+        rig.speak("." * 60)
+        silences.append(rig.turn_ends[0].silence_ms)
+    assert silences[0] < 300 < 800 < silences[1]
 
 
 @pytest.mark.parametrize("failed", [True, False])

@@ -65,7 +65,11 @@ class Walk:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         taking = TurnTaking(max_utterance_ms=3_000)
-        self.rig = Rig(extensions=self.random.random() < 0.5, config=Config(turn_taking=taking))
+        self.rig = Rig(
+            extensions=self.random.random() < 0.5,
+            config=Config(turn_taking=taking),
+            partial_as_final=self.random.random() < 0.7,
+        )
         self.not_examined = 0
         self.speaks = False
         self.ids = ["nowhere", "mine"]
@@ -120,7 +124,8 @@ class Walk:
         if isinstance(job.command, Transcribe):
             return Transcript(text=self.random.choice(WORDS)), b""
         if isinstance(job.command, PredictTurnEnd | ReadPrompt):
-            return TurnEnd(probability=self.random.random()), b""
+            phrase_end = self.random.choice([None, self.random.random()])
+            return TurnEnd(probability=self.random.random(), phrase_end=phrase_end), b""
         if isinstance(job.command, Generate):
             if job.command.functions and chance < 0.5:
                 return FunctionCalled(name="f", arguments="{}"), b""

@@ -188,3 +188,29 @@ def test_slow_synthesis_needs_more_audio_ahead() -> None:
     for _ in range(9):
         runway.note_latency(50)
     assert not runway.is_short(1_000)
+
+
+def test_a_voice_slower_than_speech_wants_more_audio_ahead() -> None:
+    runway = Runway()
+    assert not runway.is_short(2_000)
+    runway.note_pace(900, 300)
+    assert not runway.is_short(2_000)
+    runway.note_pace(3_000, 2_000)
+    assert runway.is_short(2_000)
+    assert not runway.is_short(3_200)
+    for _ in range(3):
+        runway.note_pace(200, 2_000)
+    assert not runway.is_short(2_000)
+
+
+def test_the_pace_of_a_clause_is_measured_from_its_first_audio_to_its_end() -> None:
+    cuts = []
+    for took_ms in (100, 3_000):
+        speech = Speech()
+        speech.say("One two three. Four five ")
+        speech.answer(0, SECOND, 100, end=False)
+        speech.answer(0, SECOND * 2, 100 + took_ms)
+        begun = 100 + took_ms
+        speech.say("six seven eight, nine ten eleven twelve thirteen and ", begun)
+        cuts.append(len(speech.jobs))
+    assert cuts[0] == 1 < cuts[1]

@@ -12,17 +12,23 @@ SURE = Evidence(
     transcript="What time is it in Rome?",
     confidence=-0.2,
     message_end=0.6,
+    phrase_end=0.05,
 )
 UNFINISHED = Evidence(
-    soundings=(Sounding(96, 0.4),), transcript="Turn on the", confidence=-0.5, message_end=0.0001
+    soundings=(Sounding(96, 0.4),),
+    transcript="Turn on the",
+    confidence=-0.5,
+    message_end=0.0001,
+    phrase_end=0.0001,
 )
 EVERYTHING = [
-    Evidence(soundings, transcript, confidence, message_end)
-    for soundings, transcript, confidence, message_end in itertools.product(
+    Evidence(soundings, transcript, confidence, message_end, phrase_end=phrase_end)
+    for soundings, transcript, confidence, message_end, phrase_end in itertools.product(
         ((), (Sounding(96, 0.05),), (Sounding(96, 0.99), Sounding(192, 0.99))),
         (None, "", "And", "Turn on the lamp.", "What time is it?", "Well..."),
         (0.0, -0.1, -2.0),
         (None, 0.0, 0.3, 1.0),
+        (None, 0.0, 0.9),
     )
 ]
 
@@ -55,7 +61,7 @@ def test_less_eagerness_never_waits_less() -> None:
         assert waits == sorted(waits), evidence
 
 
-@pytest.mark.parametrize("field", ["message_end", "sound"])
+@pytest.mark.parametrize("field", ["message_end", "phrase_end", "sound"])
 def test_more_probable_never_waits_longer(field: str) -> None:
     for evidence in EVERYTHING:
         waits = []
@@ -63,7 +69,7 @@ def test_more_probable_never_waits_longer(field: str) -> None:
             if field == "sound":
                 known = evidence._replace(soundings=(Sounding(96, probability),))
             else:
-                known = evidence._replace(message_end=probability)
+                known = evidence._replace(**{field: probability})
             waits.append(needed_ms(known))
         assert waits == sorted(waits, reverse=True), evidence
 
@@ -83,15 +89,16 @@ def test_the_sound_of_a_long_silence_adds_nothing() -> None:
 
 
 def test_a_speaker_who_pauses_for_long_is_given_longer() -> None:
-    unsure = SURE._replace(message_end=0.1)
+    unsure = SURE._replace(message_end=0.01, phrase_end=0.001)
     slow = unsure._replace(pauses_ms=(400, 1_300, 1_400, 1_200))
     assert needed_ms(slow) > needed_ms(unsure)
     assert needed_ms(SURE._replace(pauses_ms=slow.pauses_ms)) == LEAST_MS
 
 
 def test_english_lists_are_not_applied_to_other_languages() -> None:
-    said = Evidence(transcript="Ich komme an.", message_end=0.3)
-    assert needed_ms(said._replace(language="de")) <= needed_ms(said._replace(language="en"))
+    said = Evidence(transcript="Ich komme an.")
+    assert needed_ms(said._replace(language="de")) == 480
+    assert needed_ms(said._replace(language="en")) == HARD_END_MS["auto"]
 
 
 def test_the_reason_names_what_was_known() -> None:

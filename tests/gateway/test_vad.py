@@ -228,3 +228,18 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / MODEL_FILE).write_bytes(b"not a model")
     with pytest.raises(StartupError, match=MODEL_FILE):
         SileroModel(tmp_path)
+
+
+@pytest.mark.models
+async def test_only_who_is_ahead_of_the_model_waits(vad: Vad) -> None:
+    stream = vad.open(lambda _: None)
+    for _ in range(8):
+        stream.feed(noise(1)[:WINDOW_BYTES])
+        await stream.caught_up()
+    stream.feed(noise(1)[:WINDOW_BYTES])
+    waiting = asyncio.ensure_future(stream.caught_up())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    async with running(vad):
+        await waiting
+    assert stream.waiting_windows <= 8

@@ -171,6 +171,29 @@ async def test_a_killed_worker_is_seen_by_its_connection(runtime_dir: Path, spaw
         assert [facts.connected for facts in dispatcher.stages()["tts"].workers] == [False]
 
 
+async def test_a_stalled_worker_holds_no_more_jobs_than_its_slots(
+    runtime_dir: Path, spawn: Spawn
+) -> None:
+    async with serving(runtime_dir) as dispatcher:
+        spawn("tts-0", step_ms=0)
+        spawn("tts-1", step_ms=0)
+        await until(dispatcher, lambda: len(connected(dispatcher)) == 2)
+        stalled = next(w for w in dispatcher.stages()["tts"].workers if w.worker_id == "tts-0")
+        os.kill(stalled.pid, signal.SIGSTOP)
+        listeners = [submit(dispatcher, f"j{number}") for number in range(60)]
+        held: set[int] = set()
+        while sum(bool(listener.ends) for listener in listeners) < 59:
+            workers = dispatcher.stages()["tts"].workers
+            held |= {w.outstanding for w in workers if w.worker_id == "tts-0"}
+            await asyncio.sleep(0.01)
+        assert max(held) <= 1
+        assert dispatcher.counters.high_water_hits == 0
+        os.kill(stalled.pid, signal.SIGCONT)
+        for listener in listeners:
+            assert isinstance(await listener.end(), Done)
+            assert listener.samples == list(range(2_000))
+
+
 async def test_a_restarted_worker_goes_on_with_the_job(runtime_dir: Path, spawn: Spawn) -> None:
     async with serving(runtime_dir) as dispatcher:
         worker = spawn("tts-0")

@@ -51,6 +51,7 @@ async def test_figures_fit_what_happened_and_hold_no_words(server: System) -> No
     before = metrics(server)
     assert by_stage(before, "antiphon_worker_up") == [1, 1, 1]
     assert by_stage(before, "antiphon_queue_depth") == [0, 0, 0]
+    assert all(taken_s > 0 for taken_s in by_stage(before, "antiphon_worker_model_load_seconds"))
     async with connected(server.realtime_url) as client:
         await client.speak("dog_or_cat")
         assert (await client.done())["status"] == "completed"

@@ -1,44 +1,17 @@
 """A session whose connection drops goes on in another one: nothing is repeated, nothing skipped."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
 from chaos_proxy import ChaosProxy, chaos_proxy
 from resuming_client import Lost, ResumingClient, assert_is_speech_of, resuming_client
-from system import GATEWAY, SIMULATED, System, system
+from system import System
 from system_client import silence, speech
+from talkative_system import REPLY, talkative
 
 pytestmark = [pytest.mark.integration, pytest.mark.models]
-
-REPLY = (
-    "This reply is long enough to be cut. It has several sentences of some length, and they are "
-    "spoken one after the other. Whoever is cut off in the middle wants to hear the rest."
-)
-TALKATIVE = {
-    **SIMULATED,
-    "simulated.reply": REPLY,
-    "simulated.tts_real_time_factor": 0.05,
-    "playout.unreported_lead_ms": 400,
-}
-
-
-def ready_to_speak(server: System) -> bool:
-    answer = server.get("/readyz")
-    stages = answer.json()["stages"] if answer is not None else {}
-    return bool(stages) and stages["llm"]["ready"] and stages["tts"]["ready"]
-
-
-@contextlib.contextmanager
-def talkative(settings: Mapping[str, object]) -> Iterator[System]:
-    """A server that can speak; that it cannot transcribe makes no difference here."""
-    with system({**TALKATIVE, **settings}) as server:
-        server.start(GATEWAY, "llm-0", "tts-0")
-        server.wait_for(lambda: ready_to_speak(server), 60.0)
-        yield server
-        server.assert_no_traceback()
 
 
 @pytest.fixture(scope="module")

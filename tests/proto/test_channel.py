@@ -43,6 +43,33 @@ async def test_a_full_pipe_is_refused_at_once(bus: Bus) -> None:
         assert sent < 1_000
 
 
+async def test_a_high_water_mark_of_one_does_not_hold_a_stalled_peer_to_one_message(
+    bus: Bus,
+) -> None:
+    # Why jobs are counted by credits: the kernel's buffers come on top of the mark.
+    bus.pull(bus.endpoint("jobs"), hwm=1)
+    sender = bus.push(bus.endpoint("jobs"), hwm=1)
+    sender.connect()
+    assert await sender.writable(1_000)
+    parked = 0
+    while await sender.writable(100):
+        assert sender.send((b"head", bytes(1_000)))
+        parked += 1
+        assert parked < 100_000
+    assert parked > 4
+
+
+async def test_what_a_dead_peer_would_have_got_is_refused(bus: Bus) -> None:
+    receiver = bus.pull(bus.endpoint("jobs"), hwm=4)
+    sender = bus.push(bus.endpoint("jobs"), hwm=4)
+    async with asyncio.timeout(5), aclosing(sender.watch()) as events:
+        sender.connect()
+        assert await anext(events) == "connected"
+        receiver.close()
+        assert await anext(events) == "disconnected"
+        assert not sender.send((b"head", b""))
+
+
 async def test_a_watcher_sees_the_peer_come_and_go(bus: Bus) -> None:
     receiver = bus.pull(bus.endpoint("jobs"), hwm=4)
     sender = bus.push(bus.endpoint("jobs"), hwm=4)

@@ -44,7 +44,7 @@ async def idle(run: Run) -> list[Figure]:
                 await entered.wait()
             each_kib = (resident_bytes(gateway) - before_bytes) / count / KIB
             began_s, used_s = time.monotonic(), cpu_s(gateway)
-            await asyncio.sleep(run.size(20, 2))
+            await asyncio.sleep(run.size(10, 2))
             share = (cpu_s(gateway) - used_s) / (time.monotonic() - began_s)
             leaving.set()
     return [

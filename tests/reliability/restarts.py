@@ -13,7 +13,7 @@ from system_client import Client, Closed, connected
 from talk import Tally, first_audio_s
 from workers_die import PAIRS, UNHURRIED
 
-REPLY = "This takes a while to say, because it has several sentences. " * 3
+REPLY = "This takes a while to say, because it has several sentences. " * 2
 SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY.strip(), "llm.slots": 16, "tts.slots": 16}
 
 

@@ -45,7 +45,7 @@ async def fairness(run: Run) -> list[Figure]:
         async with asyncio.TaskGroup() as group:
             heavy = group.create_task(_heavy(server))
             light = [
-                group.create_task(_light(run, server, 0.45 * number, run.size(6, 2)))
+                group.create_task(_light(run, server, 0.45 * number, run.size(5, 2)))
                 for number in range(9)
             ]
             await asyncio.wait(light)
@@ -97,13 +97,13 @@ async def overload(run: Run) -> list[Figure]:
         "simulated.llm_token_ms": 10,
         "llm.slots": 4,
         "tts.slots": 16,
-        "gateway.admission_queue_wait_ms": 40,
+        "gateway.admission_queue_wait_ms": 20,
     }
     # Four slots of half a second each, a turn every 1.6 s: 12 sessions keep the model busy.
     served: list[float] = []
     refused_s: list[float] = []
     without_hint = broken = 0
-    seconds = run.size(35, 12)
+    seconds = run.size(40, 12)
 
     async def caller(url: str, at_s: float, until_s: float) -> None:
         nonlocal without_hint, broken
@@ -133,7 +133,7 @@ async def overload(run: Run) -> list[Figure]:
         until_s = time.monotonic() + seconds
         async with asyncio.TaskGroup() as group:
             for number in range(CALLERS):
-                group.create_task(caller(server.realtime_url, number * 0.5, until_s))
+                group.create_task(caller(server.realtime_url, number * 0.8, until_s))
         server.assert_no_traceback()
     settled = served[len(served) // 3 :]
     run.notes |= {

@@ -18,7 +18,7 @@ AT_ONCE_ENGINE = {"simulated.llm_first_token_ms": 0, "gateway.admission_queue_wa
 @bar("B13", "50 talking sessions, 20 ms frames: what gateway and ZeroMQ add, both ways")
 async def talking(run: Run) -> list[Figure]:
     """A request passes gateway, dispatch, a worker that answers at once, and back, in no time."""
-    sessions, seconds = run.size(50, 5), run.size(20, 4)
+    sessions, seconds = run.size(50, 5), run.size(16, 4)
     with running_system({**ENGINES, **SLOTS, **AT_ONCE_ENGINE}) as server:
         used_s = cpu_s(server.pid(GATEWAY))
         command = [sys.executable, "-m", "bench.sessions.load", "--port", str(server.port)]

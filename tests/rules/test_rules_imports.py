@@ -91,9 +91,9 @@ def test_only_engine_files_and_vad_import_model_libraries() -> None:
     assert {place: names for place, names in found.items() if names} == {}
 
 
-def test_only_channel_imports_zmq() -> None:
+def test_only_channel_and_curve_import_zmq() -> None:
     importers = {relative(path) for path in modules() if "zmq" in top_level(tree(path))}
-    assert importers == {"proto/antiphon_proto/channel.py"}
+    assert importers == {f"proto/antiphon_proto/{name}.py" for name in ("channel", "curve")}
 
 
 def test_only_the_configuration_reads_the_environment() -> None:

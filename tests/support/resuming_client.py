@@ -59,7 +59,10 @@ class ResumingClient:
         `position` is an item and how many milliseconds of it were played. Raises Lost.
         """
         self._socket = await self._open((f"antiphon.resume.{self.session_id}.{self.token}",))
-        played = {"item_id": position[0], "played_ms": position[1]} if position else {}
+        played: Event = {"item_id": position[0], "played_ms": position[1]} if position else {}
+        if started := self.of_type("antiphon.audio.started"):
+            samples = len(self.spoken(started[-1]["stream"])) // 2
+            played |= {"received_item_id": started[-1]["item_id"], "received_samples": samples}
         claim = {"type": "antiphon.resume", "last_seq": self.received, **played}
         await self.socket.send_str(json.dumps(claim))
         raw = await self.socket.receive()

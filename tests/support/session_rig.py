@@ -17,6 +17,7 @@ from antiphon_gateway.effects import (
     SendEvent,
     Submit,
 )
+from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.realtime import catalogue, client_events, server_events
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session import Session
@@ -41,6 +42,7 @@ from antiphon_proto.messages import (
 )
 
 WINDOW_MS = 32
+_LOUD = b"\x00\x20\x00\xe0" * (WINDOW_SAMPLES // 2)
 SPEECH = "x" * 20
 PAUSE = "." * 7
 """224 ms: the final transcript was asked for, after 96 ms."""
@@ -51,13 +53,24 @@ END = "." * 63
 class Rig:
     """One session, its clock, what it sent and the jobs it has open."""
 
-    def __init__(self, *, extensions: bool = False, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        extensions: bool = False,
+        config: Config | None = None,
+        partial_as_final: bool = False,
+    ) -> None:
         """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
         config = config or Config(turn_taking=TurnTaking(warming=False))
         # Tests count windows: a pause is 3 of them, a partial transcript is due after 19.
         taking = config.turn_taking
         interval_ms = 600 if taking.partial_interval_ms else 0
-        taking = structs.replace(taking, eager_silence_ms=96, partial_interval_ms=interval_ms)
+        taking = structs.replace(
+            taking,
+            eager_silence_ms=96,
+            partial_interval_ms=interval_ms,
+            partial_as_final=partial_as_final,
+        )
         config = structs.replace(config, turn_taking=taking)
         self.load = StageLoad(slots=4)
         """How busy every stage is."""
@@ -100,13 +113,17 @@ class Rig:
         self._settle()
 
     def speak(self, script: str) -> None:
-        """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character."""
+        """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character.
+
+        Only the sound of `X`, which is speech too, is loud.
+        """
         for mark in script:
             self.now_ms += WINDOW_MS
             captured_us = round((self.now_ms - WINDOW_MS + self.client_ahead_ms) * 1000)
             arrived_ms = self.now_ms + self.uplink_ms
-            self.session.on_audio(bytes(2 * WINDOW_SAMPLES), 16_000, arrived_ms, captured_us)
-            probability = 0.9 if mark == "x" else 0.01
+            sound = _LOUD if mark == "X" else bytes(2 * WINDOW_SAMPLES)
+            self.session.on_audio(sound, 16_000, arrived_ms, captured_us)
+            probability = 0.9 if mark in "xX" else 0.01
             self.session.on_speech_probabilities([probability], self.now_ms)
             self._settle()
             self.pass_time(0)
@@ -166,9 +183,9 @@ class Rig:
         self.answer(job, TurnEnd(probability=probability))
         self.answer(job, Done(engine_ms=1))
 
-    def message_end(self, text: str, probability: float) -> None:
-        """Tell how probable it is that the user's message ends after a text."""
-        self.session.on_message_end(text, probability, self.now_ms)
+    def message_end(self, text: str, probability: float, phrase_end: float | None = None) -> None:
+        """Tell how probable it is that the user's message, or a phrase of it, ends after a text."""
+        self.session.on_message_end(MessageEnd(text, probability, phrase_end), self.now_ms)
         self._settle()
 
     def transcribe(self, text: str) -> None:

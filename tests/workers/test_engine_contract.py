@@ -1,7 +1,8 @@
 """The same promises, kept by every engine of every stage."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Generator
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from antiphon_proto.messages import (
     Transcribe,
     Transcript,
 )
-from antiphon_workers.engine import Engine, Usage
+from antiphon_workers import threads
+from antiphon_workers.engine import Engine, Step, Usage
 from antiphon_workers.registry import create
 
 from .engines import job, loaded, results, steps
@@ -101,6 +103,30 @@ async def test_a_cancelled_job_leaves_the_engine_free_for_the_next(engine: Engin
             task.cancel()
         assert task.cancelled()
     assert await results(engine, command, payload(engine)) == expected
+
+
+async def test_a_cancelled_job_makes_at_most_the_step_that_it_is_in(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+    advance = threads._advance
+
+    def counted(steps: Generator[Step, None, None]) -> tuple[bool, Step]:
+        made.append(True)
+        return advance(steps)
+
+    monkeypatch.setattr(threads, "_advance", counted)
+    running = engine.run(job(COMMANDS[engine.stage]), payload(engine))
+    following = asyncio.ensure_future(anext(running))
+    await following
+    begun = len(made)
+    following = asyncio.ensure_future(anext(running))
+    await asyncio.sleep(0)
+    following.cancel()
+    with suppress(asyncio.CancelledError, StopAsyncIteration):
+        await following
+    await running.aclose()
+    assert len(made) <= begun + 1
 
 
 async def test_as_many_jobs_as_slots_run_beside_each_other(engine: Engine) -> None:

@@ -4,7 +4,11 @@ import math
 
 import pytest
 
-from antiphon_workers.llm.message_end import end_probability, without_end_mark
+from antiphon_workers.llm.message_end import (
+    end_probability,
+    phrase_end_probability,
+    without_end_mark,
+)
 
 END = 2
 
@@ -23,6 +27,12 @@ def test_marks_line_breaks_and_the_end_of_the_message_count():
         token(",", 0.08),
     ]
     assert end_probability(candidates, END) == pytest.approx(0.37)
+
+
+def test_commas_and_joining_words_end_a_phrase():
+    candidates = [token(" and", 0.3), token(",", 0.2), token(" Or", 0.1), token(".", 0.3)]
+    assert phrase_end_probability(candidates) == pytest.approx(0.6)
+    assert phrase_end_probability([token(" android", 0.5)]) == 0.0
 
 
 def test_no_candidate_that_ends_is_no_probability():

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon_proto.messages import TextDelta
 from antiphon_workers.engine import Step
-from antiphon_workers.threads import steps_in_thread
+from antiphon_workers.threads import Emit, steps_from_callback, steps_in_thread
 
 
 @pytest.fixture
@@ -92,3 +92,29 @@ async def test_an_exception_in_a_step_reaches_the_consumer(executor: ThreadPoolE
     with pytest.raises(ValueError, match="broken model"):
         async for _ in steps_in_thread(executor, steps()):
             pass
+
+
+async def test_work_that_is_cancelled_ends_at_its_next_step(
+    executor: ThreadPoolExecutor,
+) -> None:
+    go_on, answers = threading.Event(), []
+
+    def work(emit: Emit) -> None:
+        while emit(delta("word")):
+            go_on.wait()
+            answers.append("went on")
+
+    async def consume() -> None:
+        async with aclosing(steps_from_callback(executor, work)) as running:
+            async for _ in running:
+                started.set()
+
+    started = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(consume())
+        await started.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+    assert task.cancelled()
+    assert len(answers) <= 1

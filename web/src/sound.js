@@ -50,7 +50,7 @@ export class Sound {
 
   get stats() {
     const { totals, bufferedSamples, jitterMs } = this.#stats;
-    return { ...totals, bufferedSamples, jitterMs };
+    return { ...totals, bufferedSamples, jitterMs, outputLatencyMs: this.#audio?.outputLatencyMs ?? 0 };
   }
 
   /** @param {boolean} muted */

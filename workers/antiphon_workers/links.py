@@ -23,9 +23,11 @@ class Links:
     ) -> None:
         """Open all. `hub` is the dispatcher, in a gateway or not; `gateways` get the results."""
         self.worker_id = worker_id
+        self.load_ms = 0
+        """How long it took to load the engine."""
         self.incarnation = secrets.token_hex(4)
-        self.endpoint = bus.endpoint(f"{worker_id}.{self.incarnation}.jobs")
-        self.jobs = bus.pull(self.endpoint, hwm=slots + 1)
+        self.jobs = bus.pull(bus.endpoint(f"{worker_id}.{self.incarnation}.jobs"), hwm=slots + 1)
+        self.endpoint = self.jobs.endpoint
         self.control = bus.subscribe(bus.endpoint(f"{hub}.control"), hwm=CONTROL_HWM)
         self.status = bus.push(bus.endpoint(f"{hub}.status"), hwm=STATUS_HWM)
         self.status.connect()
@@ -41,7 +43,8 @@ class Links:
 
 def remove_socket(endpoint: str) -> None:
     """Remove the file of an ipc endpoint that was closed; libzmq leaves it behind."""
-    Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+    if endpoint.startswith("ipc://"):
+        Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
 
 def remove_stale_sockets(runtime_dir: Path, worker_id: str) -> None:

@@ -40,7 +40,7 @@ async def load(stage: Stage, config: Config, links: Links, stop: asyncio.Event) 
     if not loaded.done():
         return None
     engine = loaded.result()
-    load_ms = int((time.monotonic() - started_s) * 1000)
+    links.load_ms = load_ms = int((time.monotonic() - started_s) * 1000)
     logger.info("engine loaded", extra={"engine": config.stage(stage).engine, "load_ms": load_ms})
     return engine
 

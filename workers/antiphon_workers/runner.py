@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from antiphon_proto.channel import Bus
+from antiphon_proto.bus import open_bus
 from antiphon_proto.config import Config
 from antiphon_proto.messages import Goodbye, Stage
 from antiphon_workers.engine import Engine
@@ -37,7 +37,7 @@ class Worker:
 
         Raises StartupError when the engine or the runtime directory is not usable.
         """
-        bus = Bus(self._config.bus.directory)
+        bus = open_bus(self._config, self.worker_id)
         linger_ms = 0
         try:
             directory = self._config.bus.directory

@@ -164,4 +164,5 @@ class Service:
             last_step_age_ms=max(ages_ms, default=0),
             step_ages_ms=ages_ms,
             steps_ms=tuple(self._steps_ms),
+            load_ms=self._links.load_ms,
         )

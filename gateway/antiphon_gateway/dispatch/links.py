@@ -31,7 +31,7 @@ class Links:
     def open(self, connect: Connect) -> None:
         """Connect to a worker, in place of an earlier connection of that name."""
         self.close(connect.worker_id)
-        sender = self._bus.push(connect.endpoint, hwm=connect.slots + 1)
+        sender = self._bus.push(connect.endpoint, hwm=connect.slots + 1, owner=connect.worker_id)
         task = self._group.create_task(
             self._watch(connect, sender), name=f"link-{connect.worker_id}"
         )

@@ -21,7 +21,8 @@ from antiphon_gateway.dispatch.state import stage_state
 from antiphon_gateway.dispatch.worker_side import TICK_S, WorkerSide, now_ms
 from antiphon_gateway.startup import startup_errors
 from antiphon_proto import codec
-from antiphon_proto.channel import Bus, Receiver, Sender
+from antiphon_proto.bus import open_bus
+from antiphon_proto.channel import Bus, Message, Receiver, Sender
 from antiphon_proto.config import Config
 from antiphon_proto.errors import MalformedMessage
 from antiphon_proto.messages import (
@@ -78,7 +79,7 @@ class DispatcherProcess:
             for frames in await requests.receive():
                 try:
                     request, payload = codec.requests.decode(frames)
-                    self._check_gateway(request)
+                    self._check_gateway(request, frames)
                 except MalformedMessage as exc:
                     self._malformed.count("requests", exc)
                     continue
@@ -91,10 +92,12 @@ class DispatcherProcess:
             await asyncio.sleep(TICK_S)
             self._perform(self._pool.drop_silent_gateways(now_ms()))
 
-    def _check_gateway(self, request: DispatchRequest) -> None:
+    def _check_gateway(self, request: DispatchRequest, message: Message) -> None:
         name = request.job.reply_to if isinstance(request, EnqueueJob) else request.gateway
         if name not in self._gateways:
             raise MalformedMessage(f"gateway {name[:64]!r} is none of {', '.join(self._gateways)}")
+        if message.sender not in ("", name):
+            raise MalformedMessage(f"{message.sender} speaks as {name}")
 
     def _take(self, request: DispatchRequest, payload: bytes) -> None:
         if isinstance(request, EnqueueJob):
@@ -131,7 +134,7 @@ class DispatcherProcess:
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartupError when an endpoint cannot be bound."""
-    with Bus(config.bus.directory) as bus, startup_errors():
+    with open_bus(config, config.hub) as bus, startup_errors():
         asyncio.run(_serve(bus, config))
 
 

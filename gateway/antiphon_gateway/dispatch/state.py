@@ -47,6 +47,7 @@ def _worker(worker: Worker) -> WorkerState:
         slots=beat.slots,
         outstanding=len(worker.holds),
         connected=worker.link == "up",
+        load_ms=beat.load_ms,
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -15,19 +14,18 @@ from antiphon_gateway.dispatch.actions import (
     Send,
     WorkerAction,
 )
+from antiphon_gateway.dispatch.announcement import announced
 from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.links import Links
 from antiphon_gateway.dispatch.malformed import MalformedLog
 from antiphon_proto import codec
 from antiphon_proto.channel import Bus, PeerEvent, Receiver, Sender
-from antiphon_proto.errors import MalformedMessage, StartupError
-from antiphon_proto.messages import CancelJobs, Heartbeat, Status
+from antiphon_proto.errors import MalformedMessage
+from antiphon_proto.messages import CancelJobs, Status
 
 STATUS_HWM = 1_000
 CONTROL_HWM = 1_000
 TICK_S = 0.1
-
-_JOBS_SOCKET = re.compile(r"[A-Za-z0-9._-]+\.jobs")
 
 ActionT = TypeVar("ActionT")
 ActionT_co = TypeVar("ActionT_co", covariant=True)
@@ -112,8 +110,7 @@ class WorkerSide(Generic[ActionT]):
             for frames in await channel.receive():
                 try:
                     status, _ = codec.status.decode(frames)
-                    if isinstance(status, Heartbeat):
-                        self._check_endpoint(status)
+                    status = announced(status, frames, self._bus)
                 except MalformedMessage as exc:
                     self._malformed.count("status", exc)
                     continue
@@ -143,19 +140,6 @@ class WorkerSide(Generic[ActionT]):
                     logger.warning("worker fell silent", extra={"worker": action.worker_id})
             self._perform(actions)
             self._changed()
-
-    def _check_endpoint(self, beat: Heartbeat) -> None:
-        """Raise MalformedMessage unless the job endpoint is an ipc socket in our directory."""
-        name = beat.endpoint.rpartition("/")[2]
-        try:
-            ours = _JOBS_SOCKET.fullmatch(name) and self._bus.endpoint(name)
-        except StartupError as exc:
-            raise MalformedMessage(f"job endpoint: {exc}") from exc
-        if beat.endpoint != ours:
-            raise MalformedMessage(
-                f"job endpoint {beat.endpoint[:200]!r} is not an ipc socket NAME.jobs in the "
-                "runtime directory"
-            )
 
     def _publish(self, cancel: Cancel) -> None:
         if self._control is not None and not self._control.closed:

@@ -136,6 +136,9 @@ class Resume(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.resume"):
     item_id: ClientId | None = None
     played_ms: SessionMilliseconds = 0
     """How much of that item was played; of what was received, if no item is named, all."""
+    received_item_id: ClientId | None = None
+    received_samples: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    """How much of which item has arrived: the newest one, which may not be the one played."""
 
 
 class EncodedAudioStart(

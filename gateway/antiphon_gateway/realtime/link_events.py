@@ -21,6 +21,12 @@ class Resumed(ServerEvent, frozen=True, kw_only=True, tag="antiphon.resumed"):
     """Sequence number of the last binary frame that counts; None: none."""
 
 
+class Reconnect(ServerEvent, frozen=True, kw_only=True, tag="antiphon.reconnect"):
+    """The server is about to close with 1012: come back after this time and resume."""
+
+    after_ms: int
+
+
 class Acknowledged(ServerEvent, frozen=True, kw_only=True, tag="antiphon.ack"):
     """What of the client's need not be kept for a resumption any more."""
 

@@ -38,6 +38,14 @@ _CACHE_MIB = 256
 """Prompts of sessions that lost their slot, kept in memory."""
 _REPEAT_WINDOW_TOKENS = 256
 _MANIFEST_FILE = "model.gguf"
+_FLASH_ATTENTION = {
+    True: xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    False: xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+_KEY_TYPES = {
+    "q8_0": xllamacpp.ggml_type.GGML_TYPE_Q8_0,
+    "f16": xllamacpp.ggml_type.GGML_TYPE_F16,
+}
 
 
 class LlamaCpp(Engine):
@@ -111,6 +119,8 @@ class LlamaCpp(Engine):
         parameters.n_ctx = settings.context_tokens * self.slots
         parameters.cache_ram_mib = _CACHE_MIB
         parameters.n_batch = parameters.n_ubatch = settings.batch_tokens
+        parameters.flash_attn_type = _FLASH_ATTENTION[settings.flash_attention]
+        parameters.cache_type_k = _KEY_TYPES[settings.key_type]
         parameters.cpuparams.n_threads = settings.generation_threads
         parameters.cpuparams_batch.n_threads = settings.threads
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):

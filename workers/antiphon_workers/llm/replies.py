@@ -6,7 +6,7 @@ from typing import Any
 from antiphon_proto.errors import JobFailed
 from antiphon_proto.messages import FunctionCalled, TextDelta, TurnEnd
 from antiphon_workers.engine import Usage
-from antiphon_workers.llm.message_end import end_probability
+from antiphon_workers.llm.message_end import end_probability, phrase_end_probability
 from antiphon_workers.threads import Emit
 
 _OVERLONG = "exceed_context_size_error"
@@ -29,8 +29,12 @@ class Reading:
         for choice in chunk.get("choices", ()):
             tokens = (choice.get("logprobs") or {}).get("content")
             if tokens and self._has_words:
-                probability = end_probability(tokens[0]["top_logprobs"], self._end_token)
-                self._emit((TurnEnd(probability=probability), b""))
+                following = tokens[0]["top_logprobs"]
+                end = TurnEnd(
+                    probability=end_probability(following, self._end_token),
+                    phrase_end=phrase_end_probability(following),
+                )
+                self._emit((end, b""))
                 self._has_words = False
         return False
 

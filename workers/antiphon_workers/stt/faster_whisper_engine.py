@@ -1,9 +1,12 @@
 """Whisper through faster-whisper and CTranslate2."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
+from typing import NamedTuple
 
 import ctranslate2
 import faster_whisper
@@ -15,9 +18,15 @@ from antiphon_proto.audio import Samples, pcm16_to_float
 from antiphon_proto.config import Config
 from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Job, Transcribe, Transcript
+from antiphon_workers.batching import Batcher
 from antiphon_workers.engine import Engine, Step, no_steps
 from antiphon_workers.stt import guards
-from antiphon_workers.stt.spliced_encoder import MOST_FRAMES, SplicedEncoder
+from antiphon_workers.stt.spliced_encoder import (
+    FRAMES_PER_SECOND,
+    MOST_FRAMES,
+    Mel,
+    SplicedEncoder,
+)
 from antiphon_workers.threads import steps_in_thread
 
 SHORTEST_SAMPLES = STT_SAMPLE_RATE_HZ // 20
@@ -30,6 +39,16 @@ _TEMPERATURES = (0.0, 0.4)
 """Of the padded window: greedy, then one sample when greedy loops."""
 
 
+class _Clip(NamedTuple):
+    """A clip that can be transcribed in one pass with others."""
+
+    mel: Mel
+    language: str
+    start: list[int]
+    """Tokens before the transcript."""
+    seconds: float
+
+
 class FasterWhisper(Engine):
     """One Whisper model. `stt.encoder_window` chooses what is encoded."""
 
@@ -38,6 +57,13 @@ class FasterWhisper(Engine):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._executor = ThreadPoolExecutor(self.slots, thread_name_prefix="whisper")
+        self._pass_executor = ThreadPoolExecutor(1, thread_name_prefix="whisper-pass")
+        self._batcher: Batcher[_Clip, Transcript | None] = Batcher(
+            self._transcripts,
+            self._pass_executor,
+            most=config.stt.batch,
+            wait_ms=config.stt.batch_wait_ms,
+        )
         self._encoder: SplicedEncoder | None = None
 
     def load(self) -> None:
@@ -63,11 +89,15 @@ class FasterWhisper(Engine):
         command = job.command
         if not isinstance(command, Transcribe):
             return no_steps()
-        return steps_in_thread(self._executor, self._steps(pcm16_to_float(payload), command))
+        audio = pcm16_to_float(payload)
+        if self._encoder is not None and self.config.stt.batch > 1:
+            return self._batched(self._encoder, audio, command)
+        return steps_in_thread(self._executor, self._steps(audio, command))
 
     def close(self) -> None:
         """Stop the threads."""
         self._executor.shutdown(cancel_futures=True)
+        self._pass_executor.shutdown(cancel_futures=True)
 
     def _warm(self) -> None:
         # CTranslate2 opens cuBLAS when it first computes, not when it loads a model.
@@ -90,8 +120,8 @@ class FasterWhisper(Engine):
             if mel.shape[1] <= self._encoder.most_frames:
                 states = self._encoder.encode(mel)
                 yield None
-                seconds = len(audio) / STT_SAMPLE_RATE_HZ
-                transcript = self._decode(states, language, command.prompt, seconds)
+                spoken = language or self._model.model.detect_language(states)[0][0][0][2:-2]
+                [transcript] = self._decode(states, [self._clip(mel, spoken, command)])
                 if transcript is None and not command.final:
                     # A second opinion takes longer than the next partial is away.
                     transcript = Transcript(text="", language=language or "")
@@ -100,41 +130,72 @@ class FasterWhisper(Engine):
             transcript = self._padded(audio, language, command.prompt)
         yield transcript, b""
 
-    def _decode(
-        self,
-        states: "ctranslate2.StorageView",
-        language: str | None,
-        prompt: str,
-        seconds: float,
-    ) -> Transcript | None:
-        """Return the greedy transcript of encoder states; None when the decoder went astray."""
-        if language is None:
-            language = self._model.model.detect_language(states)[0][0][0][2:-2]
+    async def _batched(
+        self, encoder: SplicedEncoder, audio: Samples, command: Transcribe
+    ) -> AsyncGenerator[Step, None]:
+        """Yield the transcript, made in one pass with those of other jobs where it can be.
+
+        Clips share a pass whose prompts are equally long, which CTranslate2 asks for. What cannot
+        share one is made alone: speech of an unknown language, or too long, or gone astray.
+        """
+        language = self._language(command.language)
+        if language is not None and len(audio) >= SHORTEST_SAMPLES:
+            loop = asyncio.get_running_loop()
+            mel = await loop.run_in_executor(self._executor, self._model.feature_extractor, audio)
+            yield None
+            if mel.shape[1] <= encoder.most_frames:
+                clip = self._clip(mel, language, command)
+                transcript = await self._batcher.run(clip, len(clip.start))
+                if transcript is not None or not command.final:
+                    yield transcript or Transcript(text="", language=language), b""
+                    return
+        async with aclosing(steps_in_thread(self._executor, self._steps(audio, command))) as steps:
+            async for step in steps:
+                yield step
+
+    def _transcripts(self, clips: Sequence[_Clip]) -> list[Transcript | None]:
+        """Return the transcripts of one pass; None for a clip that went astray."""
+        assert self._encoder is not None
+        return self._decode(self._encoder.encode(*(clip.mel for clip in clips)), clips)
+
+    def _clip(self, mel: Mel, language: str, command: Transcribe) -> _Clip:
         tokenizer = self._tokenizer(language)
-        start = self._model.get_prompt(
-            tokenizer, tokenizer.encode(f" {prompt.strip()}") if prompt.strip() else [], True
-        )
-        [result] = self._model.model.generate(
+        prompt = command.prompt.strip()
+        prompt_tokens = tokenizer.encode(f" {prompt}") if prompt else []
+        start = self._model.get_prompt(tokenizer, prompt_tokens, True)
+        return _Clip(mel, language, start, mel.shape[1] / FRAMES_PER_SECOND)
+
+    def _decode(
+        self, states: "ctranslate2.StorageView", clips: Sequence[_Clip]
+    ) -> list[Transcript | None]:
+        """Return the greedy transcripts of encoder states; None where the decoder went astray."""
+        longest = max(len(clip.start) + guards.most_tokens(clip.seconds) for clip in clips)
+        results = self._model.model.generate(
             states,
-            [start],
+            [clip.start for clip in clips],
             beam_size=1,
-            max_length=min(len(start) + guards.most_tokens(seconds), _MOST_TOKENS),
+            max_length=min(longest, _MOST_TOKENS),
             return_scores=True,
             return_no_speech_prob=True,
         )
+        return [self._judged(clip, result) for clip, result in zip(clips, results, strict=True)]
+
+    def _judged(
+        self, clip: _Clip, result: "ctranslate2.models.WhisperGenerationResult"
+    ) -> Transcript | None:
         tokens = result.sequences_ids[0]
         # The score is the mean over the tokens; Whisper's mean counts the end of text too.
         log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        text = tokenizer.decode(tokens).strip()
+        text = self._tokenizer(clip.language).decode(tokens).strip()
         no_speech = guards.is_no_speech(result.no_speech_prob, log_probability)
         if not no_speech and (
-            guards.is_loop(text, len(tokens), seconds)
+            guards.is_loop(text, len(tokens), clip.seconds)
             or log_probability < guards.LEAST_LOG_PROBABILITY
         ):
             return None
         return Transcript(
             text="" if no_speech else text,
-            language=language,
+            language=clip.language,
             no_speech_probability=result.no_speech_prob,
             average_log_probability=log_probability,
         )

@@ -1,0 +1,46 @@
+"""What `bench.joins` has spoken: long sentences, and texts with how they are to be read."""
+
+SENTENCES = (
+    "The water in the kettle began to boil while the children were still asleep in the next room.",
+    "Most of the houses in the old town were built before the railway came to the valley.",
+    "You can take the bus from the station to the museum if you do not want to walk in the rain.",
+    "The garden behind the school is open until seven, and visitors may bring their own lunch.",
+    "He put the letter on the table and waited for an answer that did not come before the winter.",
+    "Bread rises because the yeast in the dough makes a gas which is caught between the fibres.",
+    "The teacher asked the class to write about the summer, but nobody had brought a pencil.",
+    "A good pair of shoes will last for many years when you clean them after every long walk.",
+    "The doctor told him to drink more water and to sleep with the window open at night.",
+    "Birds fly to the south in the autumn because there is not enough food during the winter.",
+    "The train to the coast leaves at noon and arrives before the shops close in the evening.",
+    "We painted the kitchen in a light green so that it would look larger in the morning sun.",
+    "The old man sold his boat after the storm and moved to a small house on the hill.",
+    "If the light turns red you should stop the machine and call somebody from the workshop.",
+    "The museum has a large collection of maps that were drawn by sailors in the last century.",
+    "Apples keep for months in a cool cellar, but pears should be eaten within a few days.",
+    "The river is wide enough for ships until it reaches the mountains in the north.",
+    "She learned to play the piano when she was a child and still practises before breakfast.",
+    "The team worked through the night because the bridge had to be opened in the morning.",
+    "Many people prefer to read on paper although a screen is lighter to carry on a journey.",
+    "The cat slept on the warm stones until the rain began and then ran into the house.",
+    "A small fire in the forest can be stopped with sand when there is no water in the stream.",
+    "The baker opens his shop at five so that workers can buy bread on their way to the factory.",
+    "Our neighbours grow tomatoes and beans in a garden that is hardly larger than a carpet.",
+)
+
+WRITTEN = (
+    ("The meeting is at 3:30 pm on May 4th.", "the meeting is at three thirty p m on may fourth"),
+    ("It costs $45.50.", "it costs forty five dollars and fifty cents"),
+    ("About 75% of them agreed.", "about seventy five percent of them agreed"),
+    ("Dr. Smith lives on Baker St.", "doctor smith lives on baker street"),
+    ("It was built in 1984.", "it was built in nineteen eighty four"),
+    ("The train runs at 120 km/h.", "the train runs at one hundred and twenty kilometers per hour"),
+    ("See example.com for more.", "see example dot com for more"),
+    ("There are 1,250 books here.", "there are one thousand two hundred and fifty books here"),
+    (
+        "Mix 2 kg of flour with 500 ml of water.",
+        "mix two kilograms of flour with five hundred milliliters of water",
+    ),
+    ("She came 1st and he came 22nd.", "she came first and he came twenty second"),
+    ("**Stop** and look at the _sign_.", "stop and look at the sign"),
+    ("It is -5 degrees today.", "it is minus five degrees today"),
+)
