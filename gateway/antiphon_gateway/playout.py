@@ -76,6 +76,11 @@ class Playout:
         """Return how much sent audio the listener has not heard yet."""
         return max(0.0, self._play_end_ms - now_ms)
 
+    @property
+    def end_ms(self) -> float:
+        """When the listener has heard all that was sent."""
+        return self._play_end_ms
+
     def since_end_ms(self, now_ms: float) -> float:
         """Return how long ago the listener had heard all that was sent; negative before."""
         return now_ms - self._play_end_ms

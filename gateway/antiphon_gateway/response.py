@@ -271,6 +271,13 @@ class Response:
             return None
         return ResponseEcho(self._speech, self._played)
 
+    @property
+    def playback_end_ms(self) -> float | None:
+        """When it has been heard; None while it goes on, and of one that was not spoken."""
+        if self._speech is None or not self.ended or not self._has_begun:
+            return None
+        return self._speech.playout.end_ms
+
     def asks(self, now_ms: float) -> bool:
         """Whether it ends with a question that the listener has heard, or nearly so."""
         if self._speech is None or self._model_done is None or not self._speech.finished:

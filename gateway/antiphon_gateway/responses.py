@@ -19,6 +19,9 @@ from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
 from antiphon_proto.messages import STAGES, Result
 
+_SILENCE = "(The user says nothing.)"
+"""What the model reads in place of the words of a turn without any."""
+
 
 class Responses:
     """Begins, prepares and stops responses; at most one is in progress."""
@@ -83,6 +86,13 @@ class Responses:
             timings = self._unanswered
         self._run(self._new(settings, timings), now_ms)
         self._start_waiting(now_ms)
+
+    def speak_up(self, now_ms: float) -> None:
+        """Respond because the user says nothing."""
+        settings = self._settings.response()
+        response = self._new(settings, None)
+        response.start(self._history.messages(settings, heard=_SILENCE))
+        self._run(response, now_ms)
 
     def cancel(self, response_id: str | None, now_ms: float) -> None:
         """Stop the running response because the client asks for it. Raises InvalidEvent."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from antiphon_gateway.effects import Effect
 from antiphon_gateway.history import History
+from antiphon_gateway.idle_turn import IdleTurn
 from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
@@ -42,6 +43,9 @@ class Session:
             context, self._settings, self.history, self._listener, self._interruptions
         )
         self._requests = SessionRequests(
+            context, self._settings, self.history, self._listener, self._responses
+        )
+        self._idle_turn = IdleTurn(
             context, self._settings, self.history, self._listener, self._responses
         )
 
@@ -97,6 +101,7 @@ class Session:
     def advance(self, now_ms: float) -> None:
         """Do what is due at this time."""
         self._responses.advance(now_ms)
+        self._idle_turn.advance(now_ms)
 
     def refuse(self, error: InvalidEvent) -> None:
         """Answer with an `error` event; the session goes on."""
@@ -110,7 +115,8 @@ class Session:
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` must be called next."""
-        return self._responses.next_due_ms(now_ms)
+        due = (self._responses.next_due_ms(now_ms), self._idle_turn.next_due_ms(now_ms))
+        return min((at_ms for at_ms in due if at_ms is not None), default=None)
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
@@ -167,6 +173,7 @@ class Session:
 
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
+        self._idle_turn.notice(now_ms)
         self._interruptions.end(now_ms, stopped=self._settings.interrupts_response)
         self._responses.drop_prepared()
         if self._settings.interrupts_response:
@@ -196,6 +203,7 @@ class Session:
         """A committed turn has its transcript, or None when that failed."""
         if turn.transcript is not None:
             self.history.set_transcript(turn, turn.transcript)
+        self._idle_turn.notice(now_ms)
         self._responses.on_turn_transcribed(turn, now_ms)
 
     # --- inside ----------------------------------------------------------------------------

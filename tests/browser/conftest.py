@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 from scripted_gateway import ScriptedGateway
 
 OpenPage = Callable[..., Awaitable[Page]]
 Until = Callable[[Page, str], Awaitable[None]]
+
+# A busy machine may take longer than the usual 5 s to draw what a test waits for.
+expect.set_options(timeout=15_000)
 
 FLAGS = [
     "--no-sandbox",

@@ -1,6 +1,6 @@
 """What the language model reads of a conversation's items. Pure."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence
 
 from antiphon_gateway.realtime.items import (
     FunctionCallItem,
@@ -11,24 +11,23 @@ from antiphon_gateway.realtime.items import (
 from antiphon_proto.conversation import ChatMessage, FunctionCall
 
 
-def chat_messages(items: Iterable[Item], unread: Set[str] = frozenset()) -> list[ChatMessage]:
+def chat_messages(items: Sequence[Item]) -> list[ChatMessage]:
     """Return the messages of some items, in order; what has no text and calls nothing is left out.
 
     An output stands right behind the call that it answers, wherever the client put it.
     """
-    listed = [item for item in items if item.id not in unread]
     outputs: dict[str, list[str]] = {}
-    for item in listed:
+    for item in items:
         if isinstance(item, FunctionCallOutputItem):
             outputs.setdefault(item.call_id, []).append(item.output)
     chat: list[ChatMessage] = []
-    for item in listed:
+    for item in items:
         if isinstance(item, FunctionCallItem):
             call = FunctionCall(item.call_id, item.name, item.arguments)
             chat.append(ChatMessage("assistant", "", calls=(call,)))
             chat += _outputs(item.call_id, outputs)
         elif isinstance(item, FunctionCallOutputItem):
-            chat += _outputs(item.call_id, outputs) if not _called(item, listed) else []
+            chat += _outputs(item.call_id, outputs) if not _called(item, items) else []
         elif text := message_text(item):
             chat.append(ChatMessage(item.role, text))
     return chat

@@ -43,8 +43,6 @@ class Conversation:
     def __init__(self, *, max_items: int = MAX_ITEMS, max_chars: int = MAX_CHARS) -> None:
         """Start an empty conversation."""
         self.id = new_id("conv")
-        self.fillers: set[str] = set()
-        """Ids of the items that only pass the time: the model does not read them."""
         self._items: list[Item] = []
         self._chars = 0
         self._max_items = max_items
@@ -170,7 +168,7 @@ class Conversation:
         """
         items = self._items if override is None else [self._resolve(item) for item in override]
         opening = (ChatMessage("system", instructions),) if instructions.strip() else ()
-        return (*opening, *chat_messages(items, self.fillers))
+        return (*opening, *chat_messages(items))
 
     def _resolve(self, item: Item | ItemReference) -> Item:
         return self.retrieve(item.id) if isinstance(item, ItemReference) else item
