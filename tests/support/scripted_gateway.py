@@ -34,6 +34,7 @@ class ScriptedGateway:
         """The access key that is asked for."""
         self.full = False
         """Answers 503."""
+        self.retry_after_s = 5
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._changed = asyncio.Condition()
         self._socket: web.WebSocketResponse | None = None
@@ -135,7 +136,9 @@ class ScriptedGateway:
         if self.key and self.key != bearer and f"openai-insecure-api-key.{self.key}" not in offered:
             return web.json_response({"error": {"message": "no key"}}, status=401)
         if self.full:
-            return web.json_response({"error": {"message": "2 sessions are open"}}, status=503)
+            headers = {"Retry-After": str(self.retry_after_s)}
+            body = {"error": {"message": "2 sessions are open"}}
+            return web.json_response(body, status=503, headers=headers)
         return None
 
     async def _change(self, connections: int = 0) -> None:

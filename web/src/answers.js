@@ -105,6 +105,12 @@ export class Answers {
     return [{ do: "flush" }, ...this.#loud()];
   }
 
+  /** Somebody may be speaking over the reply; or it was nothing. @param {boolean} ducked @returns {Command[]} */
+  duck(ducked) {
+    this.ducked = ducked && this.sounding;
+    return [{ do: "duck", to: this.ducked ? "ducked" : "full" }];
+  }
+
   /** Make room for another question. @returns {Command[]} */
   silence() {
     const cancel = this.#responseId ? [send("response.cancel")] : [];

@@ -5,10 +5,12 @@
  * @typedef {object} Catalogue
  * @property {string[]} voices the first is the default
  * @property {boolean} simulated no model runs
+ * @property {import("./recognition/recogniser.js").Place | null} device_recognition what this device
+ *   needs to recognise speech itself
  */
 
 /** @type {Catalogue} */
-const UNKNOWN = { voices: [], simulated: false };
+const UNKNOWN = { voices: [], simulated: false, device_recognition: null };
 
 /** @returns {Promise<Catalogue>} empty when nobody answers */
 export async function fetchCatalogue() {

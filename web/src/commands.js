@@ -10,6 +10,7 @@
  *   | {do: "send", event: Record<string, unknown>}
  *   | {do: "open-stream", stream: number, itemId: string, sampleRateHz: number}
  *   | {do: "end-stream", stream: number}
+ *   | {do: "end-utterance"}
  *   | {do: "flush"} | {do: "duck", to: Loudness}} Command
  */
 

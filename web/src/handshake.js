@@ -42,7 +42,9 @@ export async function refusal(url, key) {
     if (!REFUSALS.has(status)) return null;
     if (status === UNAUTHORISED) return { status, reason: key ? WRONG_KEY : NO_KEY };
     const body = await response.json().catch(() => null);
-    return { status, reason: String(body?.error?.message ?? "") };
+    const after = response.headers.get("Retry-After");
+    const message = String(body?.error?.message ?? "");
+    return { status, reason: after ? `${message}, room again in ${after} s perhaps` : message };
   } catch {
     return null;
   }

@@ -5,11 +5,12 @@ import { AccessKey } from "./access-key.js";
 import { CatalogueWatch } from "./catalogue.js";
 import { Connection } from "./connection.js";
 import { Devices } from "./devices.js";
+import { Device } from "./recognition/device.js";
 import { Drawers } from "./drawers.js";
 import { EventView } from "./event-view.js";
 import { Keep, copyText } from "./keep.js";
 import { LatencyView } from "./latency-view.js";
-import { INSECURE } from "./problems.js";
+import { INSECURE, deviceProblem } from "./problems.js";
 import { RATE_HZ, Recorder } from "./recorder.js";
 import { Replay } from "./replay.js";
 import { Score } from "./score.js";
@@ -48,8 +49,17 @@ class Page {
   #wakeLock = new WakeLock();
   #accessKey = new AccessKey(() => this.#tap());
   #score = new Score(byId("score"));
-  #catalogue = new CatalogueWatch(({ voices, simulated }) => {
+  #device = new Device({
+    onHeard: (heard) => this.#run(this.#session.onHeard(heard, performance.now())),
+    onState: (text) => {
+      byId("device-state").textContent = text;
+    },
+    onFailed: (message) => this.#onDeviceFailed(message),
+  });
+  #catalogue = new CatalogueWatch(({ voices, simulated, device_recognition }) => {
     this.#settings.showVoices(voices);
+    this.#device.place = device_recognition;
+    this.#onSettings([]);
     byId("simulated").hidden = !simulated;
   });
   #devices = new Devices(
@@ -80,6 +90,7 @@ class Page {
     onStarted: () => this.#replay.stop(),
     onOpened: (audio) => {
       this.#spectrogram.listen(audio.analysers);
+      void this.#device.listen(audio.analysers.you);
       this.#score.start(
         () => ({ you: audio.inputLevel, them: audio.outputLevel }),
         (you, them) => this.#view.setLevel(this.#session.phase === "speaking" ? them : you),
@@ -88,6 +99,7 @@ class Page {
     onClosed: () => {
       this.#score.stop();
       this.#spectrogram.listen(null);
+      void this.#device.listen(null);
       this.#view.setLevel(0);
     },
   });
@@ -187,6 +199,8 @@ class Page {
   #onSettings(events) {
     const { preferences } = this.#settings;
     this.#session.setPushToTalk(preferences.pushToTalk);
+    this.#device.configure(preferences.values);
+    this.#session.recognisesHere = this.#device.active;
     if (this.#session.link !== "open") events = [];
     this.#run(events.map((event) => ({ do: "send", event })));
     this.#settings.render();
@@ -197,6 +211,7 @@ class Page {
     for (const command of commands) this.#execute(command);
     // What is played again must not be heard as words.
     this.#sound.muted = this.#session.muted || this.#replay.playing;
+    this.#device.listening = this.#session.listens && !this.#session.muted && !this.#replay.playing;
     this.#wakeLock.wanted = this.#session.voice;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
@@ -214,9 +229,18 @@ class Page {
       case "send":
         this.#events.add("out", command.event, performance.now());
         return this.#connection.send(command.event);
+      case "end-utterance":
+        return this.#device.end();
       default:
         return this.#sound.execute(command);
     }
+  }
+
+  /** @param {string} message */
+  #onDeviceFailed(message) {
+    this.#settings.recogniseOnServer();
+    this.#session.problem = deviceProblem(message);
+    this.#run([]);
   }
 }
 

@@ -15,6 +15,9 @@
  * @property {number | null} silenceMs of `server`
  * @property {number | null} prefixMs of `server`
  * @property {boolean} shortcuts single keys do something
+ * @property {"auto" | "light" | "dark"} theme
+ * @property {"server" | "device"} recognise where speech becomes words
+ * @property {"wasm" | "webgpu"} compute what this device recognises with
  * @property {boolean} gated silence is not sent
  */
 
@@ -32,15 +35,22 @@ export const DEFAULTS = Object.freeze({
   silenceMs: null,
   prefixMs: null,
   shortcuts: true,
+  theme: "auto",
+  recognise: "server",
+  compute: "wasm",
   gated: true,
 });
+
+/** What the server is not told. @type {ReadonlySet<string>} */
+const LOCAL = new Set(["shortcuts", "gated", "theme", "recognise", "compute"]);
 
 const CHOICES = {
   turns: ["semantic", "server", "push"],
   eagerness: ["auto", "low", "medium", "high"],
+  theme: ["auto", "light", "dark"],
+  recognise: ["server", "device"],
+  compute: ["wasm", "webgpu"],
 };
-/** Of the page alone. @type {ReadonlySet<string>} */
-const LOCAL = new Set(["shortcuts", "gated"]);
 const NUMBERS = ["speed", "threshold", "silenceMs", "prefixMs"];
 const TURN_DETECTION = "session.audio.input.turn_detection";
 const EVENT_ID = "settings_";

@@ -46,6 +46,15 @@ export const INSECURE = {
   fix: "Open this page as https:// or as http://localhost. Typing works, answers are shown.",
 };
 
+/** @param {string} reason why recognition on this device ended @returns {Problem} */
+export function deviceProblem(reason) {
+  return {
+    message: `This device cannot recognise speech: ${reason}.`,
+    fix: "The server does it from now on; Settings, Recognise on, changes that.",
+    tone: "note",
+  };
+}
+
 /** A microphone at this rate or below sounds like a telephone. */
 const TELEPHONE_HZ = 16_000;
 const BLUETOOTH = /bluetooth|hands-?free|airpods|buds\b/i;

@@ -7,6 +7,7 @@
 import { Answers } from "./answers.js";
 import { caption } from "./caption.js";
 import { askInWriting, send } from "./commands.js";
+import { HeardHere } from "./heard-here.js";
 import { Hold } from "./hold.js";
 import {
   HELD_TOO_SHORT, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem, eventProblem, responseProblem,
@@ -34,6 +35,9 @@ export class Session {
   voice = false;
   /** Samples reach the server. */
   microphoneOn = false;
+  /** Words are made on this device, and only they go to the server. */
+  recognisesHere = false;
+  #heard = new HeardHere(this.transcript);
   #hold = new Hold();
   /** @type {Problem | null} */
   problem = null;
@@ -69,7 +73,7 @@ export class Session {
     if (!this.#userSpeaking && this.#answers.due) return "thinking";
     if (!this.voice) return "idle";
     if (!this.microphoneOn) return "connecting";
-    return this.uplink ? "listening" : "ready";
+    return this.listens ? "listening" : "ready";
   }
 
   /** The button is to be held, not tapped. */
@@ -77,9 +81,14 @@ export class Session {
     return this.#hold.wanted && this.microphoneOn;
   }
 
+  /** Whether what the microphone hears counts. */
+  get listens() {
+    return !this.#hold.wanted || this.#hold.held;
+  }
+
   /** Whether what the microphone hears is for the server. */
   get uplink() {
-    return !this.#hold.wanted || this.#hold.held;
+    return this.listens && !this.recognisesHere;
   }
 
   /** The reply is played quietly. */
@@ -119,23 +128,36 @@ export class Session {
 
   /**
    * Ask in writing; connects if need be.
-   * @param {string} text @param {number} nowMs @returns {Command[]}
+   * @param {string} text @param {number} nowMs @param {string} [id] of its item @returns {Command[]}
    */
-  sendText(text, nowMs) {
+  sendText(text, nowMs, id = this.#newId()) {
     const trimmed = text.trim();
     if (!trimmed) return [];
     if (!this.#ready) {
       if (this.#pendingTexts.length < MAX_PENDING_TEXTS) this.#pendingTexts.push(trimmed);
       return this.active ? [] : this.#connect();
     }
-    const id = this.#newId();
     this.transcript.add(id, "user");
-    this.transcript.append(id, trimmed);
+    this.transcript.replace(id, trimmed);
     this.transcript.finish(id);
     this.#answers.awaited = true;
     this.#typed = true;
     this.turns.asked(nowMs);
     return [...this.#answers.silence(), ...askInWriting(id, trimmed)];
+  }
+
+  /**
+   * What this device has heard of the person.
+   * @param {import("./recognition/hearing.js").Heard} heard @param {number} nowMs @returns {Command[]}
+   */
+  onHeard(heard, nowMs) {
+    if (!this.#ready) return [];
+    this.#userSpeaking = heard.type === "started" || heard.type === "partial";
+    const words = this.#heard.take(heard, this.#newId);
+    if (!words) return this.#answers.duck(heard.type === "started");
+    if (heard.type !== "final") return this.#answers.silence();
+    this.turns.recognised(heard);
+    return this.sendText(words.text, nowMs, words.id);
   }
 
   /** The button is held down: what is said from now on is a turn. @param {number} nowMs @returns {Command[]} */
@@ -156,6 +178,7 @@ export class Session {
       this.problem = HELD_TOO_SHORT;
       return [send("input_audio_buffer.clear")];
     }
+    if (this.recognisesHere) return [{ do: "end-utterance" }];
     this.#answers.awaited = true;
     this.turns.asked(nowMs);
     return [send("input_audio_buffer.commit"), send("response.create")];

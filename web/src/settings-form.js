@@ -51,10 +51,20 @@ export class SettingsForm {
       /** @type {HTMLElement} */ (row).hidden =
         /** @type {HTMLElement} */ (row).dataset["turns"] !== preferences.values.turns;
     }
+    for (const row of this.#form.querySelectorAll("[data-recognise]")) {
+      /** @type {HTMLElement} */ (row).hidden = preferences.values.recognise !== "device";
+    }
+    document.documentElement.dataset["theme"] = preferences.values.theme;
     const voice = preferences.effective?.audio?.output?.voice;
     byId("voice-hint").textContent = voice ? `The server speaks as ${voice}.` : "";
     const instructions = preferences.server?.instructions;
     if (instructions) byId("set-instructions").placeholder = instructions;
+  }
+
+  /** This device cannot. */
+  recogniseOnServer() {
+    this.#take("recognise", "server");
+    this.#fill();
   }
 
   /** @param {readonly string[]} voices that the server has */

@@ -4,7 +4,6 @@
  * spectrum is made on the graphics card where the browser has WebGPU, else by the audio graph.
  */
 
-import { GpuLogMel } from "./gpu-log-mel.js";
 import { BANDS, FFT_SAMPLES, frequencyAt } from "./log-mel.js";
 
 const COLUMN_PX = 2;
@@ -36,7 +35,7 @@ export class Spectrogram {
   #frame = 0;
   #drawnMs = 0;
   #visible = false;
-  /** @type {GpuLogMel | null} */
+  /** @type {import("./gpu-log-mel.js").GpuLogMel | null} */
   #gpu = null;
   #samples = [new Float32Array(FFT_SAMPLES), new Float32Array(FFT_SAMPLES)];
   #bins = new Float32Array(0);
@@ -77,6 +76,7 @@ export class Spectrogram {
   async #openGpu() {
     const source = this.#source;
     const rateHz = source?.you.context.sampleRate ?? 48_000;
+    const { GpuLogMel } = await import("./gpu-log-mel.js");
     const gpu = await GpuLogMel.create(rateHz, 2);
     if (!this.running || source !== this.#source) gpu?.close();
     else this.#gpu = gpu;
@@ -102,7 +102,7 @@ export class Spectrogram {
     else this.#draw([this.#read(this.#source.you), this.#read(this.#source.them)]);
   }
 
-  /** @param {GpuLogMel} gpu @param {Source} source */
+  /** @param {import("./gpu-log-mel.js").GpuLogMel} gpu @param {Source} source */
   async #askGpu(gpu, { you, them }) {
     [you, them].forEach((analyser, i) => {
       analyser.getFloatTimeDomainData(/** @type {any} */ (this.#samples[i]));

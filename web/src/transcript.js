@@ -8,6 +8,8 @@
  * @property {string} text
  * @property {boolean} final false while the text may change
  * @property {boolean} interrupted
+ * @property {number} [stable] of a text that may change: characters that will not
+ * @property {readonly {source: string, text: string}[]} [citations] what the model read for it
  */
 
 /** Entries kept; the oldest ones leave. */
@@ -39,7 +41,10 @@ export class Transcript {
         break;
       case "antiphon.transcript.partial":
         this.add(event.item_id, "user");
-        this.replace(event.item_id, `${event.stable} ${event.unstable}`.trim());
+        this.#change(event.item_id, {
+          text: `${event.stable} ${event.unstable}`.trim(),
+          stable: event.stable.length,
+        });
         break;
       case "conversation.item.input_audio_transcription.completed":
         this.add(event.item_id, "user");
@@ -58,6 +63,10 @@ export class Transcript {
       case "response.output_text.done":
         this.add(event.item_id, "assistant");
         this.replace(event.item_id, event.transcript ?? event.text);
+        break;
+      case "antiphon.citations":
+        this.add(event.item_id, "assistant");
+        this.#change(event.item_id, { citations: event.citations });
         break;
       case "conversation.item.retrieved":
         this.#showHeard(event.item);

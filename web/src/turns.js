@@ -21,6 +21,8 @@ export class Turns {
   #askedMs = 0;
   #waiting = false;
   #count = 0;
+  /** @type {Record<string, number> | null} what recognition on this device took */
+  #here = null;
 
   /** The question is complete. @param {number} nowMs */
   asked(nowMs) {
@@ -28,11 +30,24 @@ export class Turns {
     this.#waiting = true;
   }
 
+  /**
+   * The words of the question were made on this device.
+   * @param {{endpointMs: number, recognitionMs: number}} heard
+   */
+  recognised({ endpointMs, recognitionMs }) {
+    this.#here = { device_pause: endpointMs, device_stt: recognitionMs };
+  }
+
   /** The first sample of an answer was played. @param {string} responseId @param {number} nowMs */
   played(responseId, nowMs) {
     if (!this.#waiting) return;
     this.#waiting = false;
-    this.#put(responseId, { playedAfterMs: nowMs - this.#askedMs });
+    const playedAfterMs = nowMs - this.#askedMs;
+    if (!this.#here) return this.#put(responseId, { playedAfterMs });
+    const partsMs = { ...this.#here, answer: playedAfterMs };
+    const voiceToVoiceMs = Object.values(partsMs).reduce((sum, ms) => sum + ms, 0);
+    this.#here = null;
+    this.#put(responseId, { playedAfterMs, partsMs, voiceToVoiceMs });
   }
 
   /** The server's figures, `antiphon.turn.metrics`. @param {any} event */

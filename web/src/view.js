@@ -41,7 +41,7 @@ export class View {
     document.body.toggleAttribute("data-active", session.active);
     const { holds } = session;
     this.talk.setAttribute("aria-label", holds ? "Hold to talk" : "Talk");
-    this.talk.setAttribute("aria-pressed", String(session.voice && session.uplink));
+    this.talk.setAttribute("aria-pressed", String(session.voice && session.listens));
     document.body.toggleAttribute("data-holds", holds);
     setText(byId("caption"), session.caption);
     this.mute.hidden = !session.voice || holds;
@@ -94,7 +94,7 @@ export class View {
     if (!old) this.#log.append(element);
     else if (!reuse) old.element.replaceWith(element);
     element.hidden = !entry.text;
-    setText(/** @type {HTMLElement} */ (element.querySelector("p")), entry.text.trim());
+    setWords(/** @type {HTMLElement} */ (element.querySelector("p")), entry);
     this.#shown.set(entry.id, { entry, element });
   }
 
@@ -111,7 +111,7 @@ export class View {
 }
 
 /** @param {Entry} entry */
-function createEntry({ role, final, interrupted }) {
+function createEntry({ role, final, interrupted, citations }) {
   const article = document.createElement("article");
   article.className = `entry ${role}`;
   if (!final) article.setAttribute("aria-hidden", "true");
@@ -123,7 +123,37 @@ function createEntry({ role, final, interrupted }) {
     mark.textContent = "interrupted";
     article.append(mark);
   }
+  if (final && citations?.length) article.append(sources(citations));
   return article;
+}
+
+/** The passages that the model read. @param {readonly {source: string, text: string}[]} citations */
+function sources(citations) {
+  const details = document.createElement("details");
+  details.className = "sources";
+  const summary = document.createElement("summary");
+  summary.textContent = citations.length === 1 ? "1 source" : `${citations.length} sources`;
+  details.append(summary);
+  for (const { source, text } of citations) {
+    const quote = document.createElement("blockquote");
+    const name = document.createElement("cite");
+    name.textContent = source;
+    quote.append(text, name);
+    details.append(quote);
+  }
+  return details;
+}
+
+/** The words of an entry; those that may still change stand apart. @param {HTMLElement} element @param {Entry} entry */
+function setWords(element, { text, final, stable }) {
+  if (final || stable === undefined || stable >= text.length) {
+    setText(element, text.trim());
+    return;
+  }
+  const unstable = document.createElement("span");
+  unstable.className = "unstable";
+  unstable.textContent = text.slice(stable);
+  element.replaceChildren(text.slice(0, stable), unstable);
 }
 
 /** Leave equal text alone: a live region would read it again. @param {HTMLElement} element @param {string} text */

@@ -1,6 +1,7 @@
 // @ts-check
 /** Checks this browser, this device and the way to the server, line by line. */
 
+import { parse } from "../preferences.js";
 import { load } from "../storage.js";
 import * as checks from "./checks.js";
 import { testServer } from "./server-test.js";
@@ -104,5 +105,6 @@ function endpoint() {
   return url.href;
 }
 
+document.documentElement.dataset["theme"] = parse(load("antiphon.settings")).theme;
 new Doctor();
 Object.defineProperty(window, "antiphon", { value: Object.freeze({ stats: () => ({}) }) });

@@ -41,7 +41,7 @@ export async function testSound(deviceId) {
   let stream = null;
   let error = "";
   try {
-    const modules = ["../worklets/playback.js", "record-worklet.js"];
+    const modules = ["../worklets/playback.js", "../worklets/tap.js"];
     await Promise.all(modules.map((path) => context.audioWorklet.addModule(new URL(path, import.meta.url))));
     try {
       stream = await navigator.mediaDevices.getUserMedia(constraints(deviceId));
@@ -76,7 +76,7 @@ function record(context, stream) {
   const blocks = [];
   const seconds = () => blocks.reduce((sum, { length }) => sum + length, 0) / context.sampleRate;
   if (stream) {
-    const node = new AudioWorkletNode(context, "antiphon-record", { channelCount: 1, channelCountMode: "explicit" });
+    const node = new AudioWorkletNode(context, "antiphon-tap", { channelCount: 1, channelCountMode: "explicit" });
     node.port.onmessage = ({ data }) => {
       if (seconds() < 2 * RECORD_S) blocks.push(data);
     };

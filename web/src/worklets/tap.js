@@ -1,9 +1,9 @@
 // @ts-check
 /** Hands every block of the microphone to the page, untouched. */
 
-const BLOCK_SAMPLES = 4096;
+const BLOCK_SAMPLES = 1024;
 
-class RecordProcessor extends AudioWorkletProcessor {
+class TapProcessor extends AudioWorkletProcessor {
   #block = new Float32Array(BLOCK_SAMPLES);
   #filled = 0;
 
@@ -21,4 +21,4 @@ class RecordProcessor extends AudioWorkletProcessor {
   }
 }
 
-registerProcessor("antiphon-record", RecordProcessor);
+registerProcessor("antiphon-tap", TapProcessor);
