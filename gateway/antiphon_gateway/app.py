@@ -169,6 +169,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
             extensions=verdict.subprotocol == EXTENDED_SUBPROTOCOL,
             update=verdict.session,
             leave=functools.partial(app[DOOR].seats.leave, seat),
+            kind="transcription" if request.query.get("intent") == "transcription" else "realtime",
         )
 
     try:

@@ -35,7 +35,7 @@ class FinalTranscripts:
     def ask(self, turn: UserTurn, pcm: bytes, language: str | None) -> None:
         """Ask for the transcript of a turn."""
         turn.job_id = self._context.submit(
-            Transcribe(final=True, language=language),
+            Transcribe(final=True, language=language, prompt=self._context.transcription_prompt),
             payload=pcm,
             budget_ms=_BUDGET_MS,
             urgent=True,

@@ -55,6 +55,8 @@ class SessionRequests:
                 self._history.handle(event, taken)
                 if not isinstance(event, client.ItemRetrieve):
                     self._responses.drop_prepared()
+            case client.ResponseCreate() if self._settings.only_transcribes:
+                raise client.only_for_realtime()
             case client.ResponseCreate(response=overrides):
                 self._responses.create(overrides, now_ms)
             case client.ResponseCancel(response_id=response_id):
@@ -73,6 +75,7 @@ class SessionRequests:
             self._responses.drop_prepared()
         self._listener.configure(self._settings.turn_detection, now_ms)
         self._listener.language = self._settings.language
+        self._context.transcription_prompt = self._settings.transcription_prompt
         self._context.send(events.SessionUpdated(session=self._settings.to_json()))
         self._responses.respond_when_free(now_ms)
 

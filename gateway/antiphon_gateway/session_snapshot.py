@@ -127,6 +127,7 @@ def restore(session: Session, snapshot: Snapshot) -> None:
     listener = session._listener
     listener.configure(session._settings.turn_detection)
     listener.language = session._settings.language
+    context.transcription_prompt = session._settings.transcription_prompt
     listener._buffer_start = max(snapshot.buffer_start, context.first_sample)
 
 

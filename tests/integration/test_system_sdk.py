@@ -200,3 +200,18 @@ def test_the_readme_example_runs_as_printed(
     printed = dict(line.split(":", 1) for line in ran.stdout.splitlines())
     assert word_errors("should i get a dog or a cat", printed["you"]) <= UNDERSTOOD
     assert word_errors(printed["reply"], ears.hear_file(reply)) <= INTELLIGIBLE
+
+
+async def test_a_transcription_session_hears_and_does_not_answer(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url, intent="transcription") as talk:
+        session = await update(
+            talk,
+            {"type": "transcription", "audio": {"input": {"transcription": {"prompt": "Time?"}}}},
+        )
+        assert session.type == "transcription"
+        talk.events.clear()
+        async with open_microphone(talk):
+            talk.say("what_time_is_it")
+            heard = (await talk.event(TRANSCRIBED)).transcript
+            assert word_errors("what time is it", heard) <= UNDERSTOOD, heard
+        assert not [name for name in talk.types() if name.startswith("response.")]
