@@ -56,7 +56,7 @@ async def test_a_player_that_stands_still_is_sent_no_more_than_it_can_hold(serve
         await client.say_text("Speak.")
         started = await client.event("antiphon.audio.started")
         assert started["sample_rate_hz"] == OUT_HZ
-        stood_still = {"item_id": started["item_id"], "played_ms": 0, "buffered_ms": 0}
+        stood_still = {"item_id": started["item_id"], "played_ms": 0, "buffered_ms": 400}
         for _ in range(30):
             await client.send("antiphon.playout", **stood_still)
             await asyncio.sleep(0.05)
