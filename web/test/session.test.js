@@ -395,39 +395,3 @@ test("sound that is held back or taken away is told, and no more once it is back
   session.onAudioState("running");
   assert.equal(session.problem, null);
 });
-
-test("a connection that comes back leaves everything as it was, and a note meanwhile", () => {
-  const session = speaking();
-  assert.deepEqual(session.onLink({ state: "resuming" }), []);
-  assert.equal(session.phase, "speaking");
-  assert.equal(session.problem.tone, "note");
-  assert.match(session.problem.message, /getting it back/);
-  assert.deepEqual(session.onLink({ state: "resumed" }), []);
-  assert.equal(session.problem, null);
-  assert.ok(session.accepts(1));
-});
-
-test("a session that cannot be resumed is followed by a new one that says so", () => {
-  const session = speaking();
-  session.onLink({ state: "resuming" });
-  const lost = { state: "waiting", code: 1006, reason: "", delayMs: 0 };
-  assert.deepEqual(kinds(session.onLink(lost)), ["flush", "duck"]);
-  session.onLink({ state: "open" });
-  session.onEvent({ type: "session.created" }, 0);
-  session.onLink({ state: "anew" });
-  session.onEvent({ type: "error", error: { code: "session_not_resumable" } }, 0);
-  assert.match(session.problem.message, /could not be resumed/);
-  assert.deepEqual(texts(session), ["Well, I"]);
-});
-
-test("an utterance that begins once more after a restart has one line", () => {
-  const session = listening();
-  const partial = (item_id) => ({
-    type: "antiphon.transcript.partial", item_id, stable: "", unstable: "What",
-  });
-  session.onEvent({ type: "input_audio_buffer.speech_started", item_id: "item_u1" }, 0);
-  session.onEvent(partial("item_u1"), 0);
-  session.onEvent({ type: "input_audio_buffer.speech_started", item_id: "item_u2" }, 0);
-  session.onEvent(partial("item_u2"), 0);
-  assert.deepEqual(session.transcript.entries.map(({ id }) => id), ["item_u2"]);
-});
