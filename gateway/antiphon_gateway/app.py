@@ -21,7 +21,7 @@ from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
-from antiphon_gateway.realtime import catalogue
+from antiphon_gateway.realtime import beta_dialect, catalogue
 from antiphon_gateway.resume_tokens import claim_in
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.seats import Refusal
@@ -162,13 +162,17 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
-    connection = Connection(app[INPUT_BUDGET], app[DECODERS])
+    extensions = verdict.subprotocol == EXTENDED_SUBPROTOCOL
+    header = request.headers.get(beta_dialect.HEADER, "")
+    beta = not extensions and beta_dialect.is_wanted(header, handshake.subprotocols)
+    connection = Connection(app[INPUT_BUDGET], app[DECODERS], beta=beta)
 
     def open_session() -> LiveSession:
         return app[SESSIONS].open(
-            extensions=verdict.subprotocol == EXTENDED_SUBPROTOCOL,
+            extensions=extensions,
             update=verdict.session,
             leave=functools.partial(app[DOOR].seats.leave, seat),
+            kind="transcription" if request.query.get("intent") == "transcription" else "realtime",
         )
 
     try:

@@ -63,8 +63,10 @@ class ClientSecrets:
 
     def _settings(self, update: dict[str, Any]) -> session_settings.Session:
         names = catalogue.from_config(self._config)
+        only_transcribes = update.get("type") == "transcription"
+        kind: session_settings.SessionType = "transcription" if only_transcribes else "realtime"
         return session_settings.merge(
-            session_settings.default_session(self._config, names), update, names
+            session_settings.default_session(self._config, names, kind), update, names
         )
 
 

@@ -85,7 +85,9 @@ class CommittedWords:
         self._asked_cut_sample = self._cut_sample
         self._job_text = ""
         self._job_id = self._context.submit(
-            Transcribe(final=True, language=language), payload=pcm, budget_ms=_BUDGET_MS
+            Transcribe(final=True, language=language, prompt=self._context.transcription_prompt),
+            payload=pcm,
+            budget_ms=_BUDGET_MS,
         )
 
     def open_jobs(self) -> tuple[str, ...]:

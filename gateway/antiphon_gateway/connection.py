@@ -12,7 +12,7 @@ from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.outbox import Feed
-from antiphon_gateway.realtime import client_events, server_events
+from antiphon_gateway.realtime import beta_dialect, client_events, server_events
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.sender import narrow, send
 from antiphon_proto import log
@@ -31,7 +31,9 @@ _log = logging.getLogger(__name__)
 class Connection:
     """Serves one client from upgrade to close."""
 
-    def __init__(self, budget: InputBudget, decoders: Decoders) -> None:
+    def __init__(self, budget: InputBudget, decoders: Decoders, *, beta: bool = False) -> None:
+        """`beta`: the client speaks the beta form of the protocol."""
+        self._beta = beta
         self._decoders = decoders
         self._account = budget.open(self._when_too_much)
         self._session: LiveSession | None = None
@@ -94,7 +96,8 @@ class Connection:
             async with asyncio.TaskGroup() as group:
                 if greeting:
                     await socket.send_str(greeting)
-                sender = group.create_task(send(socket, transport, feed), name="sender")
+                to_client = beta_dialect.to_client if self._beta else str
+                sender = group.create_task(send(socket, transport, feed, to_client), name="sender")
                 encoded = EncodedAudio(self._decoders, group, session.take_decoded, session.refuse)
                 await self._read(socket, session, feed, encoded)
                 await encoded.close()
@@ -116,7 +119,9 @@ class Connection:
             if feed.superseded:
                 continue
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                audio_s = await session.take(message.data, encoded)
+                text = self._beta and message.type is WSMsgType.TEXT
+                taken = beta_dialect.from_client(message.data) if text else message.data
+                audio_s = await session.take(taken, encoded)
                 self._account.handled(message.data)
                 await session.ready_for_more(audio_s)
 

@@ -20,6 +20,11 @@ class FinalTranscripts:
         """Whether a committed turn waits for its transcript."""
         return any(turn.committed for turn in self._turns.values())
 
+    @property
+    def waiting(self) -> tuple[UserTurn, ...]:
+        """The turns whose transcription has not ended."""
+        return tuple(self._turns.values())
+
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
         return tuple(self._turns)
@@ -35,7 +40,7 @@ class FinalTranscripts:
     def ask(self, turn: UserTurn, pcm: bytes, language: str | None) -> None:
         """Ask for the transcript of a turn."""
         turn.job_id = self._context.submit(
-            Transcribe(final=True, language=language),
+            Transcribe(final=True, language=language, prompt=self._context.transcription_prompt),
             payload=pcm,
             budget_ms=_BUDGET_MS,
             urgent=True,
@@ -66,7 +71,9 @@ class FinalTranscripts:
             if turn.committed:
                 error = events.TranscriptionError(code=body.code, message=body.message)
                 self._context.send(
-                    events.TranscriptionFailed(item_id=turn.item_id, content_index=0, error=error)
+                    events.TranscriptionFailed(
+                        item_id=turn.item_id, content_index=turn.content_index, error=error
+                    )
                 )
         else:
             turn.transcript = turn.transcript or turn.words_before

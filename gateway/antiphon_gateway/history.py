@@ -5,7 +5,7 @@ from collections.abc import Set
 
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.client_items import accept, require_transcripts
+from antiphon_gateway.realtime.client_items import accept
 from antiphon_gateway.realtime.conversation import Added, Conversation
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import (
@@ -64,12 +64,12 @@ class History:
 
     def set_transcript(self, turn: UserTurn, transcript: str) -> None:
         """A turn has its transcript."""
-        if self._holds(turn.item_id, InputAudio):
-            self.conversation.set_transcript(turn.item_id, transcript)
+        if self._holds(turn.item_id, InputAudio, at=turn.content_index):
+            self.conversation.set_transcript(turn.item_id, transcript, turn.content_index)
         self._context.send(
             events.TranscriptionCompleted(
                 item_id=turn.item_id,
-                content_index=0,
+                content_index=turn.content_index,
                 transcript=transcript,
                 usage=events.DurationUsage(seconds=turn.seconds),
             )
@@ -128,7 +128,6 @@ class History:
                     raise InvalidEvent(
                         "item_already_exists", f"item.id {item.id!r} is taken", param="item.id"
                     )
-                require_transcripts(item)
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):
                 self._context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))
@@ -181,14 +180,18 @@ class History:
             self._context.send(events.ItemDeleted(item_id=item_id))
 
     def _holds(
-        self, item_id: str, kind: type[Content] | tuple[type[Content], ...], status: str = ""
+        self,
+        item_id: str,
+        kind: type[Content] | tuple[type[Content], ...],
+        status: str = "",
+        at: int = 0,
     ) -> bool:
         """Tell whether an item is there still and no other that the client gave its id."""
         return any(
             item.id == item_id
             and isinstance(item, MessageItem)
-            and bool(item.content)
-            and isinstance(item.content[0], kind)
+            and at < len(item.content)
+            and isinstance(item.content[at], kind)
             and status in ("", item.status)
             for item in self.conversation.items
         )

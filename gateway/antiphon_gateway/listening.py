@@ -45,9 +45,9 @@ class Listener:
         self._verdict = Verdict(0, "silence")
         self._turn: UserTurn | None = None
         self._held = HeldSpeech(owner)
-        self._transcripts = FinalTranscripts(context)
+        self.transcripts = FinalTranscripts(context)
         self._watch = TurnEndWatch(context)
-        self._parts = (self._transcripts, self._partials, self._watch)
+        self._parts = (self.transcripts, self._partials, self._watch)
         self._detection: TurnDetection | None = None
         self._endpointer: Endpointer | None = None
         self.configure(detection)
@@ -75,7 +75,7 @@ class Listener:
     @property
     def transcribing(self) -> bool:
         """Whether a committed turn waits for its transcript."""
-        return self._transcripts.committed
+        return self.transcripts.committed
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the transcriptions that have not ended."""
@@ -139,7 +139,7 @@ class Listener:
         turn = self._turn or UserTurn(self._context.new_id("item"), start)
         turn.timings = TurnTimings(self._context.turn_id, now_ms)
         turn.manual = True
-        self._transcripts.void(turn)
+        self.transcripts.void(turn)
         self._held.drop(now_ms)
         if self._endpointer is not None:
             self._endpointer.reset()
@@ -168,7 +168,7 @@ class Listener:
         else:
             if isinstance(body, Transcript):
                 self._watch.take_manner(body.language, body.average_log_probability)
-            turn = self._transcripts.on_result(job_id, body)
+            turn = self.transcripts.on_result(job_id, body)
             if turn is not None and (turn.committed or not isinstance(body, Failed)):
                 self._on_transcribed(turn, now_ms)
 
@@ -254,7 +254,7 @@ class Listener:
 
     def _transcribe(self, turn: UserTurn, until_sample: int) -> None:
         turn.words_before, start = self._partials.committed(turn.item_id, turn.start_sample)
-        self._transcripts.ask(turn, self.audio.slice(start, until_sample), self.spoken_language)
+        self.transcripts.ask(turn, self.audio.slice(start, until_sample), self.spoken_language)
 
     # --- speech over a response ------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class Listener:
     def reopen(self, turn: UserTurn, sample: int, now_ms: float) -> None:
         """The user goes on with a committed turn at `sample`: one utterance holds both parts."""
         self._context.revision += 1
-        self._transcripts.void(turn)
+        self.transcripts.void(turn)
         item_id, count = self._context.new_id("item"), turn.retractions + 1
         self._turn = UserTurn(item_id, turn.start_sample, retractions=count)
         if self._endpointer is not None:
@@ -299,7 +299,7 @@ class Listener:
             self._on_paused(turn, edge.sample, now_ms)
         elif edge.kind is SpeechEdge.RESUMED:
             self._context.revision += 1
-            self._transcripts.void(turn)
+            self.transcripts.void(turn)
             turn.timings = None
             self._watch.resumed(self._samples_to_ms(edge.sample - self._paused_at_sample))
             self._restore_patience()
@@ -358,14 +358,14 @@ class Listener:
         if not turn.job_id and turn.transcript is None:
             self._transcribe(turn, end_sample)
         self._owner.on_turn_committed(turn)
-        if not self._transcripts.waits(turn):
+        if not self.transcripts.waits(turn):
             self._owner.on_turn_transcribed(turn, now_ms)
 
     def _drop_open_turn(self, now_ms: float) -> None:
         self._held.drop(now_ms)
         if self._turn is not None:
             self._tell_stopped(self._turn, self.audio.position_samples)
-            self._transcripts.void(self._turn)
+            self.transcripts.void(self._turn)
             self._turn = None
             self._partials.end()
             self._watch.end()

@@ -6,17 +6,17 @@ from antiphon_gateway.realtime import session_settings
 from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.response_settings import ResponseSettings, merge_response
-from antiphon_gateway.realtime.session_settings import TurnDetection
+from antiphon_gateway.realtime.session_settings import SessionType, TurnDetection
 from antiphon_gateway.session_context import SessionContext
 
 
 class LiveSettings:
     """The settings of one session."""
 
-    def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
+    def __init__(self, context: SessionContext, catalogue: Catalogue, kind: SessionType) -> None:
         self._session_id = context.session_id
         self._catalogue = catalogue
-        self._settings = session_settings.default_session(context.config, catalogue)
+        self._settings = session_settings.default_session(context.config, catalogue, kind)
 
     def update(self, update: dict[str, Any]) -> bool:
         """Take an update; tell whether anything changed. Raises InvalidEvent."""
@@ -38,9 +38,15 @@ class LiveSettings:
         return self._settings.audio.input.turn_detection
 
     @property
+    def only_transcribes(self) -> bool:
+        """Whether nothing is ever answered."""
+        return self._settings.type == "transcription"
+
+    @property
     def creates_response(self) -> bool:
         """Whether a turn is answered without being asked to."""
-        return self.turn_detection is not None and self.turn_detection.create_response
+        detection = None if self.only_transcribes else self.turn_detection
+        return detection is not None and detection.create_response
 
     @property
     def interrupts_response(self) -> bool:
@@ -57,3 +63,9 @@ class LiveSettings:
         """The language that the client says is spoken; empty: the server's."""
         transcription = self._settings.audio.input.transcription
         return (transcription and transcription.language) or ""
+
+    @property
+    def transcription_prompt(self) -> str:
+        """Words that the transcriber is to expect."""
+        transcription = self._settings.audio.input.transcription
+        return (transcription and transcription.prompt) or ""

@@ -127,7 +127,9 @@ class PartialTranscripts:
             self._asked_at_sample = sample
             self._answered_at_sample = None
             self._job_id = self._context.submit(
-                Transcribe(final=False, language=language),
+                Transcribe(
+                    final=False, language=language, prompt=self._context.transcription_prompt
+                ),
                 payload=audio(start, sample),
                 budget_ms=_BUDGET_MS,
             )

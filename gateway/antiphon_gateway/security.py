@@ -17,7 +17,7 @@ from antiphon_gateway.tickets import Ticket
 from antiphon_proto.config import Gateway
 from antiphon_proto.errors import ConfigurationError
 
-SUBPROTOCOLS = ("antiphon.v1", "realtime")
+SUBPROTOCOLS = ("antiphon.v1", "realtime", "openai-beta.realtime-v1")
 """What is selected when the client offers it, the first one first."""
 
 FindTicket = Callable[[str], Ticket | None]

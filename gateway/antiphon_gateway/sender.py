@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket as sockets
 import struct
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -30,8 +31,16 @@ def narrow(transport: asyncio.Transport) -> None:
         line.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
-async def send(socket: web.WebSocketResponse, transport: asyncio.Transport, feed: Feed) -> None:
-    """Send what there is to send; cut off a client that takes too long to read or to be closed."""
+async def send(
+    socket: web.WebSocketResponse,
+    transport: asyncio.Transport,
+    feed: Feed,
+    to_client: Callable[[str], str | None],
+) -> None:
+    """Send what there is to send; cut off a client that takes too long to read or to be closed.
+
+    `to_client` returns a text message in the client's form, or None for none.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as limit:
@@ -39,7 +48,8 @@ async def send(socket: web.WebSocketResponse, transport: asyncio.Transport, feed
             while (message := await feed.get()) is not None:
                 async with asyncio.timeout(STALL_PATIENCE_S + len(message) / SLOWEST_BYTES_PER_S):
                     if isinstance(message, str):
-                        await socket.send_str(message)
+                        if (text := to_client(message)) is not None:
+                            await socket.send_str(text)
                     else:
                         await socket.send_bytes(message)
             code, reason = feed.closing or (1000, "")

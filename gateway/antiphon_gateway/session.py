@@ -18,6 +18,7 @@ from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.audio_formats import AudioFormat
 from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.realtime.session_settings import SessionType
 from antiphon_gateway.responses import Responses
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
@@ -32,10 +33,12 @@ from antiphon_proto.messages import (
 class Session:
     """One conversation."""
 
-    def __init__(self, context: SessionContext, catalogue: Catalogue) -> None:
+    def __init__(
+        self, context: SessionContext, catalogue: Catalogue, kind: SessionType = "realtime"
+    ) -> None:
         self.context = context
         self.history = History(context)
-        self._settings = LiveSettings(context, catalogue)
+        self._settings = LiveSettings(context, catalogue, kind)
         self._listener = Listener(context, self, self._settings.turn_detection)
         self._warming = PromptWarming(context, self._settings)
         self._interruptions = Interruptions(context, self._listener)

@@ -37,6 +37,8 @@ class SessionContext:
         self.capture = CaptureClock()
         self.away = False
         """Whether the client has no connection: nothing is played to it, so nothing is sent."""
+        self.transcription_prompt = ""
+        """Words that the client says the transcriber is to expect."""
         self.turn_id = 0
         self.revision = 0
         self.jobs = 0

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from msgspec import structs
+
+from antiphon_gateway import item_audio
 from antiphon_gateway.effects import NoteClientUnderruns
 from antiphon_gateway.history import History
 from antiphon_gateway.listening import Listener
@@ -45,18 +48,14 @@ class SessionRequests:
                 self._listener.clear(now_ms)
                 self._context.send(events.InputAudioCleared())
                 self._responses.respond_when_free(now_ms)
-            case (
-                client.ItemCreate()
-                | client.ItemRetrieve()
-                | client.ItemDelete()
-                | client.ItemTruncate()
-            ):
-                taken = {*self._listener.open_item_ids, *self._responses.running_item_ids}
-                self._history.handle(event, taken)
+            case client.ItemCreate():
+                self._add_item(event)
+            case client.ItemRetrieve() | client.ItemDelete() | client.ItemTruncate():
+                self._history.handle(event)
                 if not isinstance(event, client.ItemRetrieve):
                     self._responses.drop_prepared()
             case client.ResponseCreate(response=overrides):
-                self._responses.create(overrides, now_ms)
+                self._respond(overrides, now_ms)
             case client.ResponseCancel(response_id=response_id):
                 self._responses.cancel(response_id, now_ms)
             case client.OutputAudioClear():
@@ -68,11 +67,27 @@ class SessionRequests:
         self._context.capture.note(len(pcm) / 2 / form.sample_rate_hz, None, now_ms)
         self._listener.append(pcm, form.sample_rate_hz)
 
+    def _add_item(self, event: client.ItemCreate) -> None:
+        item = structs.replace(event.item, id=event.item.id or self._context.new_id("item"))
+        waiting = self._listener.transcripts.waiting
+        spoken = item_audio.turns_of(item, item.id or "", self._settings.input_format, waiting)
+        taken = {*self._listener.open_item_ids, *self._responses.running_item_ids}
+        self._history.handle(structs.replace(event, item=item), taken)
+        for turn in spoken:
+            self._listener.transcripts.ask(turn, turn.pcm, self._listener.spoken_language)
+        self._responses.drop_prepared()
+
+    def _respond(self, overrides: dict[str, Any] | None, now_ms: float) -> None:
+        if self._settings.only_transcribes:
+            raise client.only_for_realtime()
+        self._responses.create(overrides, now_ms)
+
     def _update(self, update: dict[str, Any], now_ms: float) -> None:
         if self._settings.update(update):
             self._responses.drop_prepared()
         self._listener.configure(self._settings.turn_detection, now_ms)
         self._listener.language = self._settings.language
+        self._context.transcription_prompt = self._settings.transcription_prompt
         self._context.send(events.SessionUpdated(session=self._settings.to_json()))
         self._responses.respond_when_free(now_ms)
 

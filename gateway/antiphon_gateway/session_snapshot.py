@@ -38,6 +38,7 @@ class TurnSnapshot(msgspec.Struct, frozen=True, array_like=True):
     transcript: str | None
     pcm: bytes = b""
     """Its audio, while it waits for its transcript."""
+    content_index: int = 0
 
 
 class ResponseSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +93,7 @@ def take(session: Session) -> Snapshot:
     """Return what is to be kept of a session now."""
     context, listener, responses = session.context, session._listener, session._responses
     turn_due = responses._turn_due
-    pending = [turn for turn in listener._transcripts._turns.values() if turn.committed]
+    pending = [turn for turn in listener.transcripts.waiting if turn.committed]
     return Snapshot(
         version=VERSION,
         session_id=context.session_id,
@@ -106,7 +107,7 @@ def take(session: Session) -> Snapshot:
         needed_from=_needed_from(session),
         buffer_start=listener._buffer_start,
         pending=tuple(
-            _turn(turn, listener.audio.slice(turn.start_sample, turn.end_sample))
+            _turn(turn, turn.pcm or listener.audio.slice(turn.start_sample, turn.end_sample))
             for turn in pending
         ),
         due=_turn(turn_due, b"") if turn_due is not None else None,
@@ -127,6 +128,7 @@ def restore(session: Session, snapshot: Snapshot) -> None:
     listener = session._listener
     listener.configure(session._settings.turn_detection)
     listener.language = session._settings.language
+    context.transcription_prompt = session._settings.transcription_prompt
     listener._buffer_start = max(snapshot.buffer_start, context.first_sample)
 
 
@@ -148,7 +150,7 @@ def go_on(session: Session, snapshot: Snapshot, received: tuple[str, int], now_m
             responses._start_waiting(now_ms)
     for turn in snapshot.pending:
         waiting = _user_turn(turn)
-        listener._transcripts.ask(waiting, turn.pcm, listener.spoken_language)
+        listener.transcripts.ask(waiting, turn.pcm, listener.spoken_language)
     if snapshot.due is not None:
         responses._turn_due = _user_turn(snapshot.due)
     responses.advance(now_ms)
@@ -177,6 +179,7 @@ def _turn(turn: UserTurn, pcm: bytes) -> TurnSnapshot:
         turn.words_before,
         turn.transcript,
         pcm,
+        turn.content_index,
     )
 
 
@@ -188,6 +191,8 @@ def _user_turn(kept: TurnSnapshot) -> UserTurn:
         transcript=kept.transcript,
         committed=True,
         manual=kept.manual,
+        content_index=kept.content_index,
+        pcm=kept.pcm,
     )
 
 

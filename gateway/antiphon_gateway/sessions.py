@@ -13,6 +13,7 @@ from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.outbox import Outbox
 from antiphon_gateway.realtime import catalogue, client_events
 from antiphon_gateway.realtime.ids import new_id
+from antiphon_gateway.realtime.session_settings import SessionType
 from antiphon_gateway.resume_tokens import Claim, proves
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
@@ -50,15 +51,24 @@ class Sessions:
     def __contains__(self, session: object) -> bool:
         return session in self._live.values()
 
-    def open(self, *, extensions: bool, update: bytes, leave: Callable[[], None]) -> LiveSession:
+    def open(
+        self,
+        *,
+        extensions: bool,
+        update: bytes,
+        leave: Callable[[], None],
+        kind: SessionType = "realtime",
+    ) -> LiveSession:
         """Open a session. `update` is a `session.update` as JSON that it begins with.
 
-        `leave` is called at its end, to give its place to another one.
+        Its type counts more than `kind`. `leave` is called at the session's end, to give its place
+        to another one.
         """
-        core = self._core(new_id("sess"), extensions=extensions)
-        if update:
-            settings = client_events.SessionUpdate(session=msgspec.json.decode(update))
-            core.on_event(settings, 0.0)
+        wanted = msgspec.json.decode(update) if update else {}
+        kind = wanted.get("type", kind)
+        core = self._core(new_id("sess"), extensions=extensions, kind=kind)
+        if wanted:
+            core.on_event(client_events.SessionUpdate(session=wanted), 0.0)
             core.take_effects()
         session = self._begin(core, leave)
         session.open()
@@ -93,7 +103,14 @@ class Sessions:
         """Delete what is kept of sessions that nobody came for."""
         self._files.sweep(self._config.gateway.resume_s, self._live)
 
-    def _core(self, session_id: str, *, extensions: bool, first_sample: int = 0) -> Session:
+    def _core(
+        self,
+        session_id: str,
+        *,
+        extensions: bool,
+        first_sample: int = 0,
+        kind: SessionType = "realtime",
+    ) -> Session:
         context = SessionContext(
             self._config,
             session_id=session_id,
@@ -101,7 +118,7 @@ class Sessions:
             load=self._dispatcher.load,
             first_sample=first_sample,
         )
-        return Session(context, catalogue.from_config(self._config))
+        return Session(context, catalogue.from_config(self._config), kind)
 
     def _begin(
         self, core: Session, leave: Callable[[], None], kept: KeptSession | None = None

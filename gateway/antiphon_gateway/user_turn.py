@@ -24,6 +24,11 @@ class UserTurn:
     retractions: int = 0
     """How often its end was decided too early, and the answer taken back."""
 
+    content_index: int = 0
+    """Which part of the item it is."""
+    pcm: bytes = b""
+    """Its audio, 16 kHz PCM16, when that is not the microphone's of this session."""
+
     @property
     def seconds(self) -> float:
         """Length of its audio."""

@@ -171,7 +171,13 @@ def test_openais_names_stand_for_the_model_of_their_stage() -> None:
     names = ModelNames(catalogue, 0)
     meant = {
         name: (names.find(name) or {}).get("root")
-        for name in ("whisper-1", "gpt-4o-transcribe", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o")
+        for name in (
+            "whisper-1",
+            "gpt-4o-transcribe",
+            "tts-1-hd",
+            "gpt-4o-mini-tts",
+            "gpt-4o-2024-11-20",
+        )
     }
     assert list(meant.values()) == ["ears", "ears", "mouth", "mouth", "brain"]
     assert names.find("unheard-of") is None

@@ -209,20 +209,3 @@ def test_an_item_replaced_by_the_client_is_left_alone() -> None:
     text_item(rig, "Mine.", id=reply_id)
     rig.speak("x" * 10)
     assert history(rig) == [("tool", "o"), ("user", "Mine.")]
-
-
-def test_audio_in_an_item_is_refused_not_forgotten() -> None:
-    rig = Rig()
-    rig.send(
-        type="conversation.item.create",
-        event_id="mine",
-        item={
-            "type": "message",
-            "role": "user",
-            "content": [{"type": "input_audio", "audio": "AAAA"}],
-        },
-    )
-    error = rig.last("error")["error"]
-    assert (error["code"], error["event_id"]) == ("unsupported_value", "mine")
-    assert error["param"] == "item.content[0].transcript"
-    assert rig.session.history.conversation.items == ()

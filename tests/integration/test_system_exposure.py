@@ -111,6 +111,11 @@ async def test_client_secrets_are_made_for_lasting_keys_and_sound_requests_only(
         status, made = await post("")
         assert (status, made["session"]["type"]) == (200, "realtime")
         assert (await post("", key=made["value"]))[0] == 401
+        status, made = await post(json.dumps({"session": {"type": "transcription"}}))
+        assert (status, made["session"]["type"]) == (200, "transcription")
+        headers = {"Authorization": f"Bearer {made['value']}"}
+        async with connected(server.realtime_url, headers=headers) as client:
+            assert client.events[0]["session"]["type"] == "transcription"
         for body, names in (
             ("{", "JSON"),
             ("[]", "object"),

@@ -1,5 +1,6 @@
 """The stock `openai` SDK holds conversations with the embedded models, only its address changed."""
 
+import base64
 import re
 import subprocess
 import sys
@@ -200,3 +201,35 @@ def test_the_readme_example_runs_as_printed(
     printed = dict(line.split(":", 1) for line in ran.stdout.splitlines())
     assert word_errors("should i get a dog or a cat", printed["you"]) <= UNDERSTOOD
     assert word_errors(printed["reply"], ears.hear_file(reply)) <= INTELLIGIBLE
+
+
+async def test_a_transcription_session_hears_and_does_not_answer(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url, intent="transcription") as talk:
+        session = await update(
+            talk,
+            {"type": "transcription", "audio": {"input": {"transcription": {"prompt": "Time?"}}}},
+        )
+        assert session.type == "transcription"
+        talk.events.clear()
+        async with open_microphone(talk):
+            talk.say("what_time_is_it")
+            heard = (await talk.event(TRANSCRIBED)).transcript
+            assert word_errors("what time is it", heard) <= UNDERSTOOD, heard
+        assert not [name for name in talk.types() if name.startswith("response.")]
+
+
+async def test_audio_in_an_item_is_heard_before_it_is_answered(embedded_system: System) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        audio = base64.b64encode(recorded("what_time_is_it")).decode()
+        await talk.connection.conversation.item.create(
+            item={
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_audio", "audio": audio}],
+            }
+        )
+        await talk.connection.response.create(response={"max_output_tokens": 12})
+        heard = (await talk.event(TRANSCRIBED)).transcript
+        assert word_errors("what time is it", heard) <= UNDERSTOOD, heard
+        response = (await talk.event("response.done")).response
+        assert response.status in ("completed", "incomplete")

@@ -6,6 +6,7 @@ import itertools
 import socket
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 from system import SIMULATED, System, running_system
 from system_client import MIC_HZ, OUT_HZ, Microphone, connected, open_microphone, silence, speech
@@ -55,7 +56,7 @@ async def test_a_player_that_stands_still_is_sent_no_more_than_it_can_hold(serve
         await client.say_text("Speak.")
         started = await client.event("antiphon.audio.started")
         assert started["sample_rate_hz"] == OUT_HZ
-        stood_still = {"item_id": started["item_id"], "played_ms": 0, "buffered_ms": 0}
+        stood_still = {"item_id": started["item_id"], "played_ms": 0, "buffered_ms": 400}
         for _ in range(30):
             await client.send("antiphon.playout", **stood_still)
             await asyncio.sleep(0.05)
@@ -138,3 +139,32 @@ async def test_sessions_speak_at_once_without_a_word_of_each_other(server: Syste
     async with asyncio.TaskGroup() as group:
         for number in range(12):
             group.create_task(hold(f"I am number {number}."))
+
+
+async def test_a_client_of_the_beta_protocol_talks_in_its_own_words(server: System) -> None:
+    beta = {"OpenAI-Beta": "realtime=v1"}
+    async with connected(server.realtime_url, headers=beta) as client:
+        assert client.events[0]["session"]["input_audio_format"] == "pcm16"
+        detection = {"type": "server_vad", "silence_duration_ms": 300}
+        flat = {"modalities": ["text", "audio"], "turn_detection": detection, "temperature": 0.8}
+        await client.send("session.update", session=flat)
+        session = (await client.event("session.updated"))["session"]
+        assert session["turn_detection"]["silence_duration_ms"] == 300
+        await client.speak("dog_or_cat")
+        response = (await client.event("response.done"))["response"]
+        assert response["output"][0]["content"][0]["type"] == "audio"
+        types = {event["type"] for event in client.events}
+        assert {"conversation.item.created", "response.audio.delta"} <= types
+        assert {"response.audio_transcript.delta", "response.audio.done"} <= types
+        ours = {"conversation.item.added", "conversation.item.done", "response.output_audio.delta"}
+        assert not ours & types
+
+
+async def test_the_beta_subprotocol_alone_is_selected_and_spoken(server: System) -> None:
+    offered = ("openai-beta.realtime-v1",)
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(server.realtime_url, protocols=offered) as socket,
+    ):
+        assert socket.protocol == offered[0]
+        assert "modalities" in (await socket.receive_json())["session"]

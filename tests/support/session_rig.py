@@ -19,6 +19,7 @@ from antiphon_gateway.effects import (
 )
 from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.realtime import catalogue, client_events, server_events
+from antiphon_gateway.realtime.session_settings import SessionType
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
@@ -59,6 +60,7 @@ class Rig:
         extensions: bool = False,
         config: Config | None = None,
         partial_as_final: bool = False,
+        kind: SessionType = "realtime",
     ) -> None:
         """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
         config = config or Config(turn_taking=TurnTaking(warming=False))
@@ -87,7 +89,7 @@ class Rig:
             new_id=new_id,
             load=lambda _: self.load,
         )
-        self.session = Session(context, catalogue.from_config(config))
+        self.session = Session(context, catalogue.from_config(config), kind)
         self.now_ms = 0.0
         self.client_ahead_ms = 50_000.0
         """How far the client's clock is ahead of the server's."""

@@ -72,11 +72,11 @@ class SdkTalk:
 
 
 @asynccontextmanager
-async def sdk_talk(base_url: str) -> AsyncIterator[SdkTalk]:
+async def sdk_talk(base_url: str, **query: str) -> AsyncIterator[SdkTalk]:
     """Connect as the SDK's documentation says, with only the address changed."""
     async with (
         AsyncOpenAI(base_url=f"{base_url}/v1", api_key="anything") as client,
-        client.realtime.connect(model="gpt-realtime") as connection,
+        client.realtime.connect(extra_query=query or {"model": "gpt-realtime"}) as connection,
     ):
         talk = SdkTalk(connection)
         await talk.event("session.created")

@@ -9,6 +9,12 @@ const FULL_DELAY_MS = 5_000;
 /** Tries before the first session; after one, trying goes on until the user stops. */
 const FIRST_CONTACT_TRIES = 4;
 
+/** A session waits for its page: the first try is soon. */
+const FIRST_RESUME_DELAY_MS = 100;
+const MAX_RESUME_DELAY_MS = 2_000;
+
+/** What a browser calls a connection that ended without a close code. */
+export const CLOSE_LOST = 1006;
 export const CLOSE_POLICY = 1008;
 export const CLOSE_TOO_BIG = 1009;
 export const CLOSE_RESTART = 1012;
@@ -39,4 +45,13 @@ export function retryDelayMs({ code, reason, attempt, hadSession }, random) {
     return asked ? Number(asked) * 1000 * (1 + random / 4) : FULL_DELAY_MS * spread;
   }
   return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * spread;
+}
+
+/**
+ * @param {number} attempt to have a session back, from 1 @param {number} random 0..1
+ * @returns {number} milliseconds to wait before the next one
+ */
+export function resumeDelayMs(attempt, random) {
+  const longestMs = Math.min(MAX_RESUME_DELAY_MS, FIRST_RESUME_DELAY_MS * 2 ** (attempt - 1));
+  return longestMs * (0.5 + random / 2);
 }

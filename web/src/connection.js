@@ -1,23 +1,29 @@
 // @ts-check
 /**
- * The WebSocket to the gateway. Connects again after a loss, as long as `backoff.js` says so and
- * `close` was not called. The subprotocol `antiphon.v1` is required: audio goes as binary frames.
+ * The WebSocket to the gateway. After a loss it asks for the same session, as long as the server keeps
+ * it; then, as long as `backoff.js` says so and `close` was not called, for a new one. The subprotocol
+ * `antiphon.v1` is required: audio goes as binary frames.
  */
 
-import { retryDelayMs } from "./backoff.js";
+import { CLOSE_LOST, resumeDelayMs, retryDelayMs } from "./backoff.js";
 import * as frames from "./frames.js";
-import { keySubprotocols, refusal } from "./handshake.js";
+import { FOREIGN, UNAUTHORISED, keySubprotocols, refusal } from "./handshake.js";
+import { Resumption } from "./resume.js";
 
 const SUBPROTOCOLS = ["antiphon.v1", "realtime"];
 /** Audio waiting in the socket at most; newer audio is dropped until the network keeps up. */
 const MAX_UNSENT_S = 1;
 const ENCODED_BYTES_PER_S = 16_000;
+/** For one try to have the session back. */
+const RESUME_PATIENCE_MS = 5_000;
 
 /**
  * @typedef {{state: "connecting"} | {state: "open"}
+ *   | {state: "resuming"} | {state: "resumed"} | {state: "anew"}
  *   | {state: "waiting", code: number, reason: string, delayMs: number}
  *   | {state: "closed", code: number, reason: string}} Link
- *   `code` is the WebSocket's, or the HTTP status of a refused handshake
+ *   `code` is the WebSocket's, or the HTTP status of a refused handshake; "anew" follows the
+ *   `session.created` of a session that stands for one that could not be resumed
  */
 
 /**
@@ -35,6 +41,8 @@ export class Connection {
   malformedFrames = 0;
   /** Counts the sockets, so that a stream can tell that it began on an older one. */
   sockets = 0;
+  /** Counts the sessions. */
+  sessions = 0;
   #url;
   #listener;
   /** @type {WebSocket | null} */
@@ -46,6 +54,11 @@ export class Connection {
   /** The socket of this attempt was open. */
   #opened = false;
   #retryTimer = 0;
+  #resumption = new Resumption();
+  /** Tries to have the session back, and until when that makes sense. @type {{attempt: number, untilMs: number} | null} */
+  #resuming = null;
+  /** The next session stands for one that was lost. */
+  #anew = false;
 
   /** @param {string} url @param {Listener} listener */
   constructor(url, listener) {
@@ -56,21 +69,26 @@ export class Connection {
   open() {
     this.#attempt = 0;
     this.#hadSession = false;
+    this.#resuming = null;
+    this.#anew = false;
     this.#connect();
   }
 
   /** Leave for good; nothing is reported any more. */
   close() {
     clearTimeout(this.#retryTimer);
-    const socket = this.#socket;
-    this.#socket = null;
     this.#ready = false;
-    socket?.close(1000);
+    this.#resuming = null;
+    this.#leave(1000);
   }
 
-  /** @param {Record<string, unknown>} event */
+  /** Send an event, now or when the session goes on. @param {Record<string, unknown>} event */
   send(event) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(event));
+    const open = !this.#resuming && this.#socket?.readyState === WebSocket.OPEN;
+    if (!open && !this.takesMore) return;
+    const text = JSON.stringify(event);
+    this.#resumption.onSend(event, text, !open);
+    if (open) this.#socket?.send(text);
   }
 
   /**
@@ -82,7 +100,7 @@ export class Connection {
    * @returns {boolean} false when the network does not keep up
    */
   sendMicrophone(buffer, timestamp, sampleRateHz) {
-    if (!this.ready) return true;
+    if (!this.takesMore) return true;
     return this.#sendFrame(buffer, frames.MICROPHONE, timestamp, sampleRateHz);
   }
 
@@ -100,12 +118,18 @@ export class Connection {
 
   /** Tell that nothing was heard until then. @param {number} untilUs capture time */
   sendSilence(untilUs) {
-    if (this.ready) this.#sendFrame(new ArrayBuffer(frames.HEADER_BYTES), frames.SILENCE, untilUs, 0);
+    if (!this.takesMore) return;
+    this.#sendFrame(new ArrayBuffer(frames.HEADER_BYTES), frames.SILENCE, untilUs, 0);
   }
 
   /** The server takes audio. */
   get ready() {
-    return this.#ready && this.#socket?.readyState === WebSocket.OPEN;
+    return this.#ready && !this.#resuming && this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** There is a session; what it cannot take now is kept for it. */
+  get takesMore() {
+    return this.ready || this.#resuming !== null;
   }
 
   /**
@@ -113,28 +137,37 @@ export class Connection {
    * @param {number} sampleRateHz @returns {boolean}
    */
   #sendFrame(buffer, kind, timestamp, sampleRateHz) {
-    const socket = /** @type {WebSocket} */ (this.#socket);
+    const socket = this.ready ? this.#socket : null;
     const seq = this.#seq++;
     const unsentBytes = MAX_UNSENT_S * (2 * sampleRateHz || ENCODED_BYTES_PER_S);
-    if (socket.bufferedAmount > unsentBytes) {
+    if (socket && socket.bufferedAmount > unsentBytes) {
       this.framesDropped++;
       return false;
     }
     frames.writeHeader(buffer, { kind, seq, timestamp, sampleRateHz, stream: 0 });
-    socket.send(buffer);
+    socket?.send(buffer);
+    // The caller uses its buffer again.
+    if (kind !== frames.ENCODED) {
+      this.#resumption.unacknowledged.addFrame(buffer.slice(0), seq, sampleRateHz);
+    }
     this.framesSent++;
     return true;
   }
 
   #connect() {
-    this.#listener.onLink({ state: "connecting" });
-    const socket = new WebSocket(this.#url, [...SUBPROTOCOLS, ...keySubprotocols(this.key)]);
+    const claim = this.#resuming ? [this.#resumption.claim] : [];
+    if (!this.#resuming) this.#listener.onLink({ state: "connecting" });
+    const socket = new WebSocket(this.#url, [...SUBPROTOCOLS, ...claim, ...keySubprotocols(this.key)]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.sockets++;
-    this.#seq = 0;
     this.#opened = false;
-    this.#attempt++;
+    if (this.#resuming) {
+      this.#retryTimer = setTimeout(() => this.#onClose(socket, CLOSE_LOST, ""), RESUME_PATIENCE_MS);
+    } else {
+      this.#resumption = new Resumption();
+      this.#attempt++;
+    }
     socket.onopen = () => this.#onOpen(socket);
     socket.onmessage = ({ data }) => this.#onMessage(socket, data);
     socket.onclose = ({ code, reason }) => void this.#onClose(socket, code, reason);
@@ -145,7 +178,8 @@ export class Connection {
     if (socket !== this.#socket) return;
     this.#opened = true;
     if (socket.protocol === SUBPROTOCOLS[0]) {
-      this.#listener.onLink({ state: "open" });
+      if (this.#resuming) socket.send(JSON.stringify(this.#resumption.request));
+      else this.#listener.onLink({ state: "open" });
       return;
     }
     this.close();
@@ -156,33 +190,119 @@ export class Connection {
   /** @param {WebSocket} socket @param {string | ArrayBuffer} message */
   #onMessage(socket, message) {
     if (socket !== this.#socket) return;
-    if (typeof message === "string") {
-      const event = JSON.parse(message);
-      if (event.type === "session.created") {
-        this.#attempt = 0;
-        this.#hadSession = true;
-        this.#ready = true;
-      }
-      this.#listener.onEvent(event);
-      return;
+    const event = typeof message === "string" ? JSON.parse(message) : null;
+    if (this.#resuming && event && this.#onAnswer(socket, event)) return;
+    const due = this.#resumption.count();
+    if (due) this.send(due);
+    if (event) this.#onEvent(event);
+    else this.#onAudio(/** @type {ArrayBuffer} */ (message));
+  }
+
+  /** @param {any} event */
+  #onEvent(event) {
+    if (this.#resumption.onEvent(event)) return;
+    const begins = event.type === "session.created";
+    if (begins) {
+      this.#attempt = 0;
+      this.#seq = 0;
+      this.sessions++;
+      this.#hadSession = true;
+      this.#ready = true;
     }
+    this.#listener.onEvent(event);
+    if (begins && this.#anew) {
+      this.#anew = false;
+      this.#listener.onLink({ state: "anew" });
+    }
+  }
+
+  /** @param {ArrayBuffer} message */
+  #onAudio(message) {
     try {
-      this.#listener.onAudio(frames.decode(message));
+      const frame = frames.decode(message);
+      this.#resumption.onAudio(frame);
+      this.#listener.onAudio(frame);
     } catch (error) {
       if (!(error instanceof frames.MalformedAudioFrame)) throw error;
       this.malformedFrames++;
     }
   }
 
+  /**
+   * The first message of a connection that asked for the session.
+   * @param {WebSocket} socket @param {any} event @returns {boolean} it says no more than that
+   */
+  #onAnswer(socket, event) {
+    clearTimeout(this.#retryTimer);
+    if (event.type === "antiphon.resumed") {
+      this.#resuming = null;
+      const { unacknowledged } = this.#resumption;
+      for (const message of unacknowledged.resumed(event.events_received, event.last_frame ?? null)) {
+        socket.send(message);
+      }
+      this.#listener.onLink({ state: "resumed" });
+      return true;
+    }
+    if (event.type === "session.created") {
+      this.#lose();
+      this.#listener.onLink({ state: "waiting", code: CLOSE_LOST, reason: "", delayMs: 0 });
+      this.#listener.onLink({ state: "open" });
+      // The server has counted the request as an event of the new session.
+      this.#resumption.unacknowledged.addEvent("", true);
+      return false;
+    }
+    this.#lose();
+    this.#leave(1000);
+    this.#retry(CLOSE_LOST, "");
+    return true;
+  }
+
   /** @param {WebSocket} socket @param {number} code @param {string} reason */
   async #onClose(socket, code, reason) {
     if (socket !== this.#socket) return;
-    this.#ready = false;
+    clearTimeout(this.#retryTimer);
+    if (this.#resumption.mayFollow(code) && this.#ready && !this.#resuming) {
+      this.#leave();
+      const untilMs = performance.now() + this.#resumption.withinMs;
+      this.#resuming = { attempt: 1, untilMs };
+      this.#resumption.unacknowledged.away();
+      this.#listener.onLink({ state: "resuming" });
+      this.#resume(this.#resumption.afterMs);
+      this.#resumption.afterMs = 0;
+      return;
+    }
     const refused = this.#opened ? null : await refusal(this.#url, this.key);
     if (socket !== this.#socket) return; // left meanwhile
-    this.#socket = null;
+    this.#leave();
+    const final = refused?.status === UNAUTHORISED || refused?.status === FOREIGN;
+    if (this.#resuming && !final && performance.now() < this.#resuming.untilMs) {
+      this.#resume(resumeDelayMs(this.#resuming.attempt++, Math.random()));
+      return;
+    }
+    if (this.#resuming) this.#lose();
+    this.#ready = false;
     if (refused) this.#retry(refused.status, refused.reason);
     else this.#retry(code, reason);
+  }
+
+  /** @param {number} delayMs */
+  #resume(delayMs) {
+    this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
+  }
+
+  /** The session cannot be had back. */
+  #lose() {
+    this.#resuming = null;
+    this.#ready = false;
+    this.#anew = true;
+    this.#resumption = new Resumption();
+  }
+
+  /** Have nothing more to do with the socket. @param {number} [code] */
+  #leave(code) {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(code);
   }
 
   /** @param {number} code @param {string} reason */

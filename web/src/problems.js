@@ -20,6 +20,20 @@ export const SLOW_UPLINK = {
 };
 
 /** @type {Problem} */
+export const RESUMING = {
+  message: "The connection is lost; the page is getting it back.",
+  fix: "The conversation goes on where it was. Go on speaking: the last 5 s are kept.",
+  tone: "note",
+};
+
+/** @type {Problem} */
+export const BEGUN_ANEW = {
+  message: "The conversation could not be resumed.",
+  fix: "A new one has begun; what was said stays here, the server has forgotten it.",
+  tone: "note",
+};
+
+/** @type {Problem} */
 export const SOUND_BLOCKED = {
   message: "The browser holds the sound back.",
   fix: "Tap anywhere to enable sound.",
@@ -86,8 +100,8 @@ export function microphoneWarnings({ echoCancellation, sampleRate }, label) {
   return warnings;
 }
 
-/** Error events that need no one's attention: the wish was already fulfilled. */
-const HARMLESS = new Set(["response_cancel_not_active"]);
+/** Error events that need no one's attention: the wish was fulfilled already, or `BEGUN_ANEW` tells it. */
+const HARMLESS = new Set(["response_cancel_not_active", "session_not_resumable"]);
 
 /** @param {string} name the `name` of what getUserMedia raised @returns {Problem} */
 export function microphoneProblem(name) {

@@ -10,8 +10,8 @@ import { askInWriting, send } from "./commands.js";
 import { HeardHere } from "./heard-here.js";
 import { Hold } from "./hold.js";
 import {
-  HELD_TOO_SHORT, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem, eventProblem, responseProblem,
-  waitingProblem,
+  BEGUN_ANEW, HELD_TOO_SHORT, RESUMING, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem,
+  eventProblem, responseProblem, waitingProblem,
 } from "./problems.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
@@ -43,12 +43,14 @@ export class Session {
   problem = null;
   /** What could be better, and breaks nothing. @type {readonly Problem[]} */
   warnings = [];
-  /** @type {Link["state"]} */
+  /** While a lost connection is being replaced it stays "open". @type {Link["state"]} */
   link = "closed";
   #retryInS = 0;
   #ready = false;
   #failed = false;
   #userSpeaking = false;
+  /** The item that is being spoken, as the server hears it; "" for none. */
+  #utterance = "";
   #answers = new Answers(this.transcript, this.turns);
   /** Something was asked in writing in this session. */
   #typed = false;
@@ -203,6 +205,12 @@ export class Session {
 
   /** @param {Link} link @returns {Command[]} */
   onLink(link) {
+    if (link.state === "resuming" || link.state === "resumed" || link.state === "anew") {
+      if (link.state === "resuming") this.problem = RESUMING;
+      else if (link.state === "anew") this.problem = BEGUN_ANEW;
+      else if (this.problem === RESUMING) this.problem = null;
+      return [];
+    }
     this.link = link.state;
     if (link.state === "connecting" || link.state === "open") return [];
     this.#loseConnection();
@@ -268,11 +276,12 @@ export class Session {
         this.problem = eventProblem(event.error) ?? this.problem;
         return [];
       case "input_audio_buffer.speech_started":
-        this.#userSpeaking = true;
+        this.#openUtterance(event.item_id);
         this.#answers.awaited = false;
         return this.#answers.interrupt();
       case "input_audio_buffer.speech_stopped":
         this.#userSpeaking = false;
+        this.#utterance = "";
         this.#answers.awaited = true;
         this.turns.asked(nowMs);
         return [];
@@ -293,6 +302,13 @@ export class Session {
           ? this.#answers.onEvent(event)
           : this.#onItemEvent(event);
     }
+  }
+
+  /** After a restart of the server the same utterance begins once more. @param {string} itemId */
+  #openUtterance(itemId) {
+    if (this.#utterance && this.#utterance !== itemId) this.transcript.remove(this.#utterance);
+    this.#utterance = itemId;
+    this.#userSpeaking = true;
   }
 
   /** @param {any} event @returns {Command[]} */
@@ -338,6 +354,7 @@ export class Session {
     this.#ready = false;
     this.#typed = false;
     this.#userSpeaking = false;
+    this.#utterance = "";
     this.#hold.held = false;
     this.#answers.clear();
     this.transcript.finishAll();

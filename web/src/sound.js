@@ -36,7 +36,7 @@ export class Sound {
   #encodedOn = 0;
   /** Capture time until which the recorder has the microphone. @type {number | null} */
   #recordedUs = null;
-  #recordedOn = 0;
+  #recordedIn = 0;
   #silent = false;
 
   /** @param {Parts} parts */
@@ -181,7 +181,7 @@ export class Sound {
   /** @param {number} untilUs */
   #onSilence(untilUs) {
     const { session, connection } = this.#parts;
-    if (!session.uplink || !connection.ready) return;
+    if (!session.uplink || !connection.takesMore) return;
     connection.sendSilence(untilUs);
     this.#silent = true;
     this.#recordSilence(untilUs);
@@ -190,8 +190,8 @@ export class Sound {
   /** The recorder counts as the server does: announced silence too. @param {number} untilUs */
   #recordSilence(untilUs) {
     const { connection, recorder } = this.#parts;
-    if (this.#recordedOn !== connection.sockets) this.#recordedUs = null;
-    this.#recordedOn = connection.sockets;
+    if (this.#recordedIn !== connection.sessions) this.#recordedUs = null;
+    this.#recordedIn = connection.sessions;
     if (this.#silent && this.#recordedUs !== null && untilUs > this.#recordedUs) {
       recorder.silence((untilUs - this.#recordedUs) / 1000);
     }

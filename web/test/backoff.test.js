@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { retryDelayMs } from "../src/backoff.js";
+import { resumeDelayMs, retryDelayMs } from "../src/backoff.js";
 
 const LOST = { code: 1006, reason: "", attempt: 1, hadSession: true };
 
@@ -36,4 +36,9 @@ test("a refusal is final", () => {
   assert.equal(retryDelayMs({ ...LOST, code: 1009 }, 0.5), null);
   assert.equal(retryDelayMs({ ...LOST, code: 401 }, 0.5), null);
   assert.equal(retryDelayMs({ ...LOST, code: 403 }, 0.5), null);
+});
+
+test("a session that waits is asked for soon, and less often later", () => {
+  assert.deepEqual([1, 2, 5, 6, 9].map((attempt) => resumeDelayMs(attempt, 1)), [100, 200, 1_600, 2_000, 2_000]);
+  assert.equal(resumeDelayMs(1, 0), 50);
 });

@@ -2,16 +2,11 @@
 
 from typing import Any
 
+from antiphon_gateway.realtime import openai_names
 from antiphon_gateway.realtime.catalogue import Catalogue
-from antiphon_proto.messages import STAGES, Stage
+from antiphon_proto.messages import Stage
 
 OWNER = "antiphon"
-_MARKS: dict[Stage, tuple[str, ...]] = {
-    "stt": ("whisper-", "gpt-transcribe", "gpt-realtime-whisper"),
-    "tts": ("tts-",),
-    "llm": ("gpt-", "chatgpt-", "o1", "o3", "o4"),
-}
-"""Beginnings of OpenAI's model names, the more telling ones first."""
 
 
 class ModelNames:
@@ -40,17 +35,8 @@ class ModelNames:
         """Return a model by its name or by one of OpenAI's; None when it is neither."""
         if name in self._names.values():
             return self._object(name)
-        stage = _stage_meant(name)
+        stage = openai_names.stage_of(name)
         return None if stage is None else {**self._object(name), "root": self._names[stage]}
 
     def _object(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created_s, "owned_by": OWNER}
-
-
-def _stage_meant(name: str) -> Stage | None:
-    if name.startswith("gpt-"):
-        if "transcribe" in name:
-            return "stt"
-        if "-tts" in name:
-            return "tts"
-    return next((stage for stage in STAGES if name.startswith(_MARKS[stage])), None)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from antiphon_gateway.realtime import openai_names
 from antiphon_proto.config import Config
 from antiphon_proto.messages import STAGES
 
@@ -30,10 +31,12 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_config(config: Config) -> Catalogue:
     """Return the catalogue of a server with one model a stage, where each voice is a model."""
+    voices = (_public_name(config.tts.model),)
     return Catalogue(
         model=_public_name(config.llm.model),
         transcription_model=_public_name(config.stt.model),
-        voices=(_public_name(config.tts.model),),
+        voices=voices,
+        voice_aliases=openai_names.voice_aliases(voices),
         simulated=all(config.stage(stage).engine == "simulated" for stage in STAGES),
     )
 

@@ -244,3 +244,10 @@ def only_for_webrtc() -> InvalidEvent:
         "output_audio_buffer.clear is for WebRTC; on a WebSocket the client drops its own audio "
         "and sends conversation.item.truncate",
     )
+
+
+def only_for_realtime() -> InvalidEvent:
+    """Return why `response.create` is refused in a transcription session."""
+    return InvalidEvent(
+        "unsupported_event", "response.create: a transcription session has no answers"
+    )

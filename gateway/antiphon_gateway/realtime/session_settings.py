@@ -18,6 +18,7 @@ MAX_TOOLS = 128
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET
 Ratio = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+SessionType = Literal["realtime", "transcription"]
 FunctionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -56,7 +57,8 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     language: Annotated[str, msgspec.Meta(max_length=16)] | Unset = UNSET
     """ISO 639-1 code."""
-    prompt: str | Unset = UNSET
+    prompt: Annotated[str, msgspec.Meta(max_length=4_096)] | Unset = UNSET
+    """Words that the model is to expect; it reads the last 223 tokens."""
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | Unset = UNSET
     keywords: tuple[str, ...] | Unset = UNSET
     languages: tuple[str, ...] | Unset = UNSET
@@ -126,6 +128,8 @@ ToolChoice = Literal["auto", "none", "required"] | NamedTool
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one session, as they are in effect."""
 
+    type: SessionType = "realtime"
+    """`transcription`: speech becomes text, and nothing is answered. Never changes."""
     model: str
     output_modalities: tuple[OutputModality] = ("audio",)
     instructions: str
@@ -143,15 +147,20 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self, session_id: str) -> dict[str, Any]:
         """Return the session object of `session.created` and `session.updated`."""
         settings: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        return {"type": "realtime", "object": "realtime.session", "id": session_id, **settings}
+        if self.type == "transcription":
+            return _transcription_object(session_id, settings)
+        return {"object": "realtime.session", "id": session_id, **settings}
 
 
-def default_session(config: Config, catalogue: Catalogue) -> Session:
+def default_session(
+    config: Config, catalogue: Catalogue, kind: SessionType = "realtime"
+) -> Session:
     """Return the settings that a session starts with."""
     transcription = Transcription(
         model=catalogue.transcription_model, language=config.stt.language or UNSET
     )
     return Session(
+        type=kind,
         model=catalogue.model,
         instructions=config.llm.instructions,
         audio=Audio(
@@ -170,16 +179,12 @@ def merge(settings: Session, update: dict[str, Any], catalogue: Catalogue) -> Se
 
     Raises InvalidEvent naming the field and its limit; nothing is changed then.
     """
-    kind = update.get("type", "realtime")
-    if kind == "transcription":
+    if update.get("type", settings.type) != settings.type:
         raise InvalidEvent(
-            "unsupported_value",
-            "session.type: transcription sessions are not supported; allowed: realtime",
+            "invalid_value",
+            f"session.type cannot change; allowed: {settings.type}. A transcription session is "
+            "opened with intent=transcription in the query",
             param="session.type",
-        )
-    if kind != "realtime":
-        raise InvalidEvent(
-            "invalid_value", "session.type: invalid value; allowed: realtime", param="session.type"
         )
     check_free_form(update, "session")
     tree = {**msgspec.to_builtins(settings), **update}
@@ -204,6 +209,24 @@ def normalise_voice(output: object, catalogue: Catalogue) -> object:
     voice = output["voice"]
     name = voice.get("id") if isinstance(voice, dict) else voice
     return {**output, "voice": catalogue.resolve_voice(name)} if isinstance(name, str) else output
+
+
+def _transcription_object(session_id: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what clients see of a transcription session: the settings of its input."""
+    heard: dict[str, Any] = settings["audio"]["input"]
+    if heard["turn_detection"] is not None:
+        unused = ("create_response", "interrupt_response", "idle_timeout_ms")
+        kept = {
+            name: value for name, value in heard["turn_detection"].items() if name not in unused
+        }
+        heard["turn_detection"] = kept
+    return {
+        "type": "transcription",
+        "object": "realtime.transcription_session",
+        "id": session_id,
+        "include": settings["include"],
+        "audio": {"input": heard},
+    }
 
 
 def _merge_audio(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:

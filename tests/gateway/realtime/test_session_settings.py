@@ -355,10 +355,38 @@ def test_turn_detection_without_a_type_cannot_be_turned_on() -> None:
     assert (refusal.value.code, refusal.value.param) == ("missing_field", f"{VAD}.type")
 
 
-def test_transcription_sessions_are_refused_clearly() -> None:
-    with pytest.raises(InvalidEvent, match="transcription sessions are not supported") as refusal:
-        merge(DEFAULT, {"type": "transcription"}, CATALOGUE)
-    assert (refusal.value.code, refusal.value.param) == ("unsupported_value", "session.type")
+@pytest.mark.parametrize("kind", ["transcription", "translation", None, 7])
+def test_the_type_of_a_session_cannot_change(kind: object) -> None:
+    with pytest.raises(InvalidEvent, match="cannot change; allowed: realtime") as refusal:
+        merge(DEFAULT, {"type": kind}, CATALOGUE)
+    assert (refusal.value.code, refusal.value.param) == ("invalid_value", "session.type")
+
+
+def test_a_transcription_session_is_its_input_alone() -> None:
+    hearing = default_session(Config(), CATALOGUE, "transcription")
+    update = {**turn_detection(type="server_vad", threshold=0.4), "type": "transcription"}
+    session = merge(hearing, update, CATALOGUE).to_json("s")
+    assert session == {
+        "type": "transcription",
+        "object": "realtime.transcription_session",
+        "id": "s",
+        "include": None,
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24_000},
+                "noise_reduction": None,
+                "transcription": {"model": "tiny.en"},
+                "turn_detection": {
+                    "type": "server_vad",
+                    "threshold": 0.4,
+                    "prefix_padding_ms": 300,
+                    "silence_duration_ms": 500,
+                },
+            }
+        },
+    }
+    with pytest.raises(InvalidEvent, match="allowed: transcription"):
+        merge(hearing, {"type": "realtime"}, CATALOGUE)
 
 
 def test_the_deepest_accepted_session_can_be_sent() -> None:
