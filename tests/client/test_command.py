@@ -1,9 +1,9 @@
 """The `antiphon` command: help that teaches, errors as one line, exit codes."""
 
 import signal
+import socket
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -49,24 +49,23 @@ def test_config_prints_toml_with_masked_keys(capsys: pytest.CaptureFixture[str])
 
 
 def test_ctrl_c_ends_a_download_with_130_and_leaves_nothing(tmp_path: Path) -> None:
-    process = _pull_from_a_server_that_never_answers(tmp_path / "cache")
-    while not (tmp_path / "cache" / ".silero-vad.partial" / "pip.log").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate()
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        process = _pull_from(never_answers.getsockname()[1], tmp_path / "cache")
+        connection, _ = never_answers.accept()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate()
+        connection.close()
     assert process.returncode == 130
     assert "Traceback" not in output
     assert "interrupted" in output
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".silero-vad.lock"]
 
 
-def _pull_from_a_server_that_never_answers(cache: Path) -> "subprocess.Popen[str]":
-    # 192.0.2.0/24 is reserved for documentation: nothing answers there.
+def _pull_from(port: int, cache: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "antiphon", "models", "pull", "silero-vad"]
     return subprocess.Popen(
         [*command, "--set", f"models.cache_dir={cache}"],
-        env={"PIP_INDEX_URL": "http://192.0.2.1/simple", "PIP_CONFIG_FILE": "/dev/null"},
+        env={"PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple", "PIP_CONFIG_FILE": "/dev/null"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -142,4 +142,6 @@ def test_the_contract_tests_find_the_engine(site: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout
-    assert "4 passed" in ran.stdout
+    contracts = re.search(r"(\d+) passed", ran.stdout)
+    assert contracts is not None
+    assert int(contracts[1]) >= 4

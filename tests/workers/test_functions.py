@@ -151,8 +151,8 @@ async def test_a_required_call_is_always_made_and_valid(
 
 @pytest.mark.models
 async def test_the_words_decide_whether_and_what_is_called(engine: Engine) -> None:
-    assert call_of(await made(engine, "Please turn the lamp off.", TIME, LAMP))[0] == "set_lamp"
-    assert call_of(await made(engine, "Tell me the time in Oslo.", TIME, LAMP)) == (
+    assert call_of(await made(engine, "Set the lamp to off.", TIME, LAMP))[0] == "set_lamp"
+    assert call_of(await made(engine, "Get the time in Oslo.", TIME, LAMP)) == (
         "get_time",
         {"city": "Oslo"},
     )
