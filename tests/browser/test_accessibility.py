@@ -13,7 +13,7 @@ AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 PAGE_BYTES = 250_000
-OPTIONAL = {"doctor", "recognition", "gpu-log-mel.js"}
+OPTIONAL = {"doctor", "recognition", "spectrogram.js", "log-mel.js", "gpu-log-mel.js", "fft.js"}
 """What the page loads only when it is asked for, and `device.js`, which asks for it."""
 
 

@@ -38,7 +38,8 @@ class Bench:
             load=lambda _: self.load,
         )
         self.warming = PromptWarming(
-            self.context, LiveSettings(self.context, catalogue.from_config(self.context.config))
+            self.context,
+            LiveSettings(self.context, catalogue.from_config(self.context.config), "realtime"),
         )
 
     def read(self, text: str) -> None:

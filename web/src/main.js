@@ -18,7 +18,6 @@ import { Session } from "./session.js";
 import { SettingsForm } from "./settings-form.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { Sound } from "./sound.js";
-import { Spectrogram } from "./spectrogram.js";
 import { TalkButton } from "./talk-button.js";
 import { View } from "./view.js";
 import { WakeLock } from "./wake-lock.js";
@@ -41,9 +40,10 @@ class Page {
   });
   #latency = new LatencyView();
   #events = new EventView(copyText);
-  #spectrogram = new Spectrogram(byId("spectrogram"), (maker) => {
-    byId("spectrogram-maker").textContent = ` Made with ${maker}.`;
-  });
+  /** @type {import("./spectrogram.js").Spectrogram | null} */
+  #spectrogram = null;
+  /** @type {import("./spectrogram.js").Source | null} */
+  #analysers = null;
   #drawers = new Drawers(["details", "panel"]);
   #settings = new SettingsForm((events) => this.#onSettings(events));
   #wakeLock = new WakeLock();
@@ -89,7 +89,8 @@ class Page {
     gated: () => this.#settings.preferences.values.gated && !this.#settings.preferences.pushToTalk,
     onStarted: () => this.#replay.stop(),
     onOpened: (audio) => {
-      this.#spectrogram.listen(audio.analysers);
+      this.#analysers = audio.analysers;
+      this.#spectrogram?.listen(audio.analysers);
       void this.#device.listen(audio.analysers.you);
       this.#score.start(
         () => ({ you: audio.inputLevel, them: audio.outputLevel }),
@@ -98,7 +99,8 @@ class Page {
     },
     onClosed: () => {
       this.#score.stop();
-      this.#spectrogram.listen(null);
+      this.#analysers = null;
+      this.#spectrogram?.listen(null);
       void this.#device.listen(null);
       this.#view.setLevel(0);
     },
@@ -150,6 +152,7 @@ class Page {
       },
       () => this.#settings.preferences.values.shortcuts,
     );
+    byId("details-toggle").addEventListener("click", () => void this.#loadSpectrogram());
     new Keep(() => this.#session.transcript, this.#recorder);
     this.#settings.preferences.textOnly = !CAN_PLAY;
     if (!CAN_PLAY) this.#session.problem = INSECURE;
@@ -168,8 +171,17 @@ class Page {
       wakeLock: this.#wakeLock.held,
       replaying: this.#replay.playing,
       recordedBytes: this.#recorder.bytes,
-      spectrogram: this.#spectrogram.running,
+      spectrogram: this.#spectrogram?.running ?? false,
     });
+  }
+
+  /** Fetch the spectrogram once somebody wants to see it. */
+  async #loadSpectrogram() {
+    const { Spectrogram } = await import("./spectrogram.js");
+    this.#spectrogram ??= new Spectrogram(byId("spectrogram"), (maker) => {
+      byId("spectrogram-maker").textContent = ` Made with ${maker}.`;
+    });
+    this.#spectrogram.listen(this.#analysers);
   }
 
   /** The button, or what stands for it, was tapped. */
