@@ -79,3 +79,5 @@ async def test_a_problem_leads_to_the_doctor(
     await expect(page.get_by_role("alert").first).to_contain_text("blocked")
     await page.locator("#problem").get_by_role("link", name="Check").click()
     await expect(page.get_by_role("heading", name="Doctor")).to_be_visible()
+    # The server ends before the browser does; what the page still fetched then would be an error.
+    await page.wait_for_load_state("networkidle")
