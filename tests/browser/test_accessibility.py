@@ -13,7 +13,16 @@ AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 PAGE_BYTES = 250_000
-OPTIONAL = {"doctor", "recognition", "spectrogram.js", "log-mel.js", "gpu-log-mel.js", "fft.js"}
+OPTIONAL = {
+    "doctor",
+    "recognition",
+    "spectrogram.js",
+    "log-mel.js",
+    "gpu-log-mel.js",
+    "fft.js",
+    "latency-view.js",
+    "latency.js",
+}
 """What the page loads only when it is asked for, and `device.js`, which asks for it."""
 
 
