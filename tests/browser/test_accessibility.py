@@ -91,7 +91,7 @@ async def test_no_state_of_the_page_violates_wcag(
     await page.get_by_role("button", name="Close settings").click()
     await gateway.send("error", error={"message": "Something is wrong"})
     await expect(page.get_by_role("alert")).to_contain_text("Something is wrong")
-    await page.get_by_text("Copy or save").click()
+    await page.get_by_text("Copy, save or clear").click()
     found["alert and menu"] = await violations(page, axe)
     assert {state: faults for state, faults in found.items() if faults} == {}
     width = "document.documentElement.scrollWidth"

@@ -9,7 +9,7 @@ export const MAX_JITTER_MS = 300;
 /** What a first reply waits for. */
 export const FIRST_JITTER_MS = 100;
 /** More than the longest wait for a message, because the next one may be longer. */
-const SPARE_MS = 20;
+const SPARE_MS = 10;
 /** A gap that is heard asks for so much more. */
 const GROWTH_MS = 20;
 /** With more than this buffered the server waits on purpose; a longer wait than the buffer can be is

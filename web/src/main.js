@@ -153,7 +153,10 @@ class Page {
       () => this.#settings.preferences.values.shortcuts,
     );
     byId("details-toggle").addEventListener("click", () => void this.#loadDetails());
-    new Keep(() => this.#session.transcript, this.#recorder);
+    new Keep(() => this.#session.transcript, this.#recorder, () => {
+      this.#replay.stop();
+      this.#run(this.#session.clear());
+    });
     this.#settings.preferences.textOnly = !CAN_PLAY;
     if (!CAN_PLAY) this.#session.problem = INSECURE;
     this.#onSettings([]);
