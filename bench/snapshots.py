@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +79,10 @@ def times_ms(step: Callable[[], object], times: int) -> list[float]:
     return taken
 
 
+def _encoded_core(session: Session) -> bytes:
+    return msgspec.msgpack.encode(session_snapshot.take(session))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,16 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             session, outbox = session_of(size, config)
             files = SnapshotFiles(Path(directory), size.name.replace(" ", "-"))
             keeper = Keeper(files, bytes(32), None)
-            core = times_ms(
-                lambda session=session: msgspec.msgpack.encode(session_snapshot.take(session)),
-                chosen.times,
-            )
-            whole = times_ms(
-                lambda session=session, outbox=outbox, keeper=keeper: keeper.keep(
-                    session, outbox, 0, 0
-                ),
-                chosen.times,
-            )
+            core = times_ms(partial(_encoded_core, session), chosen.times)
+            whole = times_ms(partial(keeper.keep, session, outbox, 0, 0), chosen.times)
             file = next(Path(directory).rglob(f"{size.name.replace(' ', '-')}/sess_bench"))
             figures = [percentile(whole, share) for share in (50, 95, 99)]
             print(
