@@ -334,7 +334,7 @@ class Listener:
         self._context.send(events.SpeechStarted(audio_start_ms=started_ms, item_id=turn.item_id))
 
     def _on_ended(self, turn: UserTurn, speech_end: int, now_ms: float) -> None:
-        self._tell_stopped(turn, speech_end)
+        self._tell_stopped(turn, self._windows_position)
         if turn.timings is None:
             turn.timings = TurnTimings(self._context.turn_id, now_ms)
         silence_ms = self._samples_to_ms(self._windows_position - speech_end)

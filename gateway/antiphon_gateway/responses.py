@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
+from antiphon_gateway import item_audio
 from antiphon_gateway.filler_response import FillerResponse
 from antiphon_gateway.history import History
 from antiphon_gateway.interruptions import Interruptions
@@ -13,7 +14,7 @@ from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.passage_lookups import PassageLookups
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.response_settings import ResponseSettings
+from antiphon_gateway.realtime.response_settings import ResponseSettings, with_transcript
 from antiphon_gateway.response import Response
 from antiphon_gateway.retrieval.passage import Passage
 from antiphon_gateway.session_context import SessionContext
@@ -82,13 +83,37 @@ class Responses:
             )
         settings = self._settings.response(overrides)
         self._history.messages(settings)
+        spoken = item_audio.turns_of(
+            settings.spoken_input,
+            self._settings.input_format,
+            self._listener.transcripts.waiting,
+            of_input=True,
+        )
+        settings = structs.replace(settings, spoken_input=())
         timings: TurnTimings | None = None
         if settings.conversation == "auto":
             self.drop_prepared()
             self._turn_due = self._interruptions.newest_turn = None
             timings = self._unanswered
         self._run(self._new(settings, timings), now_ms)
+        for turn in spoken:
+            self._listener.transcripts.ask(turn, turn.pcm, self._listener.spoken_language)
         self._start_waiting(now_ms)
+
+    def on_input_transcribed(self, turn: UserTurn, now_ms: float) -> None:
+        """Speech in the input of a response has its transcript, or None when that failed."""
+        response = self.current
+        asked = (response.settings.input or ()) if response is not None else ()
+        if response is not None and turn.item_id in (item.id for item in asked):
+            if turn.transcript is None:
+                response.fail("input_not_transcribed", "audio in response.input has no transcript")
+            else:
+                response.settings = with_transcript(
+                    response.settings, turn.item_id, turn.content_index, turn.transcript
+                )
+        self._start_waiting(now_ms)
+        self.settle(now_ms)
+        self.respond_when_free(now_ms)
 
     def speak_up(self, now_ms: float) -> None:
         """Respond because the user says nothing."""

@@ -207,6 +207,9 @@ class Session:
 
     def on_turn_transcribed(self, turn: UserTurn, now_ms: float) -> None:
         """A committed turn has its transcript, or None when that failed."""
+        if turn.of_input:
+            self._responses.on_input_transcribed(turn, now_ms)
+            return
         if turn.transcript is not None:
             self.history.set_transcript(turn, turn.transcript)
         self._idle_turn.notice(now_ms)

@@ -12,7 +12,7 @@ from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.client_items import ClientFunctionCallOutput
+from antiphon_gateway.realtime.client_items import ClientFunctionCallOutput, spoken_parts
 from antiphon_gateway.responses import Responses
 from antiphon_gateway.session_context import SessionContext
 
@@ -74,7 +74,8 @@ class SessionRequests:
     def _add_item(self, event: client.ItemCreate, now_ms: float) -> None:
         item = structs.replace(event.item, id=event.item.id or self._context.new_id("item"))
         waiting = self._listener.transcripts.waiting
-        spoken = item_audio.turns_of(item, item.id or "", self._settings.input_format, waiting)
+        parts = spoken_parts(item, item.id or "")
+        spoken = item_audio.turns_of(parts, self._settings.input_format, waiting)
         taken = {*self._listener.open_item_ids, *self._responses.running_item_ids}
         self._history.handle(structs.replace(event, item=item), taken)
         for turn in spoken:

@@ -40,6 +40,7 @@ class TurnSnapshot(msgspec.Struct, frozen=True, array_like=True):
     pcm: bytes = b""
     """Its audio, while it waits for its transcript."""
     content_index: int = 0
+    of_input: bool = False
 
 
 class ResponseSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -186,6 +187,7 @@ def _turn(turn: UserTurn, pcm: bytes) -> TurnSnapshot:
         turn.transcript,
         pcm,
         turn.content_index,
+        turn.of_input,
     )
 
 
@@ -199,6 +201,7 @@ def _user_turn(kept: TurnSnapshot) -> UserTurn:
         manual=kept.manual,
         content_index=kept.content_index,
         pcm=kept.pcm,
+        of_input=kept.of_input,
     )
 
 

@@ -14,7 +14,7 @@ from antiphon_gateway.realtime.items import (
     OutputAudio,
     content_text,
     text_chars,
-    with_content_text,
+    with_part,
 )
 from antiphon_proto.conversation import ChatMessage
 
@@ -135,7 +135,7 @@ class Conversation:
         item = self.retrieve(item_id)
         if not isinstance(item, MessageItem) or content_index >= len(item.content):
             raise _no_part(item_id, content_index)
-        changed = _with_part(item, content_index, transcript)
+        changed = with_part(item, content_index, transcript)
         self.replace(changed)
         return changed
 
@@ -165,7 +165,7 @@ class Conversation:
         cut = msgspec.structs.replace(item, status="incomplete")
         if item.content:
             text = content_text(item.content[content_index])
-            cut = _with_part(cut, content_index, min(text, heard_text, key=len))
+            cut = with_part(cut, content_index, min(text, heard_text, key=len))
         self.replace(cut)
         return cut
 
@@ -229,12 +229,6 @@ class Conversation:
 
 def _is_system(item: Item) -> bool:
     return isinstance(item, MessageItem) and item.role == "system"
-
-
-def _with_part(item: MessageItem, content_index: int, text: str) -> MessageItem:
-    parts = list(item.content)
-    parts[content_index] = with_content_text(parts[content_index], text)
-    return msgspec.structs.replace(item, content=tuple(parts))
 
 
 def _no_part(item_id: str, content_index: int) -> InvalidEvent:
