@@ -241,6 +241,14 @@ class LiveSession:
                 self.end(CLOSE_GOING_AWAY)
         self.outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
 
+    def hand_over(self) -> None:
+        """Leave the session to another gateway, which its client has come to."""
+        if self.resumable and not self.closed.is_set():
+            self._keep()
+            self._handed_over = True
+            self.outbox.attach()  # the connection here is told that it is no more
+            self.end(CLOSE_GOING_AWAY)
+
     # --- what the client sends -------------------------------------------------------------
 
     async def take(self, message: str | bytes, encoded: EncodedAudio) -> float:

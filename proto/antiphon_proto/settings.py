@@ -279,6 +279,9 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     partial_when_quiet: bool = True
     """Make a partial transcript when the voice falls, where the machine has room: the utterance may
     be over."""
+    partials_when_idle: bool = True
+    """Make partial transcripts one after the other while no worker has anything else to do: the
+    newest has mostly heard the end of the speech when the pause is seen."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""

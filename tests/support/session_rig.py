@@ -71,6 +71,7 @@ class Rig:
         extensions: bool = False,
         config: Config | None = None,
         partial_as_final: bool = False,
+        partials_when_idle: bool = False,
         kind: SessionType = "realtime",
     ) -> None:
         """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
@@ -83,6 +84,7 @@ class Rig:
             eager_silence_ms=96,
             partial_interval_ms=interval_ms,
             partial_as_final=partial_as_final,
+            partials_when_idle=partials_when_idle,
         )
         config = structs.replace(config, turn_taking=taking)
         self.load = StageLoad(slots=4)
