@@ -23,6 +23,7 @@ from antiphon_proto.settings import Gateway as Gateway
 from antiphon_proto.settings import Lan as Lan
 from antiphon_proto.settings import Playout as Playout
 from antiphon_proto.settings import Retrieval as Retrieval
+from antiphon_proto.settings import Tools as Tools
 from antiphon_proto.settings import TurnTaking as TurnTaking
 from antiphon_proto.stage_settings import Llm as Llm
 from antiphon_proto.stage_settings import Stt as Stt
