@@ -58,7 +58,7 @@ class FinalTranscripts:
         """Take one result; returns the turn when its transcription has ended.
 
         If the job failed, its `transcript` is None then and its `job_id` empty; of a committed
-        turn the client is told.
+        turn that is an item the client is told.
         """
         turn = self._turns[job_id]
         if isinstance(body, Transcript):
@@ -68,7 +68,7 @@ class FinalTranscripts:
         if isinstance(body, Failed):
             turn.job_id = ""
             turn.transcript = None
-            if turn.committed:
+            if turn.committed and not turn.of_input:
                 error = events.TranscriptionError(code=body.code, message=body.message)
                 self._context.send(
                     events.TranscriptionFailed(

@@ -28,6 +28,8 @@ class UserTurn:
     """Which part of the item it is."""
     pcm: bytes = b""
     """Its audio, 16 kHz PCM16, when that is not the microphone's of this session."""
+    of_input: bool = False
+    """Part of the `input` of a response: no item of the conversation has its words."""
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ from session_rig import Rig, history, messages_asked
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import Failed, Generate, Transcribe
 
+OUT_OF_BAND = {"conversation": "none", "metadata": {"topic": "x"}}
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 
 
@@ -89,3 +90,53 @@ def test_too_little_or_too_much_is_refused_and_nothing_added(length_ms: int, lim
     assert f"between 100 and {limit_ms}" in error["message"]
     assert rig.types() == ["error"]
     assert rig.submitted(Transcribe) == 1
+
+
+def respond_to(rig: Rig, *content: dict[str, Any], **fields: Any) -> None:
+    """Ask for a response to an input of its own."""
+    message = {"type": "message", "role": "user", "content": list(content), **fields}
+    rig.send(type="response.create", event_id="mine", response={"input": [message], **OUT_OF_BAND})
+
+
+def test_speech_in_the_input_of_a_response_is_transcribed_for_it_alone() -> None:
+    rig = Rig()
+    text = {"type": "input_text", "text": "Translate:"}
+    respond_to(rig, text, spoken(500), id="mine")
+    assert rig.last("response.created")["response"]["metadata"] == {"topic": "x"}
+    assert rig.submitted(Generate) == 0
+    assert len(rig.job(Transcribe).payload) == 2 * 16 * 500
+    rig.transcribe("Guten Tag.")
+    assert messages_asked(rig) == [ChatMessage("user", "Translate:\nGuten Tag.")]
+    assert history(rig) == []
+    assert [kind for kind in rig.types() if "transcription" in kind] == []
+
+
+def test_a_response_fails_without_the_words_of_its_input() -> None:
+    rig = Rig()
+    respond_to(rig, spoken(500))
+    rig.answer(rig.job(Transcribe), Failed(code="poison_job", message="x", retryable=False))
+    done = rig.last("response.done")["response"]
+    assert done["status"] == "failed"
+    assert done["status_details"]["error"]["code"] == "input_not_transcribed"
+    assert rig.submitted(Generate) == 0
+
+
+def test_words_for_a_response_that_was_cancelled_go_nowhere() -> None:
+    rig = Rig()
+    respond_to(rig, spoken(500))
+    rig.send(type="response.cancel")
+    add(rig, {"type": "input_text", "text": "Hi."})
+    rig.send(type="response.create")
+    rig.transcribe("Guten Tag.")
+    assert messages_asked(rig) == [ChatMessage("user", "Hi.")]
+
+
+@pytest.mark.parametrize("length_ms", [99, 60_001])
+def test_input_with_too_little_or_too_much_speech_begins_no_response(length_ms: int) -> None:
+    rig = Rig()
+    rig.types()
+    respond_to(rig, spoken(length_ms))
+    error = rig.last("error")["error"]
+    assert error["param"] == "response.input[0].content[0].audio"
+    assert rig.types() == ["error"]
+    assert rig.submitted(Transcribe) == 0

@@ -1,7 +1,17 @@
 """What a session hears in its corners: commits, clears and settings in mid-utterance."""
 
 import pytest
-from session_rig import END, PAUSE, SPEECH, Rig, answer, spoken_turn, text_item, turn_detection
+from session_rig import (
+    END,
+    PAUSE,
+    SPEECH,
+    WINDOW_MS,
+    Rig,
+    answer,
+    spoken_turn,
+    text_item,
+    turn_detection,
+)
 
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
@@ -11,6 +21,15 @@ from antiphon_proto.messages import (
     Transcribe,
 )
 
+IN_ORDER = [
+    "input_audio_buffer.speech_started",
+    "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.committed",
+    "input_audio_buffer.speech_started",
+    "conversation.item.deleted",
+    "conversation.item.deleted",
+]
+"""What a turn that was ended too early tells; of the last two, one is its answer's."""
 WINDOW = bytes(2 * WINDOW_SAMPLES)
 
 
@@ -104,6 +123,44 @@ def test_speech_that_started_has_stopped_whoever_ends_it(end: str) -> None:
         rig.send(type=f"input_audio_buffer.{end}")
     stopped = rig.last("input_audio_buffer.speech_stopped")
     assert stopped["audio_end_ms"] == 640
+
+
+def test_speech_stops_once_a_turn_where_the_audio_of_its_item_ends() -> None:
+    rig = Rig()
+    turn_detection(rig, {"type": "server_vad", "silence_duration_ms": 320})
+    rig.types()
+    rig.speak(SPEECH + "." * 5 + SPEECH + "." * 10)
+    assert rig.types()[:3] == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+    ]
+    rig = Rig()
+    turn_detection(rig, {"type": "server_vad", "silence_duration_ms": 320})
+    rig.speak("." * 100 + SPEECH + "." * 10)
+    started = rig.last("input_audio_buffer.speech_started")
+    stopped = rig.last("input_audio_buffer.speech_stopped")
+    assert stopped["audio_end_ms"] == 130 * WINDOW_MS
+    assert stopped["item_id"] == started["item_id"]
+    length_ms = stopped["audio_end_ms"] - started["audio_start_ms"]
+    rig.transcribe("Yes.")
+    usage = rig.last("conversation.item.input_audio_transcription.completed")["usage"]
+    assert usage["seconds"] * 1000 == length_ms
+
+
+def test_a_turn_that_goes_on_has_stopped_and_starts_anew_under_another_id() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "It is noon.", clause_ms=3_000)
+    rig.pass_time(100)
+    rig.speak(SPEECH)
+    told = [event for event in rig.events if event["type"] in IN_ORDER]
+    assert [event["type"] for event in told] == IN_ORDER
+    first, again = told[0]["item_id"], told[3]["item_id"]
+    assert first != again
+    assert [event["item_id"] for event in told[:4]] == [first, first, first, again]
+    assert told[5]["item_id"] == first
+    assert told[3]["audio_start_ms"] == told[0]["audio_start_ms"]
 
 
 def test_patience_does_not_end_with_an_utterance_that_was_cleared() -> None:

@@ -248,12 +248,14 @@ async def test_audio_frames_need_their_subprotocol(server: System) -> None:
 
 async def test_audio_cut_at_odd_bytes_is_heard_whole(server: System) -> None:
     async with connected(server.realtime_url) as client:
+        detection = {"type": "server_vad", "silence_duration_ms": 500}
+        await client.update(audio={"input": {"turn_detection": detection}})
         pcm = Resampler(MIC_HZ, OUT_HZ).feed(speech("dog_or_cat") + silence(2.5), last=True)
         for at in range(0, len(pcm), 1_001):
             audio = base64.b64encode(pcm[at : at + 1_001]).decode()
             await client.send("input_audio_buffer.append", audio=audio)
         stopped = await client.event("input_audio_buffer.speech_stopped")
-        assert 1_200 < stopped["audio_end_ms"] < 2_000
+        assert 1_700 < stopped["audio_end_ms"] < 2_500
         await client.done()
         assert len(client.transcripts) == 1
 

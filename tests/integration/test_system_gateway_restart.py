@@ -85,10 +85,12 @@ async def test_replies_go_on_sample_by_sample_after_the_gateway_was_killed(serve
 async def test_an_utterance_goes_on_after_the_gateway_was_killed(server: System) -> None:
     pcm = silence(1.0) + speech("turn_on_lamp") + silence(2.5)
     async with resuming_client(server.realtime_url) as uncut:
+        await uncut.end_turns_after(500)
         await uncut.append(pcm)
         expected = await uncut.event("input_audio_buffer.speech_stopped")
     async with resuming_client(server.realtime_url) as client:
-        middle = (1_000 + expected["audio_end_ms"]) // 2 * 32
+        middle = (500 + expected["audio_end_ms"]) // 2 * 32
+        await client.end_turns_after(500)
         await client.append(pcm[:middle])
         await client.event("input_audio_buffer.speech_started")
         await asyncio.to_thread(server.kill, GATEWAY)

@@ -105,10 +105,12 @@ async def test_nothing_is_said_to_who_is_not_there(server: System) -> None:
 async def test_an_utterance_goes_on_with_the_audio_kept_by_the_client(server: System) -> None:
     pcm = speech("turn_on_lamp") + silence(2.5)
     async with resuming_client(server.realtime_url) as uncut:
+        await uncut.end_turns_after(500)
         await uncut.append(pcm)
         expected = await uncut.event("input_audio_buffer.speech_stopped")
     async with chaos_proxy(server.port) as proxy, resuming_client(url_of(proxy)) as client:
         half = len(pcm) // 4 & ~1
+        await client.end_turns_after(500)
         await client.append(pcm[:half])
         started = await client.event("input_audio_buffer.speech_started")
         proxy.reset()

@@ -53,6 +53,12 @@ class ResumingClient:
         while not self.token:
             await self.receive()
 
+    async def end_turns_after(self, silence_ms: int) -> None:
+        """Have turns end after so much silence, whatever was said."""
+        detection = {"type": "server_vad", "silence_duration_ms": silence_ms}
+        session = {"audio": {"input": {"turn_detection": detection}}}
+        await self.send("session.update", session=session)
+
     async def resume(self, position: tuple[str, int] | None = None) -> Event:
         """Have the session back on a new connection; send again what the server lacks.
 

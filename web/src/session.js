@@ -10,7 +10,7 @@ import { askInWriting, send } from "./commands.js";
 import { HeardHere } from "./heard-here.js";
 import { Hold } from "./hold.js";
 import {
-  BEGUN_ANEW, HELD_TOO_SHORT, RESUMING, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem,
+  BEGUN_ANEW, BEHIND, HELD_TOO_SHORT, RESUMING, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem,
   eventProblem, responseProblem, stageProblem, waitingProblem,
 } from "./problems.js";
 import { Transcript } from "./transcript.js";
@@ -298,6 +298,10 @@ export class Session {
         return this.#answers.onEvent(event);
       case "antiphon.degraded":
         this.#onDegraded(event);
+        return [];
+      case "antiphon.flow":
+        if (event.microphone === "pause") this.problem ??= BEHIND;
+        else if (this.problem === BEHIND) this.problem = null;
         return [];
       case "antiphon.turn.metrics":
         this.turns.metrics(event);

@@ -116,6 +116,17 @@ class ItemReference(
     id: ClientId
 
 
+class SpokenPart(msgspec.Struct, frozen=True):
+    """Speech in an item that came without its words."""
+
+    item_id: str
+    content_index: int
+    path: str
+    """Where it is in the client's event."""
+    audio: bytes
+    """In the session's input format."""
+
+
 ClientItem = ClientMessage | ClientFunctionCall | ClientFunctionCallOutput
 
 
@@ -148,26 +159,15 @@ def accept(item: ClientItem, at: str = "item") -> Item:
     return MessageItem(id=item_id, role=item.role, content=content)
 
 
-def untranscribed_audio(item: ClientItem) -> dict[int, bytes]:
-    """Return, by content index, the audio that came without a transcript."""
+def spoken_parts(item: ClientItem, item_id: str, at: str = "item") -> tuple[SpokenPart, ...]:
+    """Return the audio that came without a transcript; `at` is the path of the item."""
     if not isinstance(item, ClientMessage):
-        return {}
-    return {
-        index: part.audio
+        return ()
+    return tuple(
+        SpokenPart(item_id, index, f"{at}.content[{index}].audio", part.audio)
         for index, part in enumerate(item.content)
         if isinstance(part, ClientInputAudio) and part.audio and part.transcript is None
-    }
-
-
-def require_transcripts(item: ClientItem, at: str = "item") -> None:
-    """Raise InvalidEvent when an item has speech without its words; `at` is the item's path."""
-    for index in untranscribed_audio(item):
-        param = f"{at}.content[{index}].transcript"
-        raise InvalidEvent(
-            "unsupported_value",
-            f"{param} is missing: audio in an item is not transcribed",
-            param=param,
-        )
+    )
 
 
 def _accept_part(part: ClientContent) -> Content:

@@ -14,7 +14,7 @@ from antiphon_gateway.realtime.items import (
     OutputAudio,
     content_text,
     text_chars,
-    with_content_text,
+    with_part,
 )
 from antiphon_proto.conversation import ChatMessage
 
@@ -45,6 +45,7 @@ class Conversation:
         self.id = new_id("conv")
         self._items: list[Item] = []
         self._chars = 0
+        self._unread: set[str] = set()
         self._max_items = max_items
         self._max_chars = max_chars
 
@@ -110,8 +111,21 @@ class Conversation:
         Raises InvalidEvent when there is no such item.
         """
         item = self._items.pop(self._index(item_id))
+        self._unread.discard(item_id)
         self._chars -= text_chars(item)
         return item
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Ids of the items that the model does not read."""
+        return tuple(item.id for item in self._items if item.id in self._unread)
+
+    def leave_unread(self, item_id: str) -> None:
+        """Keep an item from the model, until it is deleted.
+
+        Raises InvalidEvent when there is no such item.
+        """
+        self._unread.add(self.retrieve(item_id).id)
 
     def set_transcript(self, item_id: str, transcript: str, content_index: int = 0) -> MessageItem:
         """Set the text or transcript of one content part and return the new item.
@@ -121,7 +135,7 @@ class Conversation:
         item = self.retrieve(item_id)
         if not isinstance(item, MessageItem) or content_index >= len(item.content):
             raise _no_part(item_id, content_index)
-        changed = _with_part(item, content_index, transcript)
+        changed = with_part(item, content_index, transcript)
         self.replace(changed)
         return changed
 
@@ -151,7 +165,7 @@ class Conversation:
         cut = msgspec.structs.replace(item, status="incomplete")
         if item.content:
             text = content_text(item.content[content_index])
-            cut = _with_part(cut, content_index, min(text, heard_text, key=len))
+            cut = with_part(cut, content_index, min(text, heard_text, key=len))
         self.replace(cut)
         return cut
 
@@ -160,13 +174,16 @@ class Conversation:
         instructions: str,
         override: Sequence[Item | ItemReference] | None = None,
     ) -> tuple[ChatMessage, ...]:
-        """Return what the language model reads; items without text are skipped.
+        """Return what the language model reads; items without text and unread ones are skipped.
 
         With `override`, the input of a response, that is read instead of the conversation.
 
         Raises InvalidEvent when `override` names an item that is not there.
         """
-        items = self._items if override is None else [self._resolve(item) for item in override]
+        if override is None:
+            items = [item for item in self._items if item.id not in self._unread]
+        else:
+            items = [self._resolve(item) for item in override]
         opening = (ChatMessage("system", instructions),) if instructions.strip() else ()
         return (*opening, *chat_messages(items))
 
@@ -212,12 +229,6 @@ class Conversation:
 
 def _is_system(item: Item) -> bool:
     return isinstance(item, MessageItem) and item.role == "system"
-
-
-def _with_part(item: MessageItem, content_index: int, text: str) -> MessageItem:
-    parts = list(item.content)
-    parts[content_index] = with_content_text(parts[content_index], text)
-    return msgspec.structs.replace(item, content=tuple(parts))
 
 
 def _no_part(item_id: str, content_index: int) -> InvalidEvent:

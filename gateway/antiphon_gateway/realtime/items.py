@@ -86,11 +86,16 @@ def content_text(part: Content) -> str:
     return part.transcript or ""
 
 
-def with_content_text(part: Content, text: str) -> Content:
-    """Return the content part with another text or transcript."""
-    if isinstance(part, InputText | OutputText):
-        return msgspec.structs.replace(part, text=text)
-    return msgspec.structs.replace(part, transcript=text)
+def with_part(item: MessageItem, content_index: int, text: str) -> MessageItem:
+    """Return the item with another text or transcript in one content part."""
+    parts = list(item.content)
+    part = parts[content_index]
+    parts[content_index] = (
+        msgspec.structs.replace(part, text=text)
+        if isinstance(part, InputText | OutputText)
+        else msgspec.structs.replace(part, transcript=text)
+    )
+    return msgspec.structs.replace(item, content=tuple(parts))
 
 
 def message_text(item: MessageItem) -> str:

@@ -11,12 +11,14 @@ from antiphon_gateway.realtime.client_items import (
     ClientFunctionCallOutput,
     ClientMessage,
     ItemReference,
+    SpokenPart,
     Text,
     accept,
-    require_transcripts,
+    spoken_parts,
 )
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.items import Item
+from antiphon_gateway.realtime.ids import new_id
+from antiphon_gateway.realtime.items import Item, MessageItem, with_part
 from antiphon_gateway.realtime.response_object import (
     MaxOutputTokens,
     OutputModality,
@@ -62,6 +64,8 @@ class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`none`: the response stays outside the conversation."""
     input: tuple[Item | ItemReference, ...] | None = None
     """What the model reads instead of the conversation."""
+    spoken_input: tuple[SpokenPart, ...] = ()
+    """Speech in `input` that is to be transcribed."""
     truncation: Literal["auto", "disabled"] | RetentionRatio = "auto"
 
 
@@ -106,6 +110,7 @@ def merge_response(
         _check_choice(
             _or(overrides.tools, settings.tools), _or(overrides.tool_choice, settings.tool_choice)
         )
+    input_items, spoken_input = _accept_input(overrides.input)
     return ResponseSettings(
         instructions=_or(overrides.instructions, settings.instructions),
         output_modalities=_or(overrides.output_modalities, settings.output_modalities),
@@ -118,7 +123,8 @@ def merge_response(
         speed=ours.speed,
         metadata=overrides.metadata,
         conversation=overrides.conversation,
-        input=None if overrides.input is None else _accept_input(overrides.input),
+        input=input_items,
+        spoken_input=spoken_input,
     )
 
 
@@ -152,13 +158,35 @@ def _or(override: ValueT | Unset, setting: ValueT) -> ValueT:
     return setting if override is UNSET else override
 
 
-def _accept_input(items: tuple[_InputItem, ...]) -> tuple[Item | ItemReference, ...]:
+def with_transcript(
+    settings: ResponseSettings, item_id: str, content_index: int, transcript: str
+) -> ResponseSettings:
+    """Return the settings with the words of one part of the input."""
+    return msgspec.structs.replace(
+        settings,
+        input=tuple(
+            with_part(item, content_index, transcript)
+            if isinstance(item, MessageItem) and item.id == item_id
+            else item
+            for item in settings.input or ()
+        ),
+    )
+
+
+def _accept_input(
+    items: tuple[_InputItem, ...] | None,
+) -> tuple[tuple[Item | ItemReference, ...] | None, tuple[SpokenPart, ...]]:
+    """Return the input and the speech in it; what is to be transcribed gets an id of its own."""
+    if items is None:
+        return None, ()
     accepted: list[Item | ItemReference] = []
+    spoken: list[SpokenPart] = []
     for index, item in enumerate(items):
         if isinstance(item, ItemReference):
             accepted.append(item)
             continue
-        at = f"response.input[{index}]"
-        require_transcripts(item, at)
-        accepted.append(accept(item, at))
-    return tuple(accepted)
+        at, item_id = f"response.input[{index}]", new_id("item")
+        parts = spoken_parts(item, item_id, at)
+        accepted.append(accept(msgspec.structs.replace(item, id=item_id) if parts else item, at))
+        spoken += parts
+    return tuple(accepted), tuple(spoken)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from antiphon_gateway.realtime.client_events import ItemCreate, decode
-from antiphon_gateway.realtime.client_items import ClientItem, accept, untranscribed_audio
+from antiphon_gateway.realtime.client_items import ClientItem, accept, spoken_parts
 from antiphon_gateway.realtime.errors import InvalidEvent
 
 
@@ -89,8 +89,10 @@ def test_only_audio_without_a_transcript_is_left_to_transcribe() -> None:
         {"type": "input_audio", "audio": "AAEC", "transcript": "one"},
         {"type": "input_audio"},
     )
-    assert untranscribed_audio(sent(item)) == {1: b"\x00\x01\x02"}
-    assert untranscribed_audio(sent({"type": "function_call", "name": "f", "arguments": ""})) == {}
+    assert [(part.content_index, part.audio) for part in spoken_parts(sent(item), "it")] == [
+        (1, b"\x00\x01\x02")
+    ]
+    assert spoken_parts(sent({"type": "function_call", "name": "f", "arguments": ""}), "it") == ()
 
 
 @pytest.mark.parametrize(

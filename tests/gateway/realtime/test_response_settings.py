@@ -8,11 +8,12 @@ from antiphon_gateway.realtime import catalogue
 from antiphon_gateway.realtime.audio_formats import Pcm, Pcmu
 from antiphon_gateway.realtime.client_items import ItemReference
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.realtime.items import InputText, MessageItem
+from antiphon_gateway.realtime.items import InputAudio, InputText, MessageItem
 from antiphon_gateway.realtime.response_settings import (
     ResponseSettings,
     merge_response,
     response_object,
+    with_transcript,
 )
 from antiphon_gateway.realtime.session_settings import FunctionTool, default_session
 from antiphon_proto.config import Config
@@ -95,8 +96,8 @@ def test_the_response_object_shows_its_settings() -> None:
     assert (response.max_output_tokens, response.metadata) == (10, {"a": "b"})
 
 
-def message(role: str, part: dict[str, Any]) -> dict[str, Any]:
-    return {"input": [{"type": "message", "role": role, "content": [part]}]}
+def message(role: str, *parts: dict[str, Any]) -> dict[str, Any]:
+    return {"input": [{"type": "message", "role": role, "content": list(parts)}]}
 
 
 @pytest.mark.parametrize(
@@ -127,12 +128,6 @@ def message(role: str, part: dict[str, Any]) -> dict[str, Any]:
             "response.input[0].content[0].type",
             "output_text",
         ),
-        (
-            message("user", {"type": "input_audio", "audio": "AAAA"}),
-            "unsupported_value",
-            "response.input[0].content[0].transcript",
-            "not transcribed",
-        ),
         ({"tools": [{"name": "f", "parameters": {"a": 2**64}}]}, "invalid_value", "response", "64"),
     ],
 )
@@ -143,3 +138,19 @@ def test_bad_overrides_are_refused_by_name(
         merged(payload)
     assert (refusal.value.code, refusal.value.param) == (code, param)
     assert text in refusal.value.message
+
+
+def test_speech_in_the_input_is_told_with_its_place() -> None:
+    text, speech = {"type": "input_text", "text": "x"}, {"type": "input_audio", "audio": "AAAA"}
+    known = {**speech, "transcript": "Known."}
+    settings = merged({"input": message("user", text, known, speech)["input"] * 2})
+    assert [(part.content_index, part.path) for part in settings.spoken_input] == [
+        (2, "response.input[0].content[2].audio"),
+        (2, "response.input[1].content[2].audio"),
+    ]
+    first, second = settings.input or ()
+    assert [part.item_id for part in settings.spoken_input] == [first.id, second.id]
+    heard = with_transcript(settings, second.id, 2, "Yes.").input or ()
+    assert heard[0] == first
+    assert isinstance(heard[1], MessageItem)
+    assert heard[1].content[2] == InputAudio(transcript="Yes.")

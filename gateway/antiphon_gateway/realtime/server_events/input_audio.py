@@ -33,10 +33,10 @@ class SpeechStarted(
 class SpeechStopped(
     ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
 ):
-    """The user's turn is over."""
+    """The user's turn is over; a pause within it sends nothing."""
 
     audio_end_ms: int
-    """Position in the audio received in this session."""
+    """End of the item's audio in the audio received in this session, the silence included."""
     item_id: str
 
 
