@@ -357,6 +357,21 @@ def test_what_is_said_long_after_a_turn_that_is_not_answered_yet_is_another_turn
     assert "conversation.item.deleted" not in types
 
 
+@pytest.mark.parametrize("heard_ms", [300, 1_500])
+def test_only_the_answer_to_the_turn_that_goes_on_is_taken_back(heard_ms: int) -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "Yes.", clause_ms=heard_ms)
+    rig.pass_time(heard_ms + 10_000)
+    rig.speak(SPEECH + PAUSE + "." * 60)
+    second = rig.last("conversation.item.added")["item"]["id"]
+    rig.types()
+    rig.speak("x" * 15)
+    deleted = [e["item_id"] for e in rig.events if e["type"] == "conversation.item.deleted"]
+    assert deleted == [second]
+    assert ("assistant", "Yes.") in history(rig)
+
+
 def test_retraction_can_be_turned_off() -> None:
     rig = Rig(config=Config(turn_taking=TurnTaking(retraction_ms=0)))
     spoken_turn(rig)
