@@ -315,6 +315,16 @@ class Retrieval(_Section, frozen=True, kw_only=True):
     """After so long the model is asked without them."""
 
 
+class Tools(_Section, frozen=True, kw_only=True):
+    """Functions of the client that the language model calls."""
+
+    filler: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    """Spoken once while the output of a function does not come, such as `One moment.`; the model
+    never reads it; empty: silence."""
+    filler_after_ms: Milliseconds = 1_500
+    """After so long, counted from the call or from the end of the words before it."""
+
+
 class Playout(_Section, frozen=True, kw_only=True):
     """How far ahead of the listener audio is sent."""
 
@@ -358,6 +368,7 @@ class Config(_Section, frozen=True, kw_only=True):
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
     retrieval: Retrieval = Retrieval()
+    tools: Tools = Tools()
     supervision: Supervision = Supervision()
     tracing: Tracing = Tracing()
     log: Log = Log()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Iterator
 
 import aiohttp
@@ -130,6 +131,25 @@ async def test_through_the_one_port_every_way_back_leads_to_the_session(server: 
             assert len(held_by) < 40
         if not client.of_type("response.done"):
             await client.event("response.done")
+        assert_heard_whole(client)
+
+
+async def test_a_gateway_that_is_stuck_leaves_the_session_waiting(server: System) -> None:
+    async with resuming_client(url(server, 0)) as client:
+        await begin_to_hear(client)
+        server.signal("gateway-0", signal.SIGSTOP)
+        try:
+            await client.break_off()
+            client.url = url(server, 1)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.resume()
+            assert refused.value.status == 503
+            assert refused.value.headers is not None
+            assert refused.value.headers["Retry-After"] == "5"
+        finally:
+            server.signal("gateway-0", signal.SIGCONT)
+        assert (await client.resume())["type"] == "antiphon.resumed"
+        await client.event("response.done")
         assert_heard_whole(client)
 
 
