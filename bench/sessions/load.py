@@ -64,7 +64,11 @@ class Prober:
 
     REQUEST = {  # noqa: RUF012 - constant
         "type": "response.create",
-        "response": {"conversation": "none", "output_modalities": ["text"]},
+        "response": {
+            "conversation": "none",
+            "output_modalities": ["text"],
+            "max_output_tokens": 1,
+        },
     }
 
     def __init__(self, line: Line, began_s: float) -> None:
