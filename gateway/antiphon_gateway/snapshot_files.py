@@ -2,9 +2,10 @@
 
 The files, of mode 0600, are written in turn and in place, with a checksum: a gateway that is killed
 while it writes one leaves the other, which is what its client knows of. A new file and a rename for
-each state would cost thirty times as much, on the event loop. They hold what was said, so they are deleted with their session, and those that nobody comes for
-when the time to resume is over. A gateway reads its own, also after it was killed, and those that
-another one has handed over when it was stopped.
+each state would cost thirty times as much, on the event loop. They hold what was said, so they are
+deleted with their session, and those that nobody comes for when the time to resume is over. A
+gateway reads its own, also after it was killed, and those that another one has handed over when it
+was stopped.
 """
 
 import contextlib
