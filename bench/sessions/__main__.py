@@ -98,9 +98,9 @@ async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> 
     before_s = [_cpu_s(pids) for pids in parts]
     async with probing() as probe:
         await load.stderr.readline()
-        cores = [
+        gateway_cpu, workers_cpu = (
             (_cpu_s(pids) - used_s) / seconds for pids, used_s in zip(parts, before_s, strict=True)
-        ]
+        )
     seen = json.loads(await load.stdout.read())
     await load.wait()
     added = [turn - nominal_ms for turn in seen["turns_ms"]]
@@ -111,7 +111,8 @@ async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> 
         percentile(added, 50) or 0.0,
         percentile(added, 95) or 0.0,
         len(added),
-        *cores,
+        gateway_cpu,
+        workers_cpu,
         seen["cpu_s"] / seconds,
         seen["dropped_frames"],
         seen["closed"],
