@@ -130,6 +130,7 @@ def _collect_garbage_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

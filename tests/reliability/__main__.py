@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -84,6 +85,8 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="a few of each: only a look")
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
+    # As installed: a process that starts again does not compile its modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     unknown = set(arguments.bar or ()) - set(BARS)
     if unknown:
         parser.error(f"there is no bar {', '.join(sorted(unknown))}; there are {', '.join(BARS)}")
