@@ -4,8 +4,8 @@ The files, of mode 0600, are written in turn and in place, with a checksum: a ga
 while it writes one leaves the other, which is what its client knows of. A new file and a rename for
 each state would cost thirty times as much, on the event loop. They hold what was said, so they are
 deleted with their session, and those that nobody comes for when the time to resume is over. A
-gateway reads its own, also after it was killed, and those that another one has handed over when it
-was stopped.
+gateway reads its own, also after it was killed, those that another one has handed over, and those
+of another one that is dead.
 """
 
 import contextlib
@@ -87,14 +87,25 @@ class SnapshotFiles:
         """Return a session that no gateway has; it is this one's from now on."""
         if not _NAME.fullmatch(session_id):
             return None
+        self.take_from(_HANDED_OVER, session_id)
+        return _read(self._own / session_id)
+
+    def elsewhere(self, session_id: str) -> tuple[str, KeptSession] | None:
+        """Return the other gateway that keeps a session, and what it kept last."""
+        if _NAME.fullmatch(session_id):
+            for path in self._own.parent.glob(f"*/{session_id}"):
+                holder = path.parent.name
+                if path.parent not in (self._own, self._shared) and (kept := _read(path)):
+                    return holder, kept
+        return None
+
+    def take_from(self, holder: str, session_id: str) -> None:
+        """Make a session this gateway's, if its holder still has its files."""
+        held, own = self._own.parent / holder / session_id, self._own / session_id
+        if held.exists():
+            _remove(own)
         with contextlib.suppress(FileNotFoundError):
-            (self._shared / session_id).replace(self._own / session_id)
-        bodies = filter(None, (_read(self._own / session_id / name) for name in _FILES))
-        try:
-            kept = _decoder.decode(max(bodies, default=(0, b""))[1])
-        except msgspec.DecodeError:
-            return None
-        return kept if kept.core.version == VERSION else None
+            held.replace(own)
 
     def delete(self, session_id: str) -> None:
         """Forget a session."""
@@ -115,7 +126,17 @@ class SnapshotFiles:
                     _remove(path)
 
 
-def _read(path: Path) -> tuple[int, bytes] | None:
+def _read(session: Path) -> KeptSession | None:
+    """Return the newest state in a session's directory, if there is one that we know to read."""
+    states = filter(None, (_state(session / name) for name in _FILES))
+    try:
+        kept = _decoder.decode(max(states, default=(0, b""))[1])
+    except msgspec.DecodeError:
+        return None
+    return kept if kept.core.version == VERSION else None
+
+
+def _state(path: Path) -> tuple[int, bytes] | None:
     """Return the number of a state and the state, if the file holds a whole one."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         written = path.read_bytes()

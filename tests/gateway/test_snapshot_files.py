@@ -59,6 +59,17 @@ def test_one_gateway_gets_what_was_handed_over(tmp_path: Path) -> None:
     assert (turn(two), turn(one)) == (1, None)
 
 
+def test_a_session_is_taken_from_another_gateway_in_place_of_an_old_state(tmp_path: Path) -> None:
+    one, two = (SnapshotFiles(tmp_path, f"gateway-{number}") for number in (1, 2))
+    two.write(state(1))
+    one.write(state(2))
+    found = two.elsewhere("sess_1")
+    assert found is not None
+    assert (found[0], found[1].core.turn_id) == ("gateway-1", 2)
+    two.take_from("gateway-1", "sess_1")
+    assert (turn(two), turn(one)) == (2, None)
+
+
 def test_nothing_is_left_of_a_session_that_ended_or_that_nobody_came_for(tmp_path: Path) -> None:
     files = SnapshotFiles(tmp_path, "gateway-0")
     files.write(state(1))
