@@ -13,6 +13,7 @@ from antiphon_gateway.realtime.server_events import (
     TranscriptionDelta,
     TranscriptPartial,
 )
+from antiphon_gateway.round_trip import RoundTrip
 from antiphon_proto.config import Config
 from antiphon_proto.messages import Command, Stage
 
@@ -42,6 +43,7 @@ class SessionContext:
         self.load = load
         self.conversation_id = new_id("conv")
         self.capture = CaptureClock()
+        self.round_trip = RoundTrip()
         self.away = False
         """Whether the client has no connection: nothing is played to it, so nothing is sent."""
         self.transcription_prompt = ""
