@@ -151,10 +151,10 @@ class History:
                     )
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):
-                item = self.conversation.retrieve(item_id)
+                kept = self.conversation.retrieve(item_id)
                 if not self._context.tells_transcripts:
-                    item = without_transcripts(item)
-                self._context.send(events.ItemRetrieved(item=item))
+                    kept = without_transcripts(kept)
+                self._context.send(events.ItemRetrieved(item=kept))
             case client.ItemDelete(item_id=item_id):
                 self.conversation.delete(item_id)
                 self._context.send(events.ItemDeleted(item_id=item_id))
