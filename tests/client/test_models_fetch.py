@@ -221,4 +221,4 @@ def test_without_npm_it_is_said_what_to_install(
 
 def test_what_a_model_needs_comes_with_it() -> None:
     entries = models._chosen(["moonshine-tiny-en"])
-    assert [one.name for one in entries] == ["onnxruntime-web", "moonshine-tiny-en"]
+    assert {one.name for one in entries} == {"onnxruntime-web", "moonshine-tiny-en"}
