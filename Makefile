@@ -147,7 +147,7 @@ lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the 
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
 	  -o requirements/run.lock
 	$(LOCK) $(UPGRADE) --extra cuda -c requirements/run.lock -o requirements/cuda.lock
-	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra otel --extra test --extra dev \
+	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra ollama --extra otel --extra test --extra dev \
 	  -o requirements/test.lock
 
 clean: ## remove what `make` made here (not the model cache)
