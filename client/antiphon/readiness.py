@@ -10,6 +10,8 @@ import msgspec
 from antiphon_proto.config import Gateway
 
 TIMEOUT_S = 2.0
+MOST_BYTES = 4_000_000
+"""Of an answer; what a gateway with all its sessions says is smaller."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -30,14 +32,32 @@ class Readiness(msgspec.Struct, frozen=True):
 
 def ask(gateway: Gateway) -> Readiness | None:
     """Return what `/readyz` says; None when nothing of ours answers on the port."""
+    try:
+        return msgspec.convert(json.loads(get(gateway, "/readyz")), Readiness)
+    except (ValueError, msgspec.ValidationError):
+        return None
+
+
+def serving(gateway: Gateway) -> set[str]:
+    """Return the names of the workers that can be given jobs; none when nobody answers."""
+    try:
+        stages = json.loads(get(gateway, "/v1/status"))["stages"].values()
+        workers = [worker for stage in stages for worker in stage["workers"]]
+        return {str(w["worker_id"]) for w in workers if w["connected"] and w["slots"]}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def get(gateway: Gateway, path: str) -> bytes:
+    """Return the body of an answer, with a key where there are any; empty when there is none."""
+    headers = {"Authorization": f"Bearer {gateway.api_keys[0]}"} if gateway.api_keys else {}
     host = _ANY_ADDRESS.get(gateway.host, gateway.host)
     connection = _connection(gateway, host)
     try:
-        connection.request("GET", "/readyz")
-        body = connection.getresponse().read(65_536)
-        return msgspec.convert(json.loads(body), Readiness)
-    except (OSError, http.client.HTTPException, ValueError, msgspec.ValidationError):
-        return None
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().read(MOST_BYTES)
+    except (OSError, http.client.HTTPException):
+        return b""
     finally:
         connection.close()
 
