@@ -9,7 +9,7 @@ from antiphon.gpus import Gpu
 from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.messages import STAGES, Stage
-from antiphon_proto.settings import Count
+from antiphon_proto.setting_types import Count
 
 MOST_WORKERS = 256
 """The dispatcher takes no notice of more."""

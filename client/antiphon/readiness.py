@@ -1,16 +1,17 @@
-"""Asks a gateway over HTTP whether it can hold conversations."""
+"""Asks a gateway over HTTP whether it can hold conversations, and which workers it has."""
 
 import http.client
 import json
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from antiphon_proto.config import Gateway
 
 TIMEOUT_S = 2.0
-MOST_BYTES = 4_000_000
+_MOST_BYTES = 4_000_000
 """Of an answer; what a gateway with all its sessions says is smaller."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -33,29 +34,42 @@ class Readiness(msgspec.Struct, frozen=True):
 def ask(gateway: Gateway) -> Readiness | None:
     """Return what `/readyz` says; None when nothing of ours answers on the port."""
     try:
-        return msgspec.convert(json.loads(get(gateway, "/readyz")), Readiness)
-    except (ValueError, msgspec.ValidationError):
+        return msgspec.convert(_get(gateway, "/readyz"), Readiness)
+    except msgspec.ValidationError:
         return None
+
+
+def status(gateway: Gateway) -> Mapping[str, Any] | None:
+    """Return what `/v1/status` says; None when nothing of ours answers on the port."""
+    answer = _get(gateway, "/v1/status")
+    return answer if isinstance(answer, dict) and "stages" in answer else None
 
 
 def serving(gateway: Gateway) -> set[str]:
     """Return the names of the workers that can be given jobs; none when nobody answers."""
-    try:
-        stages = json.loads(get(gateway, "/v1/status"))["stages"].values()
-        workers = [worker for stage in stages for worker in stage["workers"]]
-        return {str(w["worker_id"]) for w in workers if w["connected"] and w["slots"]}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return set()
+    answer = status(gateway) or {"stages": {}}
+    workers = [worker for stage in answer["stages"].values() for worker in stage["workers"]]
+    return {str(w["worker_id"]) for w in workers if w["connected"] and w["slots"]}
 
 
-def get(gateway: Gateway, path: str) -> bytes:
-    """Return the body of an answer, with a key where there are any; empty when there is none."""
-    headers = {"Authorization": f"Bearer {gateway.api_keys[0]}"} if gateway.api_keys else {}
-    host = _ANY_ADDRESS.get(gateway.host, gateway.host)
-    connection = _connection(gateway, host)
+def metrics(gateway: Gateway) -> str:
+    """Return what `/metrics` says; empty when nobody answers."""
+    return _body(gateway, "/metrics").decode()
+
+
+def _get(gateway: Gateway, path: str) -> Any:
     try:
-        connection.request("GET", path, headers=headers)
-        return connection.getresponse().read(MOST_BYTES)
+        return json.loads(_body(gateway, path))
+    except ValueError:
+        return None
+
+
+def _body(gateway: Gateway, path: str) -> bytes:
+    connection = _connection(gateway, _ANY_ADDRESS.get(gateway.host, gateway.host))
+    try:
+        key = gateway.api_keys[0] if gateway.api_keys else ""
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        return connection.getresponse().read(_MOST_BYTES)
     except (OSError, http.client.HTTPException):
         return b""
     finally:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,11 +62,9 @@ def _look(settings: Config) -> Seen:
     directory = settings.bus.directory.absolute()
     statuses, metrics = [], []
     for gateway in _gateways(_running(settings, directory)):
-        with contextlib.suppress(ValueError):
-            status = json.loads(readiness.get(gateway, "/v1/status"))
-            if "stages" in status:
-                statuses.append(status)
-                metrics.append(readiness.get(gateway, "/metrics").decode())
+        if status := readiness.status(gateway):
+            statuses.append(status)
+            metrics.append(readiness.metrics(gateway))
     placed: dict[str, int | None] = {}
     with contextlib.suppress(OSError, msgspec.DecodeError):
         placed = {worker.name: worker.gpu for worker in read_deployment(directory).workers}

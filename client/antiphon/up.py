@@ -9,7 +9,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from antiphon import lan, programs, readiness, runtime_dir, simulated_server, topology_file
+from antiphon import (
+    lan,
+    llm_notice,
+    programs,
+    readiness,
+    runtime_dir,
+    simulated_server,
+    topology_file,
+)
 from antiphon.log_files import Tail, last_error
 from antiphon.placement import Deployment
 from antiphon.process_state import ProcessState
@@ -90,6 +98,8 @@ def _run(arguments: argparse.Namespace) -> int:
     notices = [lan.notice(settings.lan)] if arguments.lan else []
     if simulated_server.is_simulated(settings):
         notices.append(simulated_server.NOTICE)
+    else:
+        notices += llm_notice.lines(settings)
     bin_dir = Path(sys.executable).parent
     return run(settings, bin_dir=bin_dir, verbose=arguments.verbose, notices=notices)
 

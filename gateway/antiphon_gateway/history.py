@@ -1,7 +1,7 @@
 """A session's conversation: its items, what was heard of them, the events that tell. Pure."""
 
 from collections import OrderedDict, deque
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
@@ -10,12 +10,15 @@ from antiphon_gateway.realtime.conversation import Added, Conversation
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import (
     Content,
+    FunctionCallItem,
+    FunctionCallOutputItem,
     InputAudio,
     Item,
     MessageItem,
     OutputAudio,
     OutputText,
     message_text,
+    without_transcripts,
 )
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
@@ -82,6 +85,8 @@ class History:
         previous = self.conversation.last_item_id
         if response.in_conversation:
             self._tell_forgotten(self.conversation.add(item))
+            if response.is_filler:
+                self.conversation.leave_unread(item.id)
             if item.id == response.item_id:
                 self._recent[item.id] = response
             if len(self._recent) > _REMEMBERED_RESPONSES:
@@ -106,14 +111,30 @@ class History:
         """Tell whether a turn's item is still there."""
         return self._holds(turn.item_id, InputAudio)
 
+    def answers(self, response: Response | None, turn: UserTurn) -> bool:
+        """Tell whether a response's item is an answer to a turn: it comes after the turn's item."""
+        order = [item.id for item in self.conversation.items]
+        ids = (turn.item_id, response.item_id if response is not None else "")
+        return all(one in order for one in ids) and order.index(ids[0]) < order.index(ids[1])
+
     def retract(self, turn: UserTurn, response: Response | None) -> None:
         """Take a turn's item back, and its answer's when hardly a word of that was heard."""
-        if response is not None and self._holds(response.item_id, (OutputAudio, OutputText)):
+        if response is not None and self.answers(response, turn):
             item = self.conversation.retrieve(response.item_id)
-            assert isinstance(item, MessageItem)
-            if len(message_text(item).split()) <= _HARDLY_HEARD_WORDS:
+            hardly_heard = (
+                isinstance(item, MessageItem)
+                and len(message_text(item).split()) <= _HARDLY_HEARD_WORDS
+            )
+            if hardly_heard:
                 self._take_back(response.item_id)
         self._take_back(turn.item_id)
+
+    def awaits_output(self, calls: Sequence[FunctionCallItem]) -> bool:
+        """Tell whether one of these calls is still there without an output."""
+        items = self.conversation.items
+        called = {item.call_id for item in items if isinstance(item, FunctionCallItem)}
+        answered = {item.call_id for item in items if isinstance(item, FunctionCallOutputItem)}
+        return any(call.call_id in called - answered for call in calls)
 
     # --- client events ---------------------------------------------------------------------
 
@@ -130,7 +151,10 @@ class History:
                     )
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):
-                self._context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))
+                kept = self.conversation.retrieve(item_id)
+                if not self._context.tells_transcripts:
+                    kept = without_transcripts(kept)
+                self._context.send(events.ItemRetrieved(item=kept))
             case client.ItemDelete(item_id=item_id):
                 self.conversation.delete(item_id)
                 self._context.send(events.ItemDeleted(item_id=item_id))

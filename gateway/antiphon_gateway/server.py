@@ -112,10 +112,12 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
 
 
 async def _sweep(sessions: Sessions) -> None:
-    """Delete what is kept of sessions that nobody came for."""
+    """Delete what is kept of sessions that nobody came for, and garbage while nobody talks."""
     while True:
         await asyncio.sleep(_SWEEP_INTERVAL_S)
         sessions.sweep()
+        if any(gc.get_count()[1:]) and not any(session.in_turn for session in sessions):
+            gc.collect()
 
 
 async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:
@@ -127,11 +129,12 @@ def _collect_garbage_seldom() -> None:
     """Leave what was loaded alone, and look at the rest less often.
 
     The collector's look at everything stops all sessions for as long as it takes; reference counts
-    free nearly all that a session leaves.
+    free nearly all that a session leaves, and `_sweep` frees the rest.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

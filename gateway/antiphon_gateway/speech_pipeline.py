@@ -109,7 +109,9 @@ class SpeechPipeline:
         self, context: SessionContext, *, voice: str, speed: float, sample_rate_hz: int
     ) -> None:
         playout = context.config.playout
-        self.playout = Playout(sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms)
+        self.playout = Playout(
+            sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms, context.round_trip
+        )
         self.spoken = SpokenText(sample_rate_hz)
         self.sample_rate_hz = sample_rate_hz
         self._context = context
@@ -183,6 +185,14 @@ class SpeechPipeline:
         self._waiting.clear()
         self._marks.clear()
         self.playout.drop()
+
+    def finish_word(self, now_ms: float) -> AudioOut | None:
+        """Return the rest of the word that is being handed out, as far as it is made; forget all
+        behind it."""
+        first_sample = self.playout.sent_samples
+        pcm = self.playout.take_until(self.spoken.word_end(first_sample), now_ms)
+        self.drop()
+        return AudioOut(first_sample, pcm) if pcm else None
 
     def advance(self, now_ms: float, *, released: bool) -> list[TextShown | AudioOut]:
         """Start what can be started and, once released, return what is due."""

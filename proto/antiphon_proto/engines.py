@@ -30,10 +30,15 @@ ENGINES: dict[tuple[Stage, str], Entry] = {
         "embedded",
         ("faster_whisper", "ctranslate2"),
     ),
+    ("stt", "moonshine"): Entry("antiphon_workers.stt.moonshine_engine", "Moonshine"),
     ("stt", "simulated"): Entry("antiphon_workers.stt.simulated", "SimulatedStt"),
     ("llm", "llamacpp"): Entry(
         "antiphon_workers.llm.llamacpp_engine", "LlamaCpp", "embedded", ("xllamacpp", "gguf")
     ),
+    ("llm", "ollama"): Entry(
+        "antiphon_workers.llm.ollama_engine", "Ollama", "ollama", ("ollama", "httpx")
+    ),
+    ("llm", "openai"): Entry("antiphon_workers.llm.openai_engine", "OpenAiCompatible"),
     ("llm", "simulated"): Entry("antiphon_workers.llm.simulated", "SimulatedLlm"),
     ("tts", "piper"): Entry(
         "antiphon_workers.tts.piper_engine", "Piper", "embedded", ("piper", "onnx")

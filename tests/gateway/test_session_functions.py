@@ -3,43 +3,26 @@
 from typing import Any
 
 import pytest
-from session_rig import SPEECH, Rig, answer, history, messages_asked, spoken_turn, text_item
+from session_rig import (
+    OSLO,
+    SPEECH,
+    TIME,
+    Rig,
+    answer,
+    call,
+    history,
+    messages_asked,
+    spoken_turn,
+    tell_output,
+    text_item,
+    with_tools,
+)
 
 from antiphon_proto.conversation import ChatMessage, FunctionCall, Truncation
 from antiphon_proto.messages import (
-    Done,
     FunctionCalled,
     Generate,
-    TextDelta,
 )
-
-TIME = {
-    "type": "function",
-    "name": "get_time",
-    "description": "Tell the time",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
-LAMP = {"type": "function", "name": "set_lamp"}
-OSLO = '{"city": "Oslo"}'
-
-
-def with_tools(rig: Rig, **fields: Any) -> None:
-    rig.send(type="session.update", session={"tools": [TIME, LAMP], **fields})
-
-
-def call(rig: Rig, *calls: FunctionCalled, text: str = "") -> None:
-    """Let the model say a text and call functions."""
-    job = rig.job(Generate)
-    if text:
-        rig.answer(job, TextDelta(text=text))
-    for each in calls or (FunctionCalled(name="get_time", arguments=OSLO),):
-        rig.answer(job, each)
-    rig.answer(job, Done(engine_ms=1, input_tokens=5, output_tokens=2))
-
-
-def tell_output(rig: Rig, call_id: str, output: str = "10:00") -> None:
-    item = {"type": "function_call_output", "call_id": call_id, "output": output}
-    rig.send(type="conversation.item.create", item=item)
 
 
 def asked(rig: Rig) -> Generate:
@@ -164,6 +147,22 @@ def test_several_calls_of_one_response_each_get_their_place() -> None:
     done = [e for e in rig.events if e["type"] == "response.function_call_arguments.done"]
     assert [(e["output_index"], e["name"]) for e in done] == [(0, "get_time"), (1, "set_lamp")]
     assert len({e["call_id"] for e in done}) == 2
+
+
+@pytest.mark.parametrize("where", ["session", "response"])
+def test_without_parallel_calls_there_is_one(where: str) -> None:
+    rig = Rig()
+    only_one = {"parallel_tool_calls": False}
+    with_tools(rig, **(only_one if where == "session" else {}))
+    text_item(rig, "Hello")
+    rig.send(type="response.create", response=only_one if where == "response" else {})
+    rig.events.clear()
+    called = FunctionCalled(name="get_time", arguments=OSLO)
+    call(rig, called, FunctionCalled(name="set_lamp", arguments="{}"))
+    done = [e for e in rig.events if e["type"] == "response.function_call_arguments.done"]
+    assert [e["name"] for e in done] == ["get_time"]
+    [item] = rig.last("response.done")["response"]["output"]
+    assert item["name"] == "get_time"
 
 
 def test_outputs_stand_behind_their_calls_wherever_they_come() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from resuming_client import resuming_client
 from system import GATEWAY, SIMULATED, System, system
 from system_client import MIC_HZ, connected, silence
 
@@ -89,9 +90,9 @@ async def test_what_is_said_while_the_server_is_behind_is_transcribed_whole(ears
         await speaker.say(silence(0.5) + noise(1.0, seed=1))
         assert not talk.paused
         ears.stop()
-        await speaker.say(noise(1.5, seed=2))
+        await speaker.say(noise(2.0, seed=2))
         assert talk.paused
-        await speaker.say(noise(2.5, seed=3))
+        await speaker.say(noise(2.0, seed=3))
         assert talk.paused
         ears.go_on()
         await speaker.say(noise(1.0, seed=4) + silence(3.0))
@@ -111,6 +112,22 @@ async def test_what_is_said_while_the_server_is_behind_is_transcribed_whole(ears
 
 def flow_of(server: System) -> list[dict[str, str]]:
     return [line for line in server.events(GATEWAY) if line.get("event") == "microphone flow"]
+
+
+async def test_a_pause_ends_with_its_connection(ears: SlowEars) -> None:
+    async with resuming_client(ears.server.realtime_url) as client:
+        ears.stop()
+        await client.append(noise(2.0, seed=1))
+        assert (await client.event("antiphon.flow"))["microphone"] == "pause"
+        await client.break_off()
+        assert (await client.resume())["type"] == "antiphon.resumed"
+        words = [(await client.event("antiphon.flow"))["microphone"]]
+        assert words == ["resume"], "the client would wait for ever"
+        ears.go_on()
+        await client.append(noise(0.5, seed=2) + silence(3.0))
+        await client.event("input_audio_buffer.speech_stopped")
+        flow = [event["microphone"] for event in client.of_type("antiphon.flow")]
+        assert flow[-1] == "resume"
 
 
 async def test_a_client_without_the_extension_is_not_paused(ears: SlowEars) -> None:

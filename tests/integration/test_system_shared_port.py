@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Iterator
 
 import aiohttp
@@ -14,7 +15,12 @@ from talkative_system import REPLY, TALKATIVE
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 
 GATEWAYS = ("gateway-0", "gateway-1")
-SHARED = {**TALKATIVE, "bus.dispatcher": "process", "gateway.processes": 2}
+SHARED = {
+    **TALKATIVE,
+    "bus.dispatcher": "process",
+    "gateway.processes": 2,
+    "gateway.drain_s": 0.5,
+}
 
 
 @pytest.fixture
@@ -119,6 +125,23 @@ async def test_another_gateway_goes_on_with_the_sessions_of_one_that_was_killed(
         assert_heard_whole(client)
 
 
+async def test_a_gateway_that_is_stopped_leaves_its_sessions_to_the_others(
+    server: System,
+) -> None:
+    async with resuming_client(server.realtime_url) as client:
+        await begin_to_hear(client)
+        (held_by,) = [at for at in range(2) if client.session_id in sessions_at(server, at)]
+        server.signal(GATEWAYS[held_by], signal.SIGTERM)
+        await client.event("antiphon.reconnect")
+        with pytest.raises(Lost) as end:
+            await client.receive()
+        assert end.value.code == 1012
+        assert await asyncio.to_thread(server.wait_ended, GATEWAYS[held_by]) == 0
+        assert (await client.resume())["type"] == "antiphon.resumed"
+        await client.event("response.done")
+        assert_heard_whole(client)
+
+
 async def test_through_the_one_port_every_way_back_leads_to_the_session(server: System) -> None:
     async with resuming_client(server.realtime_url) as client:
         held_by = []
@@ -130,6 +153,25 @@ async def test_through_the_one_port_every_way_back_leads_to_the_session(server: 
             assert len(held_by) < 40
         if not client.of_type("response.done"):
             await client.event("response.done")
+        assert_heard_whole(client)
+
+
+async def test_a_gateway_that_is_stuck_leaves_the_session_waiting(server: System) -> None:
+    async with resuming_client(url(server, 0)) as client:
+        await begin_to_hear(client)
+        server.signal("gateway-0", signal.SIGSTOP)
+        try:
+            await client.break_off()
+            client.url = url(server, 1)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.resume()
+            assert refused.value.status == 503
+            assert refused.value.headers is not None
+            assert refused.value.headers["Retry-After"] == "5"
+        finally:
+            server.signal("gateway-0", signal.SIGCONT)
+        assert (await client.resume())["type"] == "antiphon.resumed"
+        await client.event("response.done")
         assert_heard_whole(client)
 
 
