@@ -112,12 +112,10 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
 
 
 async def _sweep(sessions: Sessions) -> None:
-    """Delete what is kept of sessions that nobody came for, and garbage while nobody talks."""
+    """Delete what is kept of sessions that nobody came for."""
     while True:
         await asyncio.sleep(_SWEEP_INTERVAL_S)
         sessions.sweep()
-        if any(gc.get_count()[1:]) and not any(session.in_turn for session in sessions):
-            gc.collect()
 
 
 async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:
@@ -129,7 +127,7 @@ def _collect_garbage_seldom() -> None:
     """Leave what was loaded alone, and look at the rest less often.
 
     The collector's look at everything stops all sessions for as long as it takes; reference counts
-    free nearly all that a session leaves, and `_sweep` frees the rest.
+    free nearly all that a session makes; `Sessions` has what is left of ended ones collected.
     """
     gc.collect()
     gc.freeze()
