@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from antiphon_gateway.turn_end import WEIGHTS, Eagerness, Evidence, weigh
+from antiphon_gateway.turn_end import SURE_MS, WEIGHTS, Eagerness, Evidence, weigh
+from antiphon_gateway.turn_end_watch import ASK_BY_MS
 from antiphon_gateway.turn_text import reads_complete
 from antiphon_proto.config import TurnTaking
 from bench.pause_evidence import TRANSCRIBED_AT_MS, Known
@@ -34,8 +35,13 @@ class Example(NamedTuple):
     pauses: tuple[Judged, ...]
 
 
-Rule = Callable[[Evidence], int]
-"""What is known so far to the silence that is needed."""
+class Rule(NamedTuple):
+    """A rule of endpointing."""
+
+    needed_ms: Callable[[Evidence], int]
+    """What is known so far to the silence that is needed."""
+    sounds_in_doubt: bool = False
+    """The sound is asked for only when the words leave doubt."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,12 +57,14 @@ class Outcome:
 
 def silence(needed_ms: int) -> Rule:
     """Return the rule of a fixed silence."""
-    return lambda _: needed_ms
+    return Rule(lambda _: needed_ms)
 
 
 def complete_words(needed_ms: int, otherwise_ms: int = 2_000) -> Rule:
     """Return the rule that ends a turn early when its words read complete."""
-    return lambda evidence: needed_ms if reads_complete(evidence.transcript or "") else otherwise_ms
+    return Rule(
+        lambda evidence: needed_ms if reads_complete(evidence.transcript or "") else otherwise_ms
+    )
 
 
 def sound(threshold: float, otherwise_ms: int) -> Rule:
@@ -66,7 +74,7 @@ def sound(threshold: float, otherwise_ms: int) -> Rule:
         heard = [one for one in evidence.soundings if one.silence_ms == 192]
         return 0 if heard and heard[0].probability > threshold else otherwise_ms
 
-    return needed
+    return Rule(needed)
 
 
 def policy(
@@ -79,7 +87,7 @@ def policy(
         verdict = weigh(evidence, eagerness, least_ms, weights=weights, bias=bias)
         return verdict.silence_ms
 
-    return needed
+    return Rule(needed, sounds_in_doubt=True)
 
 
 def judge(rule: Rule, example: Example) -> Outcome:
@@ -97,27 +105,31 @@ def judge(rule: Rule, example: Example) -> Outcome:
 
 def ends_after(rule: Rule, known: Known) -> int:
     """Return the silence at which a rule ends the turn, in a silence that lasts."""
-    arrivals = _arrivals(known)
+    arrivals = _arrivals(rule, known)
     # Answers are looked at when they arrive, and all of them at the end of each window.
     moments: list[int] = sorted({*arrivals, *range(WINDOW_MS, _LAST_MS, WINDOW_MS)})
     evidence = Evidence()
     for now_ms in moments:
         evidence = evidence._replace(**arrivals.get(now_ms, {}))
-        if now_ms >= TRANSCRIBED_AT_MS and now_ms >= rule(evidence):
+        if now_ms >= TRANSCRIBED_AT_MS and now_ms >= rule.needed_ms(evidence):
             return now_ms
     return _LAST_MS
 
 
-def _arrivals(known: Known) -> dict[int, dict[str, Any]]:
+def _arrivals(rule: Rule, known: Known) -> dict[int, dict[str, Any]]:
     """Return which fields of the evidence become known at which silence."""
     words_ms = TRANSCRIBED_AT_MS + WORDS_TAKE_MS
-    arrivals: dict[int, dict[str, Any]] = {
-        words_ms: {"transcript": known.transcript, "confidence": known.confidence},
-        words_ms + MODEL_TAKES_MS: {
-            "message_end": known.message_end,
-            "phrase_end": known.phrase_end,
-        },
-    }
+    words: dict[str, Any] = {"transcript": known.transcript, "confidence": known.confidence}
+    model: dict[str, Any] = {"message_end": known.message_end, "phrase_end": known.phrase_end}
+    arrivals: dict[int, dict[str, Any]] = {words_ms: words, words_ms + MODEL_TAKES_MS: model}
+    if rule.sounds_in_doubt:
+        in_doubt = rule.needed_ms(Evidence()._replace(**words, **model)) > SURE_MS
+        if known.message_end is None:
+            arrivals[ASK_BY_MS + SOUND_TAKES_MS] = {"soundings": known.soundings[:1]}
+        elif in_doubt:
+            asked_ms = words_ms + MODEL_TAKES_MS
+            arrivals[asked_ms + SOUND_TAKES_MS] = {"soundings": known.soundings[:1]}
+        return arrivals
     for number, sounding in enumerate(known.soundings, 1):
         at_ms = sounding.silence_ms + SOUND_TAKES_MS
         arrivals.setdefault(at_ms, {})["soundings"] = known.soundings[:number]

@@ -99,6 +99,7 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
                 )
                 if talk.binary:
                     tasks.append(group.create_task(talk._report_playout(), name="playout"))
+                    tasks.append(group.create_task(link.send_held(), name="held-audio"))
                 try:
                     yield talk
                 finally:
@@ -133,6 +134,14 @@ class Connection:
     def resumptions(self) -> int:
         """How often the connection was lost and the session went on in another one."""
         return self._link.resumptions
+
+    @property
+    def paused(self) -> bool:
+        """Whether the server is behind and has asked to hold the microphone back.
+
+        `send_audio` keeps the newest 5 s meanwhile, and sends them when the server is ready.
+        """
+        return self._link.paused
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -25,6 +25,8 @@ RESTARTING = 1012
 _ATTEMPT_S = 5.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 _ACK_EVERY_MESSAGES = 32
+_BEHIND_THE_AUDIO = ("input_audio_buffer.commit", "input_audio_buffer.clear")
+"""Events that mean the audio before them."""
 
 Position = tuple[str, int]
 """An item and how many milliseconds of it were played."""
@@ -40,6 +42,7 @@ class _LinkEvent(msgspec.Struct, frozen=True):
     events_received: int = 0
     last_frame: int | None = None
     after_ms: int = 0
+    microphone: str = ""
 
 
 _link_events = msgspec.json.Decoder(_LinkEvent)
@@ -54,6 +57,8 @@ class Link:
         """`position` is asked, when a session is resumed, for what is being played."""
         self.resumptions = 0
         """How often the session went on in another connection."""
+        self.paused = False
+        """Whether the server has asked to hold the microphone back."""
         self._http = http
         self._target = target
         self._position = position
@@ -64,6 +69,7 @@ class Link:
         self._arrived = ("", 0)
         self._reconnect_after_s = 0.0
         self._resuming = asyncio.Lock()
+        self._flows_again = asyncio.Event()
 
     @property
     def binary(self) -> bool:
@@ -88,18 +94,33 @@ class Link:
         if self._socket is not None:
             await self._socket.close()
 
-    async def send_event(self, event: Any) -> None:
+    async def send_event(self, event: Mapping[str, Any]) -> None:
         """Send an event. Raises ConnectionClosed when the session has ended."""
+        if event.get("type") in _BEHIND_THE_AUDIO:
+            await self._send_held(though_paused=True)
         text = msgspec.json.encode(event).decode()
-        if self._ticket is not None:
-            self._kept.add_event(text)
+        self._kept.add_event(text, keep=self._may_resume)
         await self._send(text)
 
     async def send_frame(self, frame: bytes, seq: int, pcm: bytes, sample_rate_hz: int) -> None:
-        """Send a frame that holds this audio. Raises ConnectionClosed as `send_event` does."""
-        if self._ticket is not None:
+        """Send a frame that holds this audio. Raises ConnectionClosed as `send_event` does.
+
+        While the server has paused the microphone it is kept for later, at most 5 s of audio.
+        """
+        if self._may_resume or self._kept.holding:
             self._kept.add_frame(frame, seq, pcm, sample_rate_hz)
-        await self._send(frame)
+        if not self._kept.holding:
+            await self._send(frame)
+
+    async def send_held(self) -> None:
+        """Send what was held back whenever the server lets the microphone go on. Runs for ever."""
+        while True:
+            await self._flows_again.wait()
+            self._flows_again.clear()
+            with contextlib.suppress(ConnectionClosed):
+                await self._send_held()
+            if not self.paused:
+                self._kept.let_go()
 
     def note_audio(self, item_id: str, samples: int) -> None:
         """Audio of an item has arrived."""
@@ -124,6 +145,24 @@ class Link:
                 return raw
 
     # --- inside ----------------------------------------------------------------------------
+
+    @property
+    def _may_resume(self) -> bool:
+        """Whether there is a ticket, or the next message brings one."""
+        return self._ticket is not None or (self.binary and self._received < 2)
+
+    async def _send_held(self, *, though_paused: bool = False) -> None:
+        while though_paused or not self.paused:
+            if (frame := self._kept.next_held()) is None:
+                break
+            await self._send(frame)
+
+    def _on_flow(self, microphone: str) -> None:
+        self.paused = microphone == "pause"
+        if self.paused:
+            self._kept.hold()
+        else:
+            self._flows_again.set()
 
     async def _send(self, message: str | bytes) -> None:
         assert self._socket is not None
@@ -151,6 +190,8 @@ class Link:
             self._ticket = event
         elif event.type == "antiphon.ack":
             self._kept.acknowledge(event.events_received, event.last_frame)
+        elif event.type == "antiphon.flow":
+            self._on_flow(event.microphone)
         elif event.type == "antiphon.reconnect":
             self._reconnect_after_s = event.after_ms / 1000
         else:
@@ -171,6 +212,7 @@ class Link:
         longest_s = _FIRST_WAIT_S
         async with self._resuming:
             self._kept.away()
+            self.paused = False  # a pause ends with its connection
             if self._socket is not None:
                 await self._socket.close()
             while loop.time() + wait_s < deadline_s:

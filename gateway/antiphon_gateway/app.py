@@ -15,6 +15,7 @@ from antiphon_gateway.connection import Connection
 from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
+from antiphon_gateway.hand_over import HandOver, Stuck
 from antiphon_gateway.input_budget import InputBudget
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.metrics import Metrics
@@ -24,7 +25,7 @@ from antiphon_gateway.quiet_connections import QuietConnections
 from antiphon_gateway.realtime import beta_dialect, catalogue
 from antiphon_gateway.resume_tokens import claim_in
 from antiphon_gateway.retrieval.service import RetrievalService
-from antiphon_gateway.seats import Refusal
+from antiphon_gateway.seats import RETRY_AFTER_S, Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.vad import Vad
@@ -36,6 +37,7 @@ DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DECODERS = web.AppKey("decoders", Decoders)
 SESSIONS = web.AppKey("sessions", Sessions)
+HAND_OVER = web.AppKey("hand_over", HandOver)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
 BROWSER_MODELS = web.AppKey("browser_models", BrowserModels)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
@@ -68,6 +70,7 @@ def create_app(
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
     app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics, retrieval)
+    app[HAND_OVER] = HandOver(config.bus.directory, config.gateway.name, sessions)
     app[DECODERS] = Decoders(config.gateway.max_decoders)
     app.on_response_prepare.append(_add_page_headers)
     page = page_directory()
@@ -148,9 +151,16 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     handshake = handshake_of(request)
     claim, sessions, door = claim_in(handshake.subprotocols), app[SESSIONS], app[DOOR]
     session, left = sessions.claimed(claim), sessions.left(claim)
-    if session is not None or left is not None:
+    holder = None if session or left else sessions.holder(claim)
+    if session is not None or left is not None or holder is not None:
         if refusal := door.reenter(handshake):
             return _refusal(refusal)
+        if holder is not None and claim is not None:
+            try:
+                await app[HAND_OVER].fetch(claim.session_id, holder)
+            except Stuck as error:
+                return _refusal(Refusal(503, "overloaded", str(error), RETRY_AFTER_S))
+            session, left = sessions.claimed(claim), sessions.left(claim)
         if session is None and left is not None:
             place = door.take_back(caller)
             if isinstance(place, Refusal):

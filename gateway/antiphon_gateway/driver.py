@@ -92,8 +92,18 @@ class SessionDriver:
             self.close()
 
     async def caught_up(self) -> None:
-        """Wait until the microphone's audio so far was examined: slows a client that floods us."""
+        """Wait until the detector is hardly behind: slows a client that floods us."""
         await self._vad.caught_up()
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether `caught_up` would return at once."""
+        return self._vad.is_caught_up
+
+    @property
+    def is_examined(self) -> bool:
+        """Whether the detector has seen all audio of the microphone."""
+        return self._vad.is_drained
 
     def close(self) -> None:
         """End the session: its jobs, its detection, its timer."""

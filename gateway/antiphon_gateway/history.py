@@ -1,7 +1,7 @@
 """A session's conversation: its items, what was heard of them, the events that tell. Pure."""
 
 from collections import OrderedDict, deque
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
@@ -10,6 +10,8 @@ from antiphon_gateway.realtime.conversation import Added, Conversation
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import (
     Content,
+    FunctionCallItem,
+    FunctionCallOutputItem,
     InputAudio,
     Item,
     MessageItem,
@@ -82,6 +84,8 @@ class History:
         previous = self.conversation.last_item_id
         if response.in_conversation:
             self._tell_forgotten(self.conversation.add(item))
+            if response.is_filler:
+                self.conversation.leave_unread(item.id)
             if item.id == response.item_id:
                 self._recent[item.id] = response
             if len(self._recent) > _REMEMBERED_RESPONSES:
@@ -114,6 +118,13 @@ class History:
             if len(message_text(item).split()) <= _HARDLY_HEARD_WORDS:
                 self._take_back(response.item_id)
         self._take_back(turn.item_id)
+
+    def awaits_output(self, calls: Sequence[FunctionCallItem]) -> bool:
+        """Tell whether one of these calls is still there without an output."""
+        items = self.conversation.items
+        called = {item.call_id for item in items if isinstance(item, FunctionCallItem)}
+        answered = {item.call_id for item in items if isinstance(item, FunctionCallOutputItem)}
+        return any(call.call_id in called - answered for call in calls)
 
     # --- client events ---------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class IdleTurn:
             or detection.idle_timeout_ms is None
             or response is None
             or response is self._done
+            or response.is_filler
             or response.playback_end_ms is None
             or self._responses.pending
             or self._listener.user_speaking

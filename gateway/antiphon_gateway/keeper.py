@@ -12,6 +12,7 @@ _REMEMBERED_FRAMES = 3_000
 _DETECTION_LEAD_SAMPLES = STT_SAMPLE_RATE_HZ // 2
 """Voice activity detection needs so much audio before the speech that it is to find again."""
 _TICKET = '{"type":"antiphon.session"'
+_FLOW = '{"type":"antiphon.flow"'
 
 
 class Keeper:
@@ -67,8 +68,11 @@ class Keeper:
 def _kept(message: str | bytes) -> tuple[bool, bytes]:
     """Return whether a message is text, and its bytes; the token is not kept.
 
-    Who has no token cannot resume, so that message is never sent again.
+    Who has no token cannot resume, so that message is never sent again. A gateway that goes on with
+    the session does not know of a pause of this one.
     """
     if isinstance(message, bytes):
         return False, message
+    if message.startswith(_FLOW):
+        return True, message.replace('"pause"', '"resume"').encode()
     return True, b"{}" if message.startswith(_TICKET) else message.encode()

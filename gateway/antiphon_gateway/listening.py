@@ -15,7 +15,7 @@ from antiphon_gateway.realtime.errors import buffer_full, commit_empty
 from antiphon_gateway.realtime.session_settings import SemanticVad, TurnDetection
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_end import Verdict
-from antiphon_gateway.turn_end_watch import TurnEndWatch
+from antiphon_gateway.turn_end_watch import HEARD_MS, HEARD_SILENCE_MS, TurnEndWatch
 from antiphon_gateway.turn_owner import TurnOwner
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_gateway.user_turn import UserTurn
@@ -180,6 +180,7 @@ class Listener:
         if self._turn is not None:
             self._watch.take_message_end(end)
             self._reconsider(now_ms)
+            self._ask_for_turn_end()
 
     def _on_transcribed(self, turn: UserTurn, now_ms: float) -> None:
         if turn.timings is not None and turn.transcript is not None:
@@ -229,13 +230,13 @@ class Listener:
             and not endpointer.hears_speech
             and isinstance(self._detection, SemanticVad)
         ):
-            self._watch.ask_if_due(endpointer.silence_ms, self._newest)
+            needed_ms = endpointer.rule.end_silence_ms
+            self._watch.ask_if_due(endpointer.silence_ms, needed_ms, self._sound_of_pause)
 
-    def _newest(self, length_ms: int) -> bytes:
-        """Return the end of the open utterance's audio."""
+    def _sound_of_pause(self) -> bytes:
         assert self._turn is not None
-        until = self._windows_position
-        start = max(self._turn.start_sample, until - length_ms * STT_SAMPLE_RATE_HZ // 1000)
+        until = self._paused_at_sample + HEARD_SILENCE_MS * STT_SAMPLE_RATE_HZ // 1000
+        start = max(self._turn.start_sample, until - HEARD_MS * STT_SAMPLE_RATE_HZ // 1000)
         return self.audio.slice(start, until)
 
     def _ask_for_partial(self) -> None:

@@ -1,7 +1,6 @@
 """One session from its opening to its end, whichever connection it has."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import random
@@ -9,13 +8,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from antiphon_gateway import session_snapshot
-from antiphon_gateway.audio_allowance import AudioAllowance
 from antiphon_gateway.capture_gaps import CaptureGaps
 from antiphon_gateway.driver import CLOSE_POLICY, SessionDriver
 from antiphon_gateway.effects import Effect
 from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.idle_timer import IdleTimer
 from antiphon_gateway.keeper import Keeper
+from antiphon_gateway.microphone_flow import Word
 from antiphon_gateway.outbox import Feed, Outbox
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import link_events, server_events
@@ -23,6 +22,7 @@ from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.resume_tokens import digest, new_token
 from antiphon_gateway.session import Session
 from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
+from antiphon_gateway.uplink import Uplink
 from antiphon_proto import frames
 from antiphon_proto.config import Config
 from antiphon_proto.encoded_audio import DECODED_RATE_HZ
@@ -77,7 +77,8 @@ class LiveSession:
         self.outbox.tell_of_close = self._when_closing
         self._driver = make_driver(session, self.outbox, self._after_step)
         self._idle = IdleTimer(limits.idle_timeout_s, self._when_idle)
-        self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._opened_s)
+        tell = self._tell_flow if self._context.extensions else None
+        self._uplink = Uplink(limits, self._driver, self.outbox, tell)
         self._gaps = CaptureGaps()
         self._feed: Feed | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -172,6 +173,7 @@ class LiveSession:
                 f"not kept; the last one sent is {self.outbox.sent}",
                 param="last_seq",
             )
+        self._uplink.begin_anew()
         feed = self.attach()
         _log.info("session resumed", extra={"sent_again_from": event.last_seq + 1})
         self._context.away = False
@@ -221,6 +223,7 @@ class LiveSession:
         if self._expiry is not None:
             self._expiry.cancel()
         self._driver.close()
+        self._uplink.close()
         self._idle.stop()
         if self.resumable:
             self._keeper.let_go(self.session_id, handed_over=self._handed_over)
@@ -237,6 +240,14 @@ class LiveSession:
             if self._feed is None:
                 self.end(CLOSE_GOING_AWAY)
         self.outbox.close(CLOSE_GOING_AWAY, "the server is restarting")
+
+    def hand_over(self) -> None:
+        """Leave the session to another gateway, which its client has come to."""
+        if self.resumable and not self.closed.is_set():
+            self._keep()
+            self._handed_over = True
+            self.outbox.attach()  # the connection here is told that it is no more
+            self.end(CLOSE_GOING_AWAY)
 
     # --- what the client sends -------------------------------------------------------------
 
@@ -264,8 +275,7 @@ class LiveSession:
 
     async def ready_for_more(self, audio_s: float) -> None:
         """Wait until the next message may be taken, after one with so much audio."""
-        await self._driver.caught_up()
-        await self._pause(self._allowance.take(audio_s, self._loop.time()))
+        await self._uplink.ready_for_more(audio_s)
         self._idle.touch()
 
     async def take_decoded(self, pcm: bytes, captured_us: int) -> None:
@@ -273,7 +283,8 @@ class LiveSession:
         self._driver.run(
             lambda now_ms: self._session.on_audio(pcm, DECODED_RATE_HZ, now_ms, captured_us)
         )
-        await self.ready_for_more(len(pcm) / (2 * DECODED_RATE_HZ))
+        await self._uplink.even(len(pcm) / (2 * DECODED_RATE_HZ))
+        self._idle.touch()
 
     def refuse(self, error: InvalidEvent) -> None:
         """Answer with an `error` event."""
@@ -361,12 +372,8 @@ class LiveSession:
     def _tell(self, event: server_events.ServerEvent) -> None:
         self.outbox.put(server_events.encode(event))
 
-    async def _pause(self, duration_s: float) -> None:
-        """Leave the socket alone, unless it is to be closed."""
-        if duration_s:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(duration_s):
-                    await self.outbox.close_asked.wait()
+    def _tell_flow(self, microphone: Word) -> None:
+        self._tell(link_events.Flow(microphone=microphone))
 
     def _when_closing(self) -> None:
         if self._feed is None:

@@ -16,6 +16,7 @@ from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.sound_level import SoundLevel
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.messages import (
+    STAGES,
     STT_SAMPLE_RATE_HZ,
     Done,
     Failed,
@@ -27,7 +28,8 @@ from antiphon_proto.messages import (
 _BUDGET_MS = 2_000
 _REST = 2
 """Times as long as the last partial took pass before the next: a busy stage makes fewer."""
-_TAIL_SAMPLES = 96 * STT_SAMPLE_RATE_HZ // 1000
+_SAMPLES_PER_MS = STT_SAMPLE_RATE_HZ // 1000
+_TAIL_SAMPLES = 128 * _SAMPLES_PER_MS
 """The detector hears speech for about 0.1 s after its last sound: transcripts of 92 utterances
 without the last 0 to 128 ms have as many errors as those with the silence behind them."""
 _NOT_IN_WORDS = re.compile(r"[^\w']+")
@@ -49,7 +51,9 @@ class PartialTranscripts:
         self._job_id = ""
         self._told: list[str] = []
         self._window_start = 0
-        self._previous: list[str] = []
+        self._newest: list[str] = []
+        self._compared: list[str] = []
+        self._compared_at_sample = 0
         self._heard_until_sample = 0
         self._level = SoundLevel()
         self.latest: Transcript | None = None
@@ -91,7 +95,7 @@ class PartialTranscripts:
         """Tell whether the latest hypothesis has all words of speech that ends there."""
         wanted = self._context.config.turn_taking.partial_as_final
         heard_until = self._heard_until_sample + _TAIL_SAMPLES
-        return wanted and heard_until >= speech_end_sample and bool(self._previous)
+        return wanted and heard_until >= speech_end_sample and bool(self._newest)
 
     @property
     def awaited(self) -> bool:
@@ -102,7 +106,7 @@ class PartialTranscripts:
     def latest_text(self) -> str:
         """The utterance as last heard: its committed words and the latest hypothesis."""
         committed, _ = self._committed.of(self._item_id, 0)
-        return f"{committed} {' '.join(self._previous)}".strip()
+        return f"{committed} {' '.join(self._newest)}".strip()
 
     @property
     def stable(self) -> str:
@@ -162,9 +166,17 @@ class PartialTranscripts:
             return False
         if self._answered_at_sample is None:
             self._answered_at_sample = sample
+        if self._asked_at_sample > self._start_sample and self._is_idle():
+            return True
         took = self._answered_at_sample - self._asked_at_sample
-        interval = interval_ms * STT_SAMPLE_RATE_HZ // 1000
+        interval = interval_ms * _SAMPLES_PER_MS
         return sample - self._asked_at_sample >= max(interval, (1 + _REST) * took)
+
+    def _is_idle(self) -> bool:
+        """Tell whether nothing at all is made: then the next partial costs nobody anything."""
+        loads = [self._context.load(stage) for stage in STAGES]
+        wanted = self._context.config.turn_taking.partials_when_idle
+        return wanted and not any(load.running or load.waiting for load in loads)
 
     def _may_be_last(self) -> bool:
         """Tell whether the voice has just fallen and there is room to see what was said."""
@@ -187,12 +199,18 @@ class PartialTranscripts:
         self._open_window()
 
     def _take(self, words: list[str]) -> None:
+        """Take a hypothesis. One that heard hardly more than the last agrees with it anyway."""
+        self._newest = words
+        interval = self._context.config.turn_taking.partial_interval_ms * _SAMPLES_PER_MS
+        if self._compared and self._heard_until_sample - self._compared_at_sample < interval:
+            self._tell([], words)
+            return
         agreed = 0
-        for word, before in zip(words[:-1], self._previous, strict=False):
+        for word, before in zip(words[:-1], self._compared, strict=False):
             if _plain(word) != _plain(before):
                 break
             agreed += 1
-        self._previous = words
+        self._compared, self._compared_at_sample = words, self._heard_until_sample
         self._tell(words[:agreed], words)
 
     def _tell(self, stable: list[str], words: list[str] | None = None) -> None:
@@ -217,7 +235,8 @@ class PartialTranscripts:
 
     def _open_window(self) -> None:
         self._window_start = len(self._told)
-        self._previous = []
+        self._newest = []
+        self._compared = []
 
 
 def _plain(word: str) -> str:

@@ -66,6 +66,16 @@ class Playout:
             self._sent_samples += len(chunk) // _BYTES_PER_SAMPLE
         return bytes(taken)
 
+    def take_until(self, sample: int, now_ms: float) -> bytes:
+        """Return the audio up to a sample of the item, whatever the listener has left to hear."""
+        wanted = max(0, sample - self._sent_samples) * _BYTES_PER_SAMPLE
+        taken = b"".join(self._queue)[:wanted]
+        self.drop()
+        samples = len(taken) // _BYTES_PER_SAMPLE
+        self._play_end_ms = max(self._play_end_ms, now_ms) + samples * 1000 / self._rate
+        self._sent_samples += samples
+        return taken
+
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `take` will have something to give, or None when nothing is queued."""
         if not self._queue:

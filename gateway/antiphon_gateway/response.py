@@ -18,7 +18,7 @@ from antiphon_gateway.response_echo import ResponseEcho
 from antiphon_gateway.response_events import AddItem, ResponseEvents, speaks
 from antiphon_gateway.response_metrics import ResponseMetrics
 from antiphon_gateway.session_context import SessionContext
-from antiphon_gateway.speech_pipeline import SpeechPipeline, TextShown
+from antiphon_gateway.speech_pipeline import AudioOut, SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_proto.conversation import ChatMessage
@@ -49,6 +49,9 @@ class ResponseState(enum.Enum):
 class Response:
     """One response: at most one message, and function calls."""
 
+    is_filler = False
+    """Whether it says a set text, which the model never reads."""
+
     def __init__(
         self,
         context: SessionContext,
@@ -59,6 +62,8 @@ class Response:
     ) -> None:
         """Make a held response. `stream` numbers its audio, `timings` are those of its turn."""
         self.settings = settings
+        self.called_ms: float | None = None
+        """When it last called a function."""
         self._context = context
         self._events = ResponseEvents(context, settings, stream=stream)
         self._metrics = ResponseMetrics(context, timings, self._events.response_id)
@@ -142,14 +147,12 @@ class Response:
                     self._show(out.text)
                 else:
                     self._metrics.mark("audio_sent", now_ms)
-                    self._events.open_message()
-                    self._played.add(out.pcm)
-                    self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
+                    self._hand_out(out)
                     self._metrics.audio_sent()
         elif released and len(self._text) > len(self._shown):
             self._show(self._text[len(self._shown) :])
         if released:
-            self._send_calls()
+            self._send_calls(now_ms)
         if released and self._model_done and (self._speech is None or self._speech.finished):
             self._complete(self._model_done)
 
@@ -348,13 +351,20 @@ class Response:
         if self._speech is not None and self._speech.has_clause:
             self._metrics.mark("first_clause", now_ms)
 
-    def _send_calls(self) -> None:
+    def _send_calls(self, now_ms: float) -> None:
         """Tell of the calls at once, though the words before them may still be spoken."""
         if self._calls and self._text.strip():
             self._events.open_message()
         for call in self._calls:
             self._events.call(call.name, call.arguments)
+            self.called_ms = now_ms
         self._calls.clear()
+
+    def _hand_out(self, out: AudioOut) -> None:
+        assert self._speech is not None
+        self._events.open_message()
+        self._played.add(out.pcm)
+        self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
 
     def _show(self, delta: str) -> None:
         self._events.open_message()

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from antiphon_gateway import item_audio
+from antiphon_gateway.filler_response import FillerResponse
 from antiphon_gateway.history import History
 from antiphon_gateway.interruptions import Interruptions
 from antiphon_gateway.listening import Listener
@@ -74,7 +75,7 @@ class Responses:
 
     def create(self, overrides: dict[str, Any] | None, now_ms: float) -> None:
         """Respond because the client asks for it. Raises InvalidEvent."""
-        if self.busy:
+        if self.busy and not self._filling:
             raise InvalidEvent(
                 "conversation_already_has_active_response",
                 f"response {self.current.response_id if self.current else ''} is in progress; "
@@ -120,6 +121,23 @@ class Responses:
         response = self._new(settings, None)
         response.start(self._history.messages(settings, heard=_SILENCE))
         self._run(response, now_ms)
+
+    def fill(self, text: str, now_ms: float) -> None:
+        """Say a text that the model never reads, while functions of the client run."""
+        settings = structs.replace(
+            self._settings.response(), tools=(), metadata={"antiphon": "filler"}
+        )
+        self._streams += 1
+        response = FillerResponse(self._context, settings, stream=self._streams, timings=None)
+        response.say(text, now_ms)
+        self._interruptions.newest_turn = None
+        self._run(response, now_ms)
+
+    def end_filler(self, now_ms: float) -> None:
+        """Nobody waits any more: a filler that is being spoken gives way."""
+        if isinstance(self.current, FillerResponse) and self.current.in_progress:
+            self.current.give_way(now_ms)
+            self._history.record(self.current)
 
     def cancel(self, response_id: str | None, now_ms: float) -> None:
         """Stop the running response because the client asks for it. Raises InvalidEvent."""
@@ -189,7 +207,9 @@ class Responses:
     def respond_when_free(self, now_ms: float) -> None:
         """Answer the turn that is due, unless a response runs or more of the user is to come."""
         turn = self._turn_due
-        if turn is None or self.busy or self._listener.user_speaking or self._listener.transcribing:
+        if turn is None or (self.busy and not self._filling):
+            return
+        if self._listener.user_speaking or self._listener.transcribing:
             return
         self._turn_due = None
         response: Response | None = None
@@ -255,6 +275,10 @@ class Responses:
 
     # --- inside ----------------------------------------------------------------------------
 
+    @property
+    def _filling(self) -> bool:
+        return self.busy and self.current is not None and self.current.is_filler
+
     def _live(self) -> list[Response]:
         responses = [self._prepared[1]] if self._prepared is not None else []
         return responses + ([self.current] if self.current is not None else [])
@@ -267,6 +291,7 @@ class Responses:
 
     def _run(self, response: Response, now_ms: float) -> None:
         """Make it the session's response and let it speak."""
+        self.end_filler(now_ms)
         if self.current is not None:
             self.current.silence()
         self.current = response

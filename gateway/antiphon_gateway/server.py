@@ -12,7 +12,7 @@ from aiohttp import web
 
 from antiphon_gateway import degradation, dispatch
 from antiphon_gateway.admission import Admission
-from antiphon_gateway.app import QUIET_CONNECTIONS, SESSIONS, create_app
+from antiphon_gateway.app import HAND_OVER, QUIET_CONNECTIONS, SESSIONS, create_app
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
@@ -86,6 +86,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
     app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
+    hand_over = await app[HAND_OVER].listen()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
@@ -110,6 +111,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         _log.info("gateway stopped")
     finally:
         await runner.cleanup()
+        await hand_over.cleanup()
 
 
 async def _sweep(sessions: Sessions) -> None:

@@ -7,6 +7,7 @@ of `take_effects`. Whatever arrives for a job that no part of the session owns i
 from collections.abc import Sequence
 
 from antiphon_gateway.effects import Effect
+from antiphon_gateway.filler import Filler
 from antiphon_gateway.history import History
 from antiphon_gateway.idle_turn import IdleTurn
 from antiphon_gateway.interruptions import Interruptions
@@ -45,12 +46,10 @@ class Session:
         self._responses = Responses(
             context, self._settings, self.history, self._listener, self._interruptions
         )
-        self._requests = SessionRequests(
-            context, self._settings, self.history, self._listener, self._responses
-        )
-        self._idle_turn = IdleTurn(
-            context, self._settings, self.history, self._listener, self._responses
-        )
+        parts = (context, self._settings, self.history, self._listener, self._responses)
+        self._idle_turn = IdleTurn(*parts)
+        self._filler = Filler(*parts)
+        self._requests = SessionRequests(*parts, self._filler)
 
     # --- inputs ----------------------------------------------------------------------------
 
@@ -105,6 +104,7 @@ class Session:
         """Do what is due at this time."""
         self._responses.advance(now_ms)
         self._idle_turn.advance(now_ms)
+        self._filler.advance(now_ms)
 
     def refuse(self, error: InvalidEvent) -> None:
         """Answer with an `error` event; the session goes on."""
@@ -118,7 +118,8 @@ class Session:
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` must be called next."""
-        due = (self._responses.next_due_ms(now_ms), self._idle_turn.next_due_ms(now_ms))
+        waiting = (self._responses, self._idle_turn, self._filler)
+        due = [part.next_due_ms(now_ms) for part in waiting]
         return min((at_ms for at_ms in due if at_ms is not None), default=None)
 
     def open_jobs(self) -> tuple[str, ...]:
@@ -177,6 +178,7 @@ class Session:
     def on_speech_started(self, now_ms: float) -> None:
         """The user began to speak: whatever is being said or prepared stops."""
         self._idle_turn.notice(now_ms)
+        self._filler.notice()
         self._interruptions.end(now_ms, stopped=self._settings.interrupts_response)
         self._responses.drop_prepared()
         if self._settings.interrupts_response:
@@ -198,6 +200,7 @@ class Session:
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over: it becomes a conversation item."""
+        self._filler.notice()
         self._responses.note_turn(turn)
         self._interruptions.newest_turn = None if turn.manual else turn
         self.history.add_turn(turn)

@@ -6,12 +6,13 @@ from msgspec import structs
 
 from antiphon_gateway import item_audio
 from antiphon_gateway.effects import NoteClientUnderruns
+from antiphon_gateway.filler import Filler
 from antiphon_gateway.history import History
 from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.realtime import client_events as client
 from antiphon_gateway.realtime import server_events as events
-from antiphon_gateway.realtime.client_items import spoken_parts
+from antiphon_gateway.realtime.client_items import ClientFunctionCallOutput, spoken_parts
 from antiphon_gateway.responses import Responses
 from antiphon_gateway.session_context import SessionContext
 
@@ -26,12 +27,14 @@ class SessionRequests:
         history: History,
         listener: Listener,
         responses: Responses,
+        filler: Filler,
     ) -> None:
         self._context = context
         self._settings = settings
         self._history = history
         self._listener = listener
         self._responses = responses
+        self._filler = filler
         self._underruns = ("", 0)
 
     def handle(self, event: client.ClientEvent, now_ms: float) -> None:
@@ -50,7 +53,7 @@ class SessionRequests:
                 self._context.send(events.InputAudioCleared())
                 self._responses.respond_when_free(now_ms)
             case client.ItemCreate():
-                self._add_item(event)
+                self._add_item(event, now_ms)
             case client.ItemRetrieve() | client.ItemDelete() | client.ItemTruncate():
                 self._history.handle(event)
                 if not isinstance(event, client.ItemRetrieve):
@@ -68,7 +71,7 @@ class SessionRequests:
         self._context.capture.note(len(pcm) / 2 / form.sample_rate_hz, None, now_ms)
         self._listener.append(pcm, form.sample_rate_hz)
 
-    def _add_item(self, event: client.ItemCreate) -> None:
+    def _add_item(self, event: client.ItemCreate, now_ms: float) -> None:
         item = structs.replace(event.item, id=event.item.id or self._context.new_id("item"))
         waiting = self._listener.transcripts.waiting
         parts = spoken_parts(item, item.id or "")
@@ -77,6 +80,8 @@ class SessionRequests:
         self._history.handle(structs.replace(event, item=item), taken)
         for turn in spoken:
             self._listener.transcripts.ask(turn, turn.pcm, self._listener.spoken_language)
+        if isinstance(item, ClientFunctionCallOutput):
+            self._filler.on_output(now_ms)
         self._responses.drop_prepared()
 
     def _respond(self, overrides: dict[str, Any] | None, now_ms: float) -> None:

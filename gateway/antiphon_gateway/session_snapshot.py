@@ -11,6 +11,7 @@ import functools
 import msgspec
 
 from antiphon_gateway.effects import Effect, SendEvent
+from antiphon_gateway.filler_response import FillerResponse
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.realtime.items import FunctionCallItem, Item, MessageItem
 from antiphon_gateway.realtime.response_settings import ResponseSettings
@@ -80,6 +81,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     pending: tuple[TurnSnapshot, ...] = ()
     due: TurnSnapshot | None = None
     response: ResponseSnapshot | None = None
+    unread: tuple[str, ...] = ()
+    """Items that the model does not read."""
 
 
 def is_due(effects: list[Effect]) -> bool:
@@ -113,6 +116,7 @@ def take(session: Session) -> Snapshot:
         ),
         due=_turn(turn_due, b"") if turn_due is not None else None,
         response=_response(responses.current),
+        unread=session.history.conversation.unread,
     )
 
 
@@ -126,6 +130,8 @@ def restore(session: Session, snapshot: Snapshot) -> None:
     session._settings._settings = snapshot.settings
     for item in snapshot.items:
         session.history.conversation.add(item)
+    for item_id in snapshot.unread:
+        session.history.conversation.leave_unread(item_id)
     listener = session._listener
     listener.configure(session._settings.turn_detection)
     listener.language = session._settings.language
@@ -222,7 +228,9 @@ def _response(response: Response | None) -> ResponseSnapshot | None:
 
 
 def _restored(session: Session, kept: ResponseSnapshot, sent: int, now_ms: float) -> Response:
-    response = Response(session.context, kept.settings, stream=kept.stream, timings=None)
+    unread = kept.item_id in session.history.conversation.unread
+    kind = FillerResponse if unread else Response
+    response = kind(session.context, kept.settings, stream=kept.stream, timings=None)
     made = response._events
     made.response_id, made.item_id = kept.response_id, kept.item_id
     made._message_at, made._calls = kept.message_at, list(kept.calls)

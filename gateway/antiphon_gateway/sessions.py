@@ -90,6 +90,24 @@ class Sessions:
         kept = self._files.take(claim.session_id)
         return kept if kept is not None and proves(claim, kept.token_digest) else None
 
+    def holder(self, claim: Claim | None) -> str | None:
+        """Return the other gateway that has, or had, the session a client has a right to."""
+        if claim is None or not self._config.gateway.resume_s:
+            return None
+        found = self._files.elsewhere(claim.session_id)
+        return found[0] if found is not None and proves(claim, found[1].token_digest) else None
+
+    def hand_over(self, session_id: str) -> None:
+        """Let go of a session: its client is at another gateway."""
+        if (session := self._live.get(session_id)) is not None:
+            session.hand_over()
+        else:
+            self._files.hand_over(session_id)
+
+    def take_from(self, holder: str, session_id: str) -> None:
+        """Make the file of a session that another gateway had this one's."""
+        self._files.take_from(holder, session_id)
+
     def restore(self, kept: KeptSession, leave: Callable[[], None]) -> LiveSession:
         """Go on with a session of another gateway, once its client has said where."""
         core = self._core(

@@ -1,8 +1,8 @@
 """Where sessions are kept for the case that the gateway ends: one small file each, mode 0600.
 
 They hold what was said, so they are deleted with their session, and those that nobody comes for
-when the time to resume is over. A gateway reads its own, also after it was killed, and those that
-another one has handed over when it was stopped.
+when the time to resume is over. A gateway reads its own, also after it was killed, those that
+another one has handed over, and those of another one that is dead.
 """
 
 import contextlib
@@ -72,13 +72,22 @@ class SnapshotFiles:
         """Return a session that no gateway has; it is this one's from now on."""
         if not _NAME.fullmatch(session_id):
             return None
+        self.take_from(_HANDED_OVER, session_id)
+        return _read(self._own / session_id)
+
+    def elsewhere(self, session_id: str) -> tuple[str, KeptSession] | None:
+        """Return the other gateway that keeps a session, and what it kept last."""
+        if _NAME.fullmatch(session_id):
+            for path in self._own.parent.glob(f"*/{session_id}"):
+                holder = path.parent.name
+                if path.parent not in (self._own, self._shared) and (kept := _read(path)):
+                    return holder, kept
+        return None
+
+    def take_from(self, holder: str, session_id: str) -> None:
+        """Make a session this gateway's, if its holder still has its file."""
         with contextlib.suppress(FileNotFoundError):
-            (self._shared / session_id).replace(self._own / session_id)
-        try:
-            kept = _decoder.decode((self._own / session_id).read_bytes())
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-        return kept if kept.core.version == VERSION else None
+            (self._own.parent / holder / session_id).replace(self._own / session_id)
 
     def delete(self, session_id: str) -> None:
         """Forget a session."""
@@ -93,3 +102,11 @@ class SnapshotFiles:
                 since_s = max(path.stat().st_mtime, self._started_s if own else 0.0)
                 if path.name not in live and now_s - since_s >= older_than_s:
                     path.unlink()
+
+
+def _read(path: Path) -> KeptSession | None:
+    try:
+        kept = _decoder.decode(path.read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return kept if kept.core.version == VERSION else None

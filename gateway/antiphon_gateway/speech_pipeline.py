@@ -184,6 +184,14 @@ class SpeechPipeline:
         self._marks.clear()
         self.playout.drop()
 
+    def finish_word(self, now_ms: float) -> AudioOut | None:
+        """Return the rest of the word that is being handed out, as far as it is made; forget all
+        behind it."""
+        first_sample = self.playout.sent_samples
+        pcm = self.playout.take_until(self.spoken.word_end(first_sample), now_ms)
+        self.drop()
+        return AudioOut(first_sample, pcm) if pcm else None
+
     def advance(self, now_ms: float, *, released: bool) -> list[TextShown | AudioOut]:
         """Start what can be started and, once released, return what is due."""
         due: list[TextShown | AudioOut] = []

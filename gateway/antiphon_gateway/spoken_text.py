@@ -106,6 +106,16 @@ class SpokenText:
             played_samples -= clause.samples
         return "".join(heard).rstrip()
 
+    def word_end(self, sample: int) -> int:
+        """Return where the word at a sample ends; the sample itself between words."""
+        first_sample = 0
+        for clause in self._clauses:
+            for word in clause.times:
+                if first_sample + word.start < sample < first_sample + word.end:
+                    return first_sample + word.end
+            first_sample += clause.samples
+        return sample
+
     def _heard_words(self, clause: _Clause, played_samples: int) -> str:
         # A clause of which neither words nor length are known is taken to last as long as usual.
         end = 0

@@ -44,7 +44,7 @@ _COMPLETE_WORDS_MS: dict[Eagerness, int] = {"high": 400, "medium": 480, "auto": 
 _DOUBTFUL_SOUND = 0.5
 _PAUSES_THAT_TELL = 3
 _PAUSE_MARGIN_MS = 100
-_SURE_MS = 320
+SURE_MS = 320
 """A turn that ends after so little silence is over, whoever speaks."""
 
 _TELLING_SILENCE_MS = 128
@@ -158,7 +158,7 @@ def _may_be_complete(evidence: Evidence) -> bool:
 
 def _for_speaker(needed_ms: int, pauses_ms: Sequence[int], least_silence_ms: int) -> int:
     """Return more where the speaker is known to pause for longer, unless the turn is over."""
-    if len(pauses_ms) < _PAUSES_THAT_TELL or needed_ms <= max(least_silence_ms, _SURE_MS):
+    if len(pauses_ms) < _PAUSES_THAT_TELL or needed_ms <= max(least_silence_ms, SURE_MS):
         return needed_ms
     longest_ms = sorted(pauses_ms)[-(len(pauses_ms) // 4 + 1)]
     return max(needed_ms, longest_ms + _PAUSE_MARGIN_MS)

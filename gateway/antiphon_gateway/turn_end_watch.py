@@ -5,14 +5,16 @@ from collections.abc import Callable
 
 from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.session_context import SessionContext
-from antiphon_gateway.turn_end import Eagerness, Evidence, Sounding, Verdict, weigh
+from antiphon_gateway.turn_end import SURE_MS, Eagerness, Evidence, Sounding, Verdict, weigh
 from antiphon_gateway.turn_text import same_words
 from antiphon_proto.messages import Done, Failed, PredictTurnEnd, ResultBody, TurnEnd
 
 HEARD_MS = 8_000
 """How much of the utterance the model of turn ends hears."""
-_ASK_AT_MS = 64
-"""Silence at which it is asked. Later answers tell less."""
+HEARD_SILENCE_MS = 64
+"""How much of the silence it hears. In a longer one it says "finished" of everything."""
+ASK_BY_MS = 256
+"""Silence after which it is asked even when the language model has not spoken."""
 _BUDGET_MS = 1_000
 _PAUSES_KEPT = 12
 
@@ -24,7 +26,6 @@ class TurnEndWatch:
         self._context = context
         self._pauses_ms: deque[int] = deque(maxlen=_PAUSES_KEPT)
         self._job_id = ""
-        self._asked_at_ms = 0
         self._asked = False
         self._soundings: list[Sounding] = []
         self._transcript: str | None = None
@@ -60,18 +61,23 @@ class TurnEndWatch:
         """Tell whether a job is the one asked for last."""
         return job_id == self._job_id and bool(job_id)
 
-    def ask_if_due(self, silence_ms: int, newest: Callable[[int], bytes]) -> None:
-        """Ask for the sound of the pause, once.
+    def ask_if_due(self, silence_ms: int, needed_ms: int, sound: Callable[[], bytes]) -> None:
+        """Ask for the sound of the pause, once, when the words leave doubt whether it is the end.
 
-        `newest(length_ms)` returns the end of the utterance's audio, PCM16 at 16 kHz.
+        Where they do not, the processor has better things to do.
+
+        `needed_ms`: silence that would end the turn by what is known. `sound` returns the newest
+        `HEARD_MS` of the utterance with `HEARD_SILENCE_MS` of the silence, PCM16 at 16 kHz.
         """
         wanted = self._context.config.turn_taking.predict_turn_end
-        if self._asked or silence_ms < _ASK_AT_MS or not wanted:
+        if self._asked or silence_ms < HEARD_SILENCE_MS or not wanted:
+            return
+        doubtful = needed_ms > SURE_MS
+        if not doubtful if self._message_end else silence_ms < ASK_BY_MS:
             return
         self._asked = True
-        self._asked_at_ms = silence_ms
         self._job_id = self._context.submit(
-            PredictTurnEnd(), payload=newest(HEARD_MS), budget_ms=_BUDGET_MS, urgent=True
+            PredictTurnEnd(), payload=sound(), budget_ms=_BUDGET_MS, urgent=True
         )
 
     def on_result(self, body: ResultBody) -> None:
@@ -79,7 +85,7 @@ class TurnEndWatch:
         if isinstance(body, Done | Failed):
             self._job_id = ""
         elif isinstance(body, TurnEnd):
-            self._soundings.append(Sounding(self._asked_at_ms, body.probability))
+            self._soundings.append(Sounding(HEARD_SILENCE_MS, body.probability))
 
     def take_manner(self, language: str, confidence: float) -> None:
         """Take the language of the transcript and how sure the transcriber is of its words."""

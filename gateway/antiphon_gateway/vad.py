@@ -138,6 +138,16 @@ class VadStream:
             if waiting > _ROUNDS_PER_BATCH:
                 self._caught_up.clear()
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether no whole window waits, or is being looked at."""
+        return self._drained.is_set()
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether one batch takes all that waits."""
+        return self._caught_up.is_set()
+
     async def drained(self) -> None:
         """Wait until no whole window waits."""
         await self._drained.wait()

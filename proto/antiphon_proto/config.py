@@ -24,6 +24,7 @@ from antiphon_proto.settings import Llm as Llm
 from antiphon_proto.settings import Playout as Playout
 from antiphon_proto.settings import Retrieval as Retrieval
 from antiphon_proto.settings import Stt as Stt
+from antiphon_proto.settings import Tools as Tools
 from antiphon_proto.settings import Tts as Tts
 from antiphon_proto.settings import TurnTaking as TurnTaking
 

@@ -279,6 +279,9 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     partial_when_quiet: bool = True
     """Make a partial transcript when the voice falls, where the machine has room: the utterance may
     be over."""
+    partials_when_idle: bool = True
+    """Make partial transcripts one after the other while no worker has anything else to do: the
+    newest has mostly heard the end of the speech when the pause is seen."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""
@@ -310,6 +313,16 @@ class Retrieval(_Section, frozen=True, kw_only=True):
     """Passages at most; each has up to 600 characters."""
     budget_ms: Milliseconds = 250
     """After so long the model is asked without them."""
+
+
+class Tools(_Section, frozen=True, kw_only=True):
+    """Functions of the client that the language model calls."""
+
+    filler: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    """Spoken once while the output of a function does not come, such as `One moment.`; the model
+    never reads it; empty: silence."""
+    filler_after_ms: Milliseconds = 1_500
+    """After so long, counted from the call or from the end of the words before it."""
 
 
 class Playout(_Section, frozen=True, kw_only=True):
@@ -355,6 +368,7 @@ class Config(_Section, frozen=True, kw_only=True):
     turn_taking: TurnTaking = TurnTaking()
     playout: Playout = Playout()
     retrieval: Retrieval = Retrieval()
+    tools: Tools = Tools()
     supervision: Supervision = Supervision()
     tracing: Tracing = Tracing()
     log: Log = Log()

@@ -9,7 +9,7 @@ from antiphon_gateway.vad import SileroModel
 from antiphon_proto import models
 from antiphon_proto.config import Config, Stt
 from bench.clips import DEFAULT_CLIPS
-from bench.endpoint_rules import Example, Judged, ends_after, judge, policy, silence
+from bench.endpoint_rules import Example, Judged, Rule, ends_after, judge, policy, silence
 from bench.pause_evidence import EvidenceSource, Known
 from bench.statistics import wilson_interval
 from bench.turn_recordings import read_sources, turns_of
@@ -31,8 +31,18 @@ def test_a_rule_decides_by_what_has_arrived_by_then() -> None:
         seen.append(evidence)
         return 0 if evidence.message_end else 2_000
 
-    assert ends_after(rule, known) == 254
+    assert ends_after(Rule(rule), known) == 254
     assert seen[0] == Evidence()
+
+
+@pytest.mark.parametrize(("doubt_ms", "ended_ms"), [(200, 254), (900, 354)])
+def test_the_sound_comes_late_and_only_in_doubt(doubt_ms: int, ended_ms: int) -> None:
+    known = Known((Sounding(64, 0.9),), "What time is it?", -0.2, 0.6)
+
+    def needed(evidence: Evidence) -> int:
+        return 0 if evidence.soundings else doubt_ms if evidence.message_end else 2_000
+
+    assert ends_after(Rule(needed, sounds_in_doubt=True), known) == ended_ms
 
 
 @pytest.mark.models

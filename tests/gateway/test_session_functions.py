@@ -3,43 +3,26 @@
 from typing import Any
 
 import pytest
-from session_rig import SPEECH, Rig, answer, history, messages_asked, spoken_turn, text_item
+from session_rig import (
+    OSLO,
+    SPEECH,
+    TIME,
+    Rig,
+    answer,
+    call,
+    history,
+    messages_asked,
+    spoken_turn,
+    tell_output,
+    text_item,
+    with_tools,
+)
 
 from antiphon_proto.conversation import ChatMessage, FunctionCall, Truncation
 from antiphon_proto.messages import (
-    Done,
     FunctionCalled,
     Generate,
-    TextDelta,
 )
-
-TIME = {
-    "type": "function",
-    "name": "get_time",
-    "description": "Tell the time",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
-LAMP = {"type": "function", "name": "set_lamp"}
-OSLO = '{"city": "Oslo"}'
-
-
-def with_tools(rig: Rig, **fields: Any) -> None:
-    rig.send(type="session.update", session={"tools": [TIME, LAMP], **fields})
-
-
-def call(rig: Rig, *calls: FunctionCalled, text: str = "") -> None:
-    """Let the model say a text and call functions."""
-    job = rig.job(Generate)
-    if text:
-        rig.answer(job, TextDelta(text=text))
-    for each in calls or (FunctionCalled(name="get_time", arguments=OSLO),):
-        rig.answer(job, each)
-    rig.answer(job, Done(engine_ms=1, input_tokens=5, output_tokens=2))
-
-
-def tell_output(rig: Rig, call_id: str, output: str = "10:00") -> None:
-    item = {"type": "function_call_output", "call_id": call_id, "output": output}
-    rig.send(type="conversation.item.create", item=item)
 
 
 def asked(rig: Rig) -> Generate:

@@ -14,8 +14,13 @@ from session_rig import Rig, spoken_turn
 
 from antiphon_gateway.realtime import client_events
 from antiphon_gateway.realtime.errors import ERROR_CODES, InvalidEvent
+from antiphon_proto.config import Config, Tools, TurnTaking
 from antiphon_proto.messages import Done, Failed, FunctionCalled, Generate, TextDelta
 
+CONFIG = Config(
+    turn_taking=TurnTaking(warming=False),
+    tools=Tools(filler="One moment please.", filler_after_ms=100),
+)
 SEQUENCES = int(os.environ.get("ANTIPHON_SEQUENCES", "100"))
 STEP = EVENT | some.sampled_from(["speech", "silence", "model", "call", "failure", "voice", "time"])
 
@@ -102,7 +107,7 @@ def end(rig: Rig) -> None:
 def test_every_event_is_carried_out_or_refused_and_nothing_is_left(
     steps: list[dict[str, Any] | str], extensions: bool
 ) -> None:
-    rig = Rig(extensions=extensions)
+    rig = Rig(extensions=extensions, config=CONFIG)
     spoken_turn(rig)
     for step in steps:
         if isinstance(step, str):

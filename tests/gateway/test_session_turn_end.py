@@ -15,30 +15,64 @@ def paused(rig: Rig, windows: int = 3) -> None:
     rig.speak(SPEECH + "." * windows)
 
 
-def test_sound_and_transcript_are_asked_for_side_by_side_at_the_pause() -> None:
+def test_words_that_leave_no_doubt_need_no_sound() -> None:
     rig = Rig()
     paused(rig)
-    final = [one for one in rig.submissions if getattr(one.command, "final", False)]
-    assert (len(final), rig.submitted(PredictTurnEnd)) == (1, 1)
-    assert rig.job(PredictTurnEnd).urgent
+    rig.transcribe(QUESTION)
+    rig.message_end(QUESTION, 0.6)
+    rig.speak("." * 12)
+    assert STOPPED in rig.types()
+    assert rig.submitted(PredictTurnEnd) == 0
+
+
+def test_the_sound_is_asked_for_as_soon_as_the_words_leave_doubt() -> None:
+    rig = Rig()
+    paused(rig)
+    rig.transcribe(QUESTION)
+    assert rig.submitted(PredictTurnEnd) == 0
+    rig.message_end(QUESTION, 0.01)
+    asked = rig.job(PredictTurnEnd)
+    assert asked.urgent
+    rig.speak("." * 12)
+    assert rig.submitted(PredictTurnEnd) == 1
+
+
+def test_the_sound_is_asked_for_in_time_when_the_model_says_nothing() -> None:
+    rig = Rig()
+    paused(rig, windows=7)
+    assert rig.submitted(PredictTurnEnd) == 0
+    rig.speak(".")
+    assert rig.submitted(PredictTurnEnd) == 1
+
+
+def test_the_model_of_turn_ends_hears_64_ms_of_the_silence() -> None:
+    rig = Rig()
+    paused(rig, windows=8)
+    late = rig.job(PredictTurnEnd).payload
+    rig = Rig()
+    paused(rig)
+    rig.transcribe(QUESTION)
+    rig.message_end(QUESTION, 0.01)
+    assert rig.job(PredictTurnEnd).payload == late
 
 
 def test_the_turn_ends_with_the_evidence_that_makes_it_sure() -> None:
     rig = Rig()
     rig.speak(SPEECH + PAUSE)
-    rig.sound(0.98)
     rig.transcribe(QUESTION)
+    rig.message_end(QUESTION, 0.2)
+    rig.speak(".")
     assert STOPPED not in rig.types()
-    rig.message_end(QUESTION, 0.6)
+    rig.sound(0.98)
     assert STOPPED in rig.types()
 
 
 def test_evidence_that_speaks_against_the_end_makes_it_wait() -> None:
     rig = Rig()
     rig.speak(SPEECH + PAUSE)
-    rig.sound(0.9)
     rig.transcribe("Would you please turn?")
     rig.message_end("Would you please turn?", 0.001)
+    rig.sound(0.9)
     rig.speak("." * 20)
     assert STOPPED not in rig.types()
     rig.speak("." * 36)
@@ -47,7 +81,7 @@ def test_evidence_that_speaks_against_the_end_makes_it_wait() -> None:
 
 def test_what_was_scored_of_other_words_is_no_evidence() -> None:
     rig = Rig()
-    rig.speak(SPEECH + PAUSE)
+    paused(rig, windows=8)
     rig.sound(0.98)
     rig.message_end("What time is it", 1.0)
     rig.transcribe(QUESTION)
@@ -57,7 +91,7 @@ def test_what_was_scored_of_other_words_is_no_evidence() -> None:
 
 def test_a_resumption_voids_the_evidence_and_its_question() -> None:
     rig = Rig()
-    rig.speak(SPEECH + PAUSE)
+    paused(rig, windows=8)
     asked = rig.job(PredictTurnEnd)
     rig.transcribe(QUESTION)
     rig.speak(SPEECH)
@@ -90,7 +124,7 @@ def test_a_phrase_that_may_end_there_makes_the_end_more_probable() -> None:
 @pytest.mark.parametrize("failed", [True, False])
 def test_a_worker_that_does_not_know_delays_nothing(failed: bool) -> None:
     rig = Rig()
-    paused(rig)
+    paused(rig, windows=8)
     refusal = Failed(code="overloaded", message="x", retryable=True)
     rig.answer(rig.job(PredictTurnEnd), refusal if failed else Done(engine_ms=0))
     rig.transcribe(QUESTION)

@@ -12,7 +12,6 @@ from antiphon_proto.messages import (
     Done,
     Failed,
     Generate,
-    PredictTurnEnd,
     ResultBody,
     Transcribe,
     Transcript,
@@ -38,8 +37,9 @@ def transcriptions(rig: Rig) -> list[bool]:
 
 def end_turn(rig: Rig) -> None:
     """Let the turn end; nothing tells of its end but silence."""
+    rig.speak("." * 5)
     rig.sound(0.99)
-    rig.speak("." * 30)
+    rig.speak("." * 25)
 
 
 def test_a_partial_that_has_all_words_is_the_final_transcript() -> None:
@@ -60,7 +60,7 @@ def test_a_partial_that_misses_the_end_of_the_speech_is_not() -> None:
     rig = rig_of()
     rig.speak(ASKED)
     rig.transcribe("What time")
-    rig.speak("x" * 4 + PAUSE)
+    rig.speak("x" * 5 + PAUSE)
     assert transcriptions(rig) == [False, True]
     assert rig.submitted(Generate) == 0
 
@@ -166,7 +166,6 @@ def test_a_partial_is_asked_for_when_the_voice_falls() -> None:
     rig.transcribe(WORDS)
     rig.speak("x" + PAUSE)
     assert messages_asked(rig) == [ChatMessage("user", WORDS)]
-    assert rig.submitted(PredictTurnEnd) == 1
 
 
 def test_each_fall_asks_once() -> None:
@@ -193,3 +192,51 @@ def test_no_partial_is_asked_for_early_by_a_busy_machine() -> None:
     rig.load = StageLoad(running=2, slots=4)
     rig.speak("X" * 12 + "xx")
     assert transcriptions(rig) == []
+
+
+# --- where nothing else is made -------------------------------------------------------------
+
+
+def idle_rig(**options: Any) -> Rig:
+    """Return a session on a machine that has nothing to do."""
+    config = Config(turn_taking=TurnTaking(warming=False))
+    return Rig(config=config, partial_as_final=True, partials_when_idle=True, **options)
+
+
+def test_an_idle_machine_makes_partials_one_after_the_other() -> None:
+    rig = idle_rig()
+    rig.speak(ASKED + "xx")
+    assert transcriptions(rig) == [False]
+    rig.transcribe("What time")
+    rig.speak("x")
+    assert transcriptions(rig) == [False] * 2
+    rig.transcribe(WORDS)
+    rig.speak(PAUSE)
+    assert messages_asked(rig) == [ChatMessage("user", WORDS)]
+    assert transcriptions(rig) == [False] * 2
+
+
+@pytest.mark.parametrize("load", [StageLoad(running=1, slots=4), StageLoad(waiting=1, slots=4)])
+def test_a_machine_with_other_work_rests_between_partials(load: StageLoad) -> None:
+    rig = idle_rig()
+    rig.speak(ASKED)
+    rig.transcribe("What time")
+    rig.load = load
+    rig.speak("x" * 18)
+    assert transcriptions(rig) == [False]
+    rig.speak("x")
+    assert transcriptions(rig) == [False] * 2
+
+
+def test_hypotheses_about_nearly_the_same_sound_make_no_word_stable() -> None:
+    rig = idle_rig(extensions=True)
+    rig.speak(ASKED)
+    for later_windows in (1, 1, 18):
+        rig.transcribe("you know what")
+        assert rig.last("antiphon.transcript.partial")["stable"] == ""
+        rig.speak("x" * later_windows)
+    rig.transcribe("you know what")
+    assert rig.last("antiphon.transcript.partial")["stable"] == ""
+    rig.speak("x")
+    rig.transcribe("you know what")
+    assert rig.last("antiphon.transcript.partial")["stable"] == "you know"

@@ -1,10 +1,15 @@
 """What counts as evidence of docs/compatibility.md, and what does not."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conformance import Evidence, Frame, declared, settings
+from conformance import NOTES, Evidence, Frame, declared, settings
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
+
+from antiphon_gateway.realtime import link_events, server_events  # noqa: F401  define subclasses
+from antiphon_gateway.realtime.client_events import ClientEvent
+from antiphon_gateway.realtime.server_events.base import ServerEvent
 
 
 def client(kind: str, **fields: Any) -> Frame:
@@ -50,3 +55,16 @@ def test_an_effect_counts_only_where_its_setting_was_set() -> None:
         Evidence().add("scenario", [server("session.created")], ["audio.output.speed"])
     with pytest.raises(AssertionError, match="no field"):
         Evidence().add("scenario", [server("session.created")], ["audio.output.spede"])
+
+
+def subclasses(event: type[ServerEvent]) -> Iterator[type[ServerEvent]]:
+    for inner in event.__subclasses__():
+        yield inner
+        yield from subclasses(inner)
+
+
+def test_every_extension_is_a_row() -> None:
+    ours = [*subclasses(ServerEvent), *ClientEvent.__args__]
+    tags = {str(event.__struct_config__.tag) for event in ours}
+    listed = NOTES["client_extensions"].keys() | NOTES["server_extensions"].keys()
+    assert {tag for tag in tags if tag.startswith("antiphon.")} == listed

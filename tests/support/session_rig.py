@@ -31,6 +31,7 @@ from antiphon_proto.messages import (
     Command,
     Done,
     Failed,
+    FunctionCalled,
     Generate,
     PredictTurnEnd,
     Result,
@@ -51,6 +52,16 @@ END = "." * 63
 """2,016 ms: the hard end of `semantic_vad`, `auto`."""
 
 
+TIME = {
+    "type": "function",
+    "name": "get_time",
+    "description": "Tell the time",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+LAMP = {"type": "function", "name": "set_lamp"}
+OSLO = '{"city": "Oslo"}'
+
+
 class Rig:
     """One session, its clock, what it sent and the jobs it has open."""
 
@@ -60,6 +71,7 @@ class Rig:
         extensions: bool = False,
         config: Config | None = None,
         partial_as_final: bool = False,
+        partials_when_idle: bool = False,
         kind: SessionType = "realtime",
     ) -> None:
         """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
@@ -72,6 +84,7 @@ class Rig:
             eager_silence_ms=96,
             partial_interval_ms=interval_ms,
             partial_as_final=partial_as_final,
+            partials_when_idle=partials_when_idle,
         )
         config = structs.replace(config, turn_taking=taking)
         self.load = StageLoad(slots=4)
@@ -296,3 +309,24 @@ def messages_asked(rig: Rig) -> list[ChatMessage]:
 def history(rig: Rig) -> list[tuple[str, str]]:
     """Return who said what."""
     return [(said.role, said.content) for said in rig.session.history.conversation.messages("")]
+
+
+def with_tools(rig: Rig, **fields: Any) -> None:
+    """Offer the functions."""
+    rig.send(type="session.update", session={"tools": [TIME, LAMP], **fields})
+
+
+def call(rig: Rig, *calls: FunctionCalled, text: str = "") -> None:
+    """Let the model say a text and call functions."""
+    job = rig.job(Generate)
+    if text:
+        rig.answer(job, TextDelta(text=text))
+    for each in calls or (FunctionCalled(name="get_time", arguments=OSLO),):
+        rig.answer(job, each)
+    rig.answer(job, Done(engine_ms=1, input_tokens=5, output_tokens=2))
+
+
+def tell_output(rig: Rig, call_id: str, output: str = "10:00") -> None:
+    """Tell what a function returned."""
+    item = {"type": "function_call_output", "call_id": call_id, "output": output}
+    rig.send(type="conversation.item.create", item=item)

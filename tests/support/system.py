@@ -53,6 +53,8 @@ class System:
             **(settings or {}),
         }
         self.environment = child_environment()
+        self.through: list[str] = []
+        """A program, with its arguments, that runs the processes' commands."""
 
     @property
     def url(self) -> str:
@@ -72,7 +74,8 @@ class System:
             old = self.processes.get(name)
             assert old is None or old.poll() is not None, f"{name} is running"
             flags = [f"{key}={value}" for key, value in self.settings.items()]
-            command = [*_command(name), *(part for flag in flags for part in ("--set", flag))]
+            command = [*self.through, *_command(name)]
+            command += [part for flag in flags for part in ("--set", flag)]
             with self.log_file(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     command,

@@ -11,9 +11,10 @@ import { FOREIGN, UNAUTHORISED, keySubprotocols, refusal } from "./handshake.js"
 import { Resumption } from "./resume.js";
 
 const SUBPROTOCOLS = ["antiphon.v1", "realtime"];
-/** Audio waiting in the socket at most; newer audio is dropped until the network keeps up. */
-const MAX_UNSENT_S = 1;
-const ENCODED_BYTES_PER_S = 16_000;
+/** Audio waiting in the socket at most, a second of it; more is held back until the network keeps up. */
+const MAX_UNSENT_BYTES = 32_000;
+/** What means the audio before it. */
+const BEHIND_AUDIO = new Set(["input_audio_buffer.commit", "input_audio_buffer.clear"]);
 /** For one try to have the session back. */
 const RESUME_PATIENCE_MS = 5_000;
 
@@ -54,6 +55,8 @@ export class Connection {
   /** The socket of this attempt was open. */
   #opened = false;
   #retryTimer = 0;
+  /** The server asked to hold the microphone back. */
+  #paused = false;
   #resumption = new Resumption();
   /** Tries to have the session back, and until when that makes sense. @type {{attempt: number, untilMs: number} | null} */
   #resuming = null;
@@ -87,17 +90,17 @@ export class Connection {
     const open = !this.#resuming && this.#socket?.readyState === WebSocket.OPEN;
     if (!open && !this.takesMore) return;
     const text = JSON.stringify(event);
+    if (open && BEHIND_AUDIO.has(/** @type {string} */ (event["type"]))) this.#sendHeld(Infinity);
     this.#resumption.onSend(event, text, !open);
     if (open) this.#socket?.send(text);
   }
 
   /**
-   * Send one chunk of the microphone. A chunk that cannot be sent is dropped; its sequence number
-   * is skipped, so that the server sees the loss.
+   * Send one chunk of the microphone, or hold it back until the server and the network can take it.
    * @param {ArrayBuffer} buffer room for the header, then PCM16
    * @param {number} timestamp capture time in microseconds
    * @param {number} sampleRateHz
-   * @returns {boolean} false when the network does not keep up
+   * @returns {boolean} false when audio is lost for it
    */
   sendMicrophone(buffer, timestamp, sampleRateHz) {
     if (!this.takesMore) return true;
@@ -138,20 +141,39 @@ export class Connection {
    */
   #sendFrame(buffer, kind, timestamp, sampleRateHz) {
     const socket = this.ready ? this.#socket : null;
+    const { unacknowledged } = this.#resumption;
     const seq = this.#seq++;
-    const unsentBytes = MAX_UNSENT_S * (2 * sampleRateHz || ENCODED_BYTES_PER_S);
-    if (socket && socket.bufferedAmount > unsentBytes) {
+    const full = socket !== null && socket.bufferedAmount > MAX_UNSENT_BYTES;
+    if (full && kind === frames.ENCODED) {
       this.framesDropped++;
       return false;
     }
     frames.writeHeader(buffer, { kind, seq, timestamp, sampleRateHz, stream: 0 });
-    socket?.send(buffer);
-    // The caller uses its buffer again.
-    if (kind !== frames.ENCODED) {
-      this.#resumption.unacknowledged.addFrame(buffer.slice(0), seq, sampleRateHz);
-    }
     this.framesSent++;
-    return true;
+    if (kind === frames.ENCODED) {
+      socket?.send(buffer);
+      return true;
+    }
+    if (full) unacknowledged.hold();
+    // The caller uses its buffer again.
+    const dropped = unacknowledged.addFrame(buffer.slice(0), seq, sampleRateHz);
+    this.framesDropped += dropped;
+    if (!unacknowledged.holding) socket?.send(buffer);
+    else if (!this.#paused) this.#sendHeld(MAX_UNSENT_BYTES);
+    return dropped === 0;
+  }
+
+  /** Send what is held back, as long as no more than this waits in the socket. @param {number} unsentBytes */
+  #sendHeld(unsentBytes) {
+    const { unacknowledged } = this.#resumption;
+    while (this.ready && /** @type {WebSocket} */ (this.#socket).bufferedAmount <= unsentBytes) {
+      const frame = unacknowledged.nextHeld();
+      if (!frame) {
+        if (!this.#paused) unacknowledged.letGo();
+        return;
+      }
+      this.#socket?.send(frame);
+    }
   }
 
   #connect() {
@@ -161,7 +183,7 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.sockets++;
-    this.#opened = false;
+    this.#opened = this.#paused = false;
     if (this.#resuming) {
       this.#retryTimer = setTimeout(() => this.#onClose(socket, CLOSE_LOST, ""), RESUME_PATIENCE_MS);
     } else {
@@ -201,6 +223,7 @@ export class Connection {
   /** @param {any} event */
   #onEvent(event) {
     if (this.#resumption.onEvent(event)) return;
+    if (event.type === "antiphon.flow") this.#pause(event.microphone === "pause");
     const begins = event.type === "session.created";
     if (begins) {
       this.#attempt = 0;
@@ -214,6 +237,13 @@ export class Connection {
       this.#anew = false;
       this.#listener.onLink({ state: "anew" });
     }
+  }
+
+  /** @param {boolean} paused */
+  #pause(paused) {
+    this.#paused = paused;
+    if (paused) this.#resumption.unacknowledged.hold();
+    else this.#sendHeld(MAX_UNSENT_BYTES);
   }
 
   /** @param {ArrayBuffer} message */

@@ -27,6 +27,13 @@ export const RESUMING = {
 };
 
 /** @type {Problem} */
+export const BEHIND = {
+  message: "The server is behind.",
+  fix: "Go on speaking: the last 5 s are kept.",
+  tone: "note",
+};
+
+/** @type {Problem} */
 export const BEGUN_ANEW = {
   message: "The conversation could not be resumed.",
   fix: "A new one has begun; what was said stays here, the server has forgotten it.",

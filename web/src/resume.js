@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * What the page must know so that its session can go on in another connection: the server's ticket,
- * how many messages came, what was played, and what the server may lack. Pure.
+ * how many messages came, what was played, what the server may lack, what it cannot take yet. Pure.
  */
 
 import { CLOSE_LOST, CLOSE_RESTART } from "./backoff.js";
@@ -9,7 +9,7 @@ import { HEADER_BYTES } from "./frames.js";
 
 /** Of events and audio together; half a minute of microphone. */
 export const MAX_KEPT_BYTES = 1024 * 1024;
-/** By so much the kept audio grows while there is no connection. */
+/** So much audio is kept while there is no connection, or it cannot be sent. */
 export const MAX_AWAY_S = 5;
 const ACK_EVERY_MESSAGES = 32;
 /** Largest sample of 32,768 in audio that holds no speech near by. */
@@ -33,6 +33,10 @@ export class Unacknowledged {
   #events = 0;
   /** @type {number | null} */
   #awayS = null;
+  #newest = -1;
+  /** While frames are held back: the newest one that was sent. @type {number | null} */
+  #sent = null;
+  #heldS = 0;
 
   /** @param {string} text @param {boolean} passing count it, and keep nothing */
   addEvent(text, passing = false) {
@@ -40,17 +44,46 @@ export class Unacknowledged {
     if (!passing) this.#add({ message: text, number: this.#events, seconds: 0, quiet: false });
   }
 
-  /** @param {ArrayBuffer} frame kept as it is @param {number} seq @param {number} sampleRateHz 0 for no audio */
+  /**
+   * @param {ArrayBuffer} frame kept as it is @param {number} seq @param {number} sampleRateHz 0 for no audio
+   * @returns {number} how many that are held back had to go for it
+   */
   addFrame(frame, seq, sampleRateHz) {
     const pcm = new Int16Array(frame, HEADER_BYTES);
     const quiet = pcm.every((sample) => Math.abs(sample) < QUIET_PEAK);
     const seconds = sampleRateHz ? pcm.length / sampleRateHz : 0;
-    this.#add({ message: frame, number: seq, seconds, quiet });
+    this.#newest = seq;
+    return this.#add({ message: frame, number: seq, seconds, quiet });
   }
 
   /** There is no connection from now on. */
   away() {
-    this.#awayS ??= 0;
+    this.#awayS ??= this.#heldS;
+    this.letGo();
+  }
+
+  get holding() {
+    return this.#sent !== null;
+  }
+
+  /** Hold new frames back. */
+  hold() {
+    this.#sent ??= this.#newest;
+  }
+
+  /** The oldest frame that is held back; it counts as sent. @returns {ArrayBuffer | null} */
+  nextHeld() {
+    const held = this.#sent === null ? null : this.#kept.find((one) => this.#isHeld(one));
+    if (!held) return null;
+    this.#sent = held.number;
+    this.#heldS -= held.seconds;
+    return /** @type {ArrayBuffer} */ (held.message);
+  }
+
+  /** Hold no more back. */
+  letGo() {
+    this.#sent = null;
+    this.#heldS = 0;
   }
 
   /** Forget what the server has. @param {number} eventsReceived @param {number | null} lastFrame */
@@ -74,22 +107,34 @@ export class Unacknowledged {
   }
 
   /** @param {Kept} one */
+  #isHeld({ message, number }) {
+    return this.#sent !== null && typeof message !== "string" && number > this.#sent;
+  }
+
+  /** @param {Kept} one @returns {number} how many that are held back had to go for it */
   #add(one) {
+    let gone = 0;
     this.#kept.push(one);
     this.#bytes += bytesOf(one.message);
-    if (this.#awayS !== null) {
+    if (this.#isHeld(one)) {
+      this.#heldS += one.seconds;
+      for (; this.#heldS > MAX_AWAY_S + 0.001; gone++) {
+        this.#heldS -= this.#dropOldestAudio((each) => this.#isHeld(each));
+      }
+    } else if (this.#awayS !== null) {
       this.#awayS += one.seconds;
       while (this.#awayS > MAX_AWAY_S + 0.001) this.#awayS -= this.#dropOldestAudio();
     }
     while (this.#bytes > MAX_KEPT_BYTES) {
       if (!this.#dropOldestAudio()) this.#drop(0);
     }
+    return gone;
   }
 
-  /** A quiet frame if there is any. @returns {number} its seconds, 0 when there is none */
-  #dropOldestAudio() {
-    const quiet = this.#kept.findIndex((one) => one.quiet && one.seconds > 0);
-    const oldest = quiet >= 0 ? quiet : this.#kept.findIndex((one) => one.seconds > 0);
+  /** A quiet frame if there is any. @param {(one: Kept) => boolean} [of] @returns {number} its seconds, 0 when there is none */
+  #dropOldestAudio(of = () => true) {
+    const quiet = this.#kept.findIndex((one) => one.quiet && one.seconds > 0 && of(one));
+    const oldest = quiet >= 0 ? quiet : this.#kept.findIndex((one) => one.seconds > 0 && of(one));
     return oldest < 0 ? 0 : this.#drop(oldest);
   }
 

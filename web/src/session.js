@@ -10,7 +10,7 @@ import { askInWriting, send } from "./commands.js";
 import { HeardHere } from "./heard-here.js";
 import { Hold } from "./hold.js";
 import {
-  BEGUN_ANEW, HELD_TOO_SHORT, RESUMING, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem,
+  BEGUN_ANEW, BEHIND, HELD_TOO_SHORT, RESUMING, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem,
   eventProblem, responseProblem, waitingProblem,
 } from "./problems.js";
 import { Transcript } from "./transcript.js";
@@ -288,6 +288,10 @@ export class Session {
       case "antiphon.audio.started":
       case "antiphon.duck":
         return this.#answers.onEvent(event);
+      case "antiphon.flow":
+        if (event.microphone === "pause") this.problem ??= BEHIND;
+        else if (this.problem === BEHIND) this.problem = null;
+        return [];
       case "antiphon.turn.metrics":
         this.turns.metrics(event);
         return [];

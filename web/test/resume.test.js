@@ -100,3 +100,52 @@ test("what came is acknowledged every 32 messages", () => {
   const due = Array.from({ length: 64 }, () => session.count()).filter(Boolean);
   assert.deepEqual(due.map(({ seq }) => seq), [32, 64]);
 });
+
+/** All that is held back. */
+function held(kept) {
+  const messages = [];
+  for (let message; (message = kept.nextHeld()); ) messages.push(message);
+  return messages;
+}
+
+test("what is held back comes out once and in order, behind what was sent", () => {
+  const kept = new Unacknowledged();
+  kept.addFrame(frame(0), 0, RATE_HZ);
+  kept.hold();
+  kept.addFrame(frame(1), 1, RATE_HZ);
+  kept.addEvent("now");
+  kept.addFrame(frame(2), 2, RATE_HZ);
+  kept.acknowledge(0, 0);
+  assert.deepEqual(seqs([kept.nextHeld()]), [1]);
+  kept.addFrame(frame(3), 3, RATE_HZ);
+  assert.deepEqual(seqs(held(kept)), [2, 3]);
+  assert.ok(kept.holding);
+  kept.letGo();
+  kept.addFrame(frame(4), 4, RATE_HZ);
+  assert.deepEqual(held(kept), []);
+  assert.deepEqual(seqs(kept.resumed(1, 3)), [4]);
+});
+
+test("five seconds are held back, silence goes first, what was sent stays", () => {
+  const kept = new Unacknowledged();
+  kept.addFrame(frame(0, 10), 0, RATE_HZ);
+  kept.hold();
+  let gone = 0;
+  for (let seq = 1; seq <= 60; seq++) {
+    gone += kept.addFrame(frame(seq, seq > 20 && seq <= 25 ? 10 : LOUD), seq, RATE_HZ);
+  }
+  assert.equal(gone, 10);
+  const words = Array.from({ length: 60 }, (_, at) => at + 1).filter((seq) => seq < 21 || seq > 25);
+  assert.deepEqual(seqs(held(kept)), words.slice(5));
+  assert.deepEqual(seqs(kept.resumed(0, null)).slice(0, 1), [0]);
+});
+
+test("a connection lost in a pause ends it, and five seconds are kept in all", () => {
+  const kept = new Unacknowledged();
+  kept.hold();
+  for (let seq = 0; seq < 40; seq++) kept.addFrame(frame(seq), seq, RATE_HZ);
+  kept.away();
+  assert.equal(kept.holding, false);
+  for (let seq = 40; seq < 80; seq++) kept.addFrame(frame(seq), seq, RATE_HZ);
+  assert.deepEqual(seqs(kept.resumed(0, null)), Array.from({ length: 50 }, (_, at) => at + 30));
+});

@@ -158,14 +158,19 @@ class Pool:
     def _assign(self, now_ms: int, out: list[PoolAction]) -> None:
         """Give waiting jobs to workers with room."""
         for stage, queue in self.tries.queues.items():
-            while queue and self.roster.has_room(stage):
-                pairs = ((job_id, self.roster.pick(stage, job_id)) for job_id in queue.heads())
-                chosen = next(((job_id, worker) for job_id, worker in pairs if worker), None)
+            while queue and (free := self.roster.free_slots(stage)):
+                last_free = free == 1 and self.roster.slots(stage) > 1
+                waiting = (self.tries.get(job_id) for job_id in queue.heads())
+                able = (
+                    (each, worker)
+                    for each in waiting
+                    if each and not (last_free and self.tries.holds_back(each, now_ms))
+                    if (worker := self.roster.pick(stage, each.job.job_id))
+                )
+                chosen = next(able, None)
                 if chosen is None:
                     break
-                job_id, worker = chosen
-                if waiting := self.tries.get(job_id):
-                    self._send(waiting, worker, now_ms, out)
+                self._send(*chosen, now_ms, out)
 
     def _send(self, waiting: Try, worker: Worker, now_ms: int, out: list[PoolAction]) -> None:
         self.tries.take(waiting, worker.id)

@@ -70,9 +70,10 @@ class Worker:
         return self.announced.slots
 
     @property
-    def has_room(self) -> bool:
-        """Whether it may be sent a job."""
-        return self.link == "up" and not self.suspect and len(self.holds) < self.slots
+    def free_slots(self) -> int:
+        """How many jobs it may be sent."""
+        able = self.link == "up" and not self.suspect
+        return max(0, self.slots - len(self.holds)) if able else 0
 
     @property
     def stuck_ms(self) -> int:
@@ -181,9 +182,13 @@ class Roster:
         for worker in self._workers.values():
             worker.heard_ms += stall_ms
 
-    def has_room(self, stage: Stage) -> bool:
-        """Whether any worker of the stage may be sent a job."""
-        return any(worker.has_room for worker in self.of_stage(stage))
+    def free_slots(self, stage: Stage) -> int:
+        """Return how many jobs the workers of a stage may be sent."""
+        return sum(worker.free_slots for worker in self.of_stage(stage))
+
+    def slots(self, stage: Stage) -> int:
+        """Return how many jobs the workers of a stage may hold."""
+        return sum(worker.slots for worker in self.of_stage(stage) if worker.link == "up")
 
     def pick(self, stage: Stage, job_id: str) -> Worker | None:
         """Return the least loaded worker with room, the longest unused of equals.
@@ -194,7 +199,7 @@ class Roster:
         able = [
             worker
             for worker in self.of_stage(stage)
-            if worker.has_room and job_id not in worker.holds
+            if worker.free_slots and job_id not in worker.holds
         ]
         if not able:
             return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from antiphon_gateway.dispatch.actions import Cancel, JobNotice, PoolAction, Tell
 from antiphon_gateway.dispatch.queue import AGAIN, NORMAL, URGENT, FairQueue
 from antiphon_gateway.dispatch.request import stage_of
+from antiphon_gateway.dispatch.reserve import Reserve
 from antiphon_proto.messages import (
     STAGES,
     EnqueueJob,
@@ -50,6 +51,7 @@ class Tries:
 
     def __init__(self) -> None:
         self.queues: dict[Stage, FairQueue] = {stage: FairQueue() for stage in STAGES}
+        self._reserves: dict[Stage, Reserve] = {stage: Reserve() for stage in STAGES}
         self._tries: dict[str, Try] = {}
         self._waiting_bytes = dict.fromkeys(STAGES, 0)
 
@@ -77,6 +79,12 @@ class Tries:
         """Return the tries of a stage that wait for a worker."""
         return [each for each in self._tries.values() if not each.worker_id and each.stage == stage]
 
+    def holds_back(self, waiting: Try, now_ms: int) -> bool:
+        """Whether a try leaves the last free slot of its stage to others."""
+        waited_ms, session_id = now_ms - waiting.enqueued_ms, waiting.job.session_id
+        reserve = self._reserves[waiting.stage]
+        return waiting.lane == NORMAL and reserve.holds_back(session_id, waited_ms, now_ms)
+
     # --- from gateways -------------------------------------------------------------------------
 
     def enqueue(
@@ -91,6 +99,8 @@ class Tries:
             self.forget(known)
         lane = AGAIN if request.again else URGENT if request.urgent else NORMAL
         new = Try(job, payload, stage_of(job.command), lane, now_ms, request.worker_id)
+        if request.urgent:
+            self._reserves[new.stage].note_urgent(job.session_id, now_ms)
         if new.worker_id:
             self._tries[job.job_id] = new
             return new

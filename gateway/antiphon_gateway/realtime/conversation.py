@@ -45,6 +45,7 @@ class Conversation:
         self.id = new_id("conv")
         self._items: list[Item] = []
         self._chars = 0
+        self._unread: set[str] = set()
         self._max_items = max_items
         self._max_chars = max_chars
 
@@ -110,8 +111,21 @@ class Conversation:
         Raises InvalidEvent when there is no such item.
         """
         item = self._items.pop(self._index(item_id))
+        self._unread.discard(item_id)
         self._chars -= text_chars(item)
         return item
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Ids of the items that the model does not read."""
+        return tuple(item.id for item in self._items if item.id in self._unread)
+
+    def leave_unread(self, item_id: str) -> None:
+        """Keep an item from the model, until it is deleted.
+
+        Raises InvalidEvent when there is no such item.
+        """
+        self._unread.add(self.retrieve(item_id).id)
 
     def set_transcript(self, item_id: str, transcript: str, content_index: int = 0) -> MessageItem:
         """Set the text or transcript of one content part and return the new item.
@@ -160,13 +174,16 @@ class Conversation:
         instructions: str,
         override: Sequence[Item | ItemReference] | None = None,
     ) -> tuple[ChatMessage, ...]:
-        """Return what the language model reads; items without text are skipped.
+        """Return what the language model reads; items without text and unread ones are skipped.
 
         With `override`, the input of a response, that is read instead of the conversation.
 
         Raises InvalidEvent when `override` names an item that is not there.
         """
-        items = self._items if override is None else [self._resolve(item) for item in override]
+        if override is None:
+            items = [item for item in self._items if item.id not in self._unread]
+        else:
+            items = [self._resolve(item) for item in override]
         opening = (ChatMessage("system", instructions),) if instructions.strip() else ()
         return (*opening, *chat_messages(items))
 

@@ -1,5 +1,7 @@
 """Extension events about the connection itself, not the conversation; see gateway/README.md."""
 
+from typing import Literal
+
 from antiphon_gateway.realtime.server_events import ServerEvent
 
 
@@ -32,3 +34,9 @@ class Acknowledged(ServerEvent, frozen=True, kw_only=True, tag="antiphon.ack"):
 
     events_received: int
     last_frame: int | None
+
+
+class Flow(ServerEvent, frozen=True, kw_only=True, tag="antiphon.flow"):
+    """Hold the microphone's frames back, or go on sending them."""
+
+    microphone: Literal["pause", "resume"]

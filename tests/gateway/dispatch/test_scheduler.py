@@ -46,6 +46,23 @@ def test_a_worker_holds_no_more_jobs_than_slots(desk: Desk) -> None:
     assert desk.sent == [("tts-0", "j2", 1)]
 
 
+def test_a_second_clause_leaves_the_last_slot_to_another_sessions_first(desk: Desk) -> None:
+    desk.join("tts-0")
+    desk.join("tts-1")
+    desk.submit("other", session="s2", urgent=True)
+    desk.complete("other")
+    desk.submit("j1", session="s1")
+    desk.submit("j2", session="s1")
+    assert desk.sent == []
+    desk.submit("first", session="s2", urgent=True)
+    assert desk.sent == [("tts-0", "first", 1)]
+    desk.result("j1", 1, 0, DONE)
+    desk.finished("j1", worker_id="tts-1")
+    assert desk.sent == []
+    desk.tick(3_000)
+    assert desk.sent == [("tts-1", "j2", 1)]
+
+
 def test_the_least_loaded_worker_is_chosen(desk: Desk) -> None:
     desk.join("tts-0", slots=4)
     desk.join("tts-1", slots=2)
