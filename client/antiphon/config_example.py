@@ -7,7 +7,6 @@ import textwrap
 
 import msgspec
 
-from antiphon_proto import settings
 from antiphon_proto.config import Config
 
 _HEADER = """\
@@ -40,7 +39,9 @@ def _section(name: str, kind: type[msgspec.Struct]) -> str:
 
 def _field_docs(kind: type) -> dict[str, str]:
     """Return the string that stands below each field in the source of a class."""
-    tree = ast.parse(inspect.getsource(settings))
+    module = inspect.getmodule(kind)
+    assert module is not None
+    tree = ast.parse(inspect.getsource(module))
     body = next(
         node.body
         for node in tree.body

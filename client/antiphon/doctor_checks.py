@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from antiphon import models_fetch, readiness, runtime_dir
+from antiphon import llm_servers, models_fetch, readiness, runtime_dir
 from antiphon_proto import models
 from antiphon_proto.audio import Resampler, float_to_pcm16, pcm16_to_float
 from antiphon_proto.channel import Bus
@@ -85,11 +85,38 @@ def model_files(config: Config, *, deep: bool) -> Iterator[Check]:
         for stage in STAGES
         if config.stage(stage).engine in MANIFEST_ENGINES
     ]
+    if config.llm.engine in ("ollama", "openai"):
+        yield llm_server(config)
     if config.stt.turn_end_model and config.stt.engine != "simulated":
         names.append(config.stt.turn_end_model)
     hub = config.stt.model if config.stt.engine == HUB_ENGINE else None
     for name in names:
         yield _model(name, config.models.directory, deep=deep, may_be_on_hub=name == hub)
+
+
+def llm_server(config: Config) -> Check:
+    """Check that the server of the language model answers and has the model."""
+    settings = config.llm
+    is_ollama = settings.engine == "ollama"
+    url = settings.ollama_url if is_ollama else settings.openai_url
+    server = (
+        llm_servers.ask("ollama", url)
+        if is_ollama
+        else llm_servers.ask("openai", url, settings.openai_key)
+    )
+    if server is None:
+        fix = "start it with: ollama serve" if is_ollama else "start it, or set llm.url"
+        return Check("FAIL", f"llm: no {settings.engine} server answers at {url}", fix)
+    if settings.model and not llm_servers.has(server.models, settings.model):
+        there = ", ".join(each.name for each in server.models) or "none"
+        fix = (
+            f"run: antiphon models pull ollama:{settings.model}"
+            if is_ollama
+            else "set llm.model to one of these"
+        )
+        text = f"llm: {url} has no model {settings.model}, only: {there}"
+        return Check("FAIL", text, fix)
+    return Check("ok", f"llm: {url} has {settings.model or server.models[0].name}")
 
 
 def _engine(stage: Stage, name: str) -> Check:

@@ -1,15 +1,17 @@
-"""Asks a gateway over HTTP whether it can hold conversations."""
+"""Asks a gateway over HTTP whether it can hold conversations, and which workers it has."""
 
 import http.client
 import json
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from antiphon_proto.config import Gateway
 
 TIMEOUT_S = 2.0
+_MOST_BYTES = 1 << 20
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -30,13 +32,25 @@ class Readiness(msgspec.Struct, frozen=True):
 
 def ask(gateway: Gateway) -> Readiness | None:
     """Return what `/readyz` says; None when nothing of ours answers on the port."""
-    host = _ANY_ADDRESS.get(gateway.host, gateway.host)
-    connection = _connection(gateway, host)
     try:
-        connection.request("GET", "/readyz")
-        body = connection.getresponse().read(65_536)
-        return msgspec.convert(json.loads(body), Readiness)
-    except (OSError, http.client.HTTPException, ValueError, msgspec.ValidationError):
+        return msgspec.convert(_get(gateway, "/readyz"), Readiness)
+    except msgspec.ValidationError:
+        return None
+
+
+def status(gateway: Gateway) -> Mapping[str, Any] | None:
+    """Return what `/v1/status` says; None when nothing of ours answers on the port."""
+    answer = _get(gateway, "/v1/status")
+    return answer if isinstance(answer, dict) else None
+
+
+def _get(gateway: Gateway, path: str) -> Any:
+    connection = _connection(gateway, _ANY_ADDRESS.get(gateway.host, gateway.host))
+    try:
+        key = gateway.api_keys[0] if gateway.api_keys else ""
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        return json.loads(connection.getresponse().read(_MOST_BYTES))
+    except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from antiphon import lan, readiness, runtime_dir, simulated_server, topology
+from antiphon import lan, llm_notice, readiness, runtime_dir, simulated_server, topology
 from antiphon.log_files import Tail, last_error
 from antiphon.process_state import ProcessState
 from antiphon.stop_requests import StopRequests
@@ -84,6 +84,8 @@ def _run(arguments: argparse.Namespace) -> int:
     notices = [lan.notice(settings.lan)] if arguments.lan else []
     if simulated_server.is_simulated(settings):
         notices.append(simulated_server.NOTICE)
+    else:
+        notices += llm_notice.lines(settings)
     bin_dir = Path(sys.executable).parent
     return run(settings, bin_dir=bin_dir, verbose=arguments.verbose, notices=notices)
 

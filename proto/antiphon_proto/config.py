@@ -1,6 +1,7 @@
 """Loading the configuration of every process: one frozen tree of `settings`.
 
-The environment is read here, and in `settings` for the directories that it names.
+The environment is read here; `settings` and `stage_settings` read the directories and addresses
+that it names.
 
 Precedence: defaults < TOML file < `ANTIPHON_SECTION__KEY` in the environment < flags.
 """
@@ -20,13 +21,13 @@ from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.settings import Config as Config
 from antiphon_proto.settings import Gateway as Gateway
 from antiphon_proto.settings import Lan as Lan
-from antiphon_proto.settings import Llm as Llm
 from antiphon_proto.settings import Playout as Playout
 from antiphon_proto.settings import Retrieval as Retrieval
-from antiphon_proto.settings import Stt as Stt
 from antiphon_proto.settings import Tools as Tools
-from antiphon_proto.settings import Tts as Tts
 from antiphon_proto.settings import TurnTaking as TurnTaking
+from antiphon_proto.stage_settings import Llm as Llm
+from antiphon_proto.stage_settings import Stt as Stt
+from antiphon_proto.stage_settings import Tts as Tts
 
 ENV_PREFIX = "ANTIPHON_"
 ENV_CONFIG_FILE = "ANTIPHON_CONFIG"

@@ -34,6 +34,10 @@ ENGINES: dict[tuple[Stage, str], Entry] = {
     ("llm", "llamacpp"): Entry(
         "antiphon_workers.llm.llamacpp_engine", "LlamaCpp", "embedded", ("xllamacpp", "gguf")
     ),
+    ("llm", "ollama"): Entry(
+        "antiphon_workers.llm.ollama_engine", "Ollama", "ollama", ("ollama", "httpx")
+    ),
+    ("llm", "openai"): Entry("antiphon_workers.llm.openai_engine", "OpenAiCompatible"),
     ("llm", "simulated"): Entry("antiphon_workers.llm.simulated", "SimulatedLlm"),
     ("tts", "piper"): Entry(
         "antiphon_workers.tts.piper_engine", "Piper", "embedded", ("piper", "onnx")

@@ -9,21 +9,20 @@ from typing import Annotated, Literal
 import msgspec
 
 from antiphon_proto.messages import Stage
+from antiphon_proto.setting_types import (
+    Count,
+    Milliseconds,
+    Name,
+    Port,
+    Probability,
+    Seconds,
+    Section,
+    SessionLimit,
+)
+from antiphon_proto.stage_settings import Llm, Simulated, Stt, Tts
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
-Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
-Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
-SessionLimit = Annotated[int, msgspec.Meta(ge=0, le=1024)]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Gateway(_Section, frozen=True, kw_only=True):
+class Gateway(Section, frozen=True, kw_only=True):
     """The process that clients connect to."""
 
     host: str = "127.0.0.1"
@@ -70,7 +69,7 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """When told to stop: how long a session in a turn may finish it; others are closed at once."""
 
 
-class Lan(_Section, frozen=True, kw_only=True):
+class Lan(Section, frozen=True, kw_only=True):
     """A second listener, for other devices of the local network: https and wss, always with a key.
 
     `antiphon up --lan` sets all of this by itself; `http://localhost` stays as it is.
@@ -98,7 +97,7 @@ class Lan(_Section, frozen=True, kw_only=True):
         return Path(base) / "antiphon" / "lan"
 
 
-class Bus(_Section, frozen=True, kw_only=True):
+class Bus(Section, frozen=True, kw_only=True):
     """Where the processes meet."""
 
     runtime_dir: str = ""
@@ -124,7 +123,7 @@ class Bus(_Section, frozen=True, kw_only=True):
         return Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
 
 
-class Models(_Section, frozen=True, kw_only=True):
+class Models(Section, frozen=True, kw_only=True):
     """Where model files are kept."""
 
     cache_dir: str = ""
@@ -139,114 +138,7 @@ class Models(_Section, frozen=True, kw_only=True):
         return Path(base) / "antiphon" / "models"
 
 
-class Stt(_Section, frozen=True, kw_only=True):
-    """Speech to text."""
-
-    engine: str = "faster-whisper"
-    model: str = "tiny.en"
-    """A name of the model manifest, a local directory, or a hub name."""
-    device: str = "cpu"
-    compute_type: str = "int8"
-    threads: Count = 1
-    """Of each job; a second one gains nothing on speech of some seconds."""
-    encoder_window: str = "spliced"
-    """`spliced`: encode the speech only; `padded`: Whisper's usual 30 s."""
-    silence_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
-    """`spliced`: encoded silence put behind the speech; 0: what the model needs."""
-    language: str = ""
-    """ISO 639-1 code that every session starts with; empty: the engine decides."""
-    turn_end_model: str = "smart-turn"
-    """Hears the end of a turn; a name of the model manifest or a path; empty: none."""
-    processes: Count = 1
-    slots: Count = 2
-    """Transcripts made side by side; the end-of-turn model has one more of its own."""
-    batch: Count = 1
-    """Transcripts made in one pass of the model, at most `slots`. A graphics card wants 16; a
-    processor gains nothing, because a pass encodes every clip as long as its longest."""
-    batch_wait_ms: Milliseconds = 0
-    """How long an idle model waits for more than the first transcript of a pass."""
-
-
-class Llm(_Section, frozen=True, kw_only=True):
-    """The language model."""
-
-    engine: str = "llamacpp"
-    model: str = "smollm2-135m"
-    """A name of the model manifest or the path of a GGUF file."""
-    requantize: Literal["q4_0", ""] = "q4_0"
-    """Q4_1 weights of a manifest model are made Q4_0 once, in a second file of the model cache,
-    which processors read prompts faster with; empty: the file is loaded as it is."""
-    instructions: str = "You are a helpful assistant. Answer in one short sentence."
-    """System prompt of a session that brings none."""
-    context_tokens: Annotated[int, msgspec.Meta(ge=256)] = 2048
-    """Context of one conversation."""
-    max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 200
-    temperature: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.3
-    repeat_penalty: Annotated[float, msgspec.Meta(ge=1.0, le=2.0)] = 1.05
-    """Makes words of the conversation so far less likely, 1.0 does not; small models repeat
-    themselves without it."""
-    threads: Count = 2
-    """Threads that read the prompt."""
-    generation_threads: Count = 1
-    """Threads that write the answer. They wait for each other at every layer: more are faster only
-    for a large model on a machine with idle cores."""
-    flash_attention: bool = False
-    """On a processor it reads a long conversation more slowly than plain attention."""
-    key_type: Literal["q8_0", "f16"] = "q8_0"
-    """How the keys of the conversation are kept; `q8_0` is compared with faster."""
-    batch_tokens: Annotated[int, msgspec.Meta(ge=8, le=4096)] = 64
-    """Tokens of a prompt that are read at once. Meanwhile no other answer goes on, so on a
-    processor few are better; a graphics card wants 512 or more."""
-    processes: Count = 1
-    slots: Count = 4
-
-
-class Tts(_Section, frozen=True, kw_only=True):
-    """Text to speech."""
-
-    engine: str = "piper"
-    model: str = "en_US-joe-medium"
-    """A name of the model manifest or the path of a Piper voice."""
-    streaming: bool = True
-    """Hand out a clause's speech while the rest of it is made."""
-    first_clause_words: Count = 3
-    """Words after which a reply's first clause may end without a mark, at a natural pause."""
-    hurry: bool = True
-    """Cut later sentences in parts while the listener has little audio left."""
-    sentence_context: bool = True
-    """Speak a part of a sentence with the intonation it has within the sentence."""
-    threads: Count = 2
-    processes: Count = 1
-    slots: Count = 1
-
-
-class Simulated(_Section, frozen=True, kw_only=True):
-    """What the `simulated` engines do; they serve tests of load and faults."""
-
-    load_ms: Milliseconds = 0
-    transcript: str = "this is a simulated transcript"
-    stt_ms: Milliseconds = 50
-    stt_batched_ms: Milliseconds = 5
-    """What each further transcript of a batch adds to it."""
-    reply: str = "This is a simulated reply. It has two sentences."
-    """`{heard}` in it stands for the last message of the user."""
-    call_arguments: str = ""
-    """JSON object with which the first function offered is called after each user message; empty:
-    none is called, or with `{}` where one must be."""
-    llm_first_token_ms: Milliseconds = 30
-    llm_token_ms: Milliseconds = 5
-    tts_first_audio_ms: Milliseconds = 30
-    tts_real_time_factor: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.1
-    tts_chunk_ms: Milliseconds = 100
-    tone_hz: Annotated[int, msgspec.Meta(ge=0, le=8_000)] = 0
-    """Pitch of the tone that stands for speech; 0: another one for each clause."""
-    step_limit_ms: Milliseconds = 0
-    """A worker that stands still for so long ends itself; 0: the usual limit."""
-    hang_text: str = ""
-    """A clause with this text makes the voice hang for ever at its first attempt; empty: none."""
-
-
-class TurnTaking(_Section, frozen=True, kw_only=True):
+class TurnTaking(Section, frozen=True, kw_only=True):
     """When the user speaks, has paused, has ended, and interrupts."""
 
     detector: Literal["silero", "loudness"] = "silero"
@@ -300,7 +192,7 @@ class TurnTaking(_Section, frozen=True, kw_only=True):
     probable it is that the words end there."""
 
 
-class Retrieval(_Section, frozen=True, kw_only=True):
+class Retrieval(Section, frozen=True, kw_only=True):
     """Passages of documents that the language model reads with what the user said."""
 
     engine: str = ""
@@ -315,7 +207,7 @@ class Retrieval(_Section, frozen=True, kw_only=True):
     """After so long the model is asked without them."""
 
 
-class Tools(_Section, frozen=True, kw_only=True):
+class Tools(Section, frozen=True, kw_only=True):
     """Functions of the client that the language model calls."""
 
     filler: Annotated[str, msgspec.Meta(max_length=120)] = ""
@@ -325,7 +217,7 @@ class Tools(_Section, frozen=True, kw_only=True):
     """After so long, counted from the call or from the end of the words before it."""
 
 
-class Playout(_Section, frozen=True, kw_only=True):
+class Playout(Section, frozen=True, kw_only=True):
     """How far ahead of the listener audio is sent."""
 
     lead_ms: Milliseconds = 400
@@ -334,27 +226,27 @@ class Playout(_Section, frozen=True, kw_only=True):
     """Ahead of the sent-audio clock, for clients that report nothing."""
 
 
-class Supervision(_Section, frozen=True, kw_only=True):
+class Supervision(Section, frozen=True, kw_only=True):
     """How `antiphon up` keeps the programs running."""
 
     supervisor: Literal["supervisord", "builtin"] = "supervisord"
     """`builtin` needs no other package and starts an ended program again within milliseconds."""
 
 
-class Tracing(_Section, frozen=True, kw_only=True):
+class Tracing(Section, frozen=True, kw_only=True):
     """OpenTelemetry traces, one a response, without any words; needs the extra `otel`."""
 
     endpoint: str = ""
     """Base address of an OTLP/HTTP collector, such as `http://localhost:4318`; empty: no traces."""
 
 
-class Log(_Section, frozen=True, kw_only=True):
+class Log(Section, frozen=True, kw_only=True):
     """Logging."""
 
     level: str = "INFO"
 
 
-class Config(_Section, frozen=True, kw_only=True):
+class Config(Section, frozen=True, kw_only=True):
     """All settings."""
 
     gateway: Gateway = Gateway()

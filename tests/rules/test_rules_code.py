@@ -12,8 +12,13 @@ MAX_LINES = 400
 LOOSE_TASKS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
 STREAM_WRITES = frozenset({"sys.stdout.write"})
 
-AWAITED_IN_PLACE = {"workers/antiphon_workers/loading.py": {"asyncio.ensure_future"}}
-"""`loading.load` waits for one of two futures and cancels the other before it returns."""
+AWAITED_IN_PLACE = {
+    "workers/antiphon_workers/loading.py": {"asyncio.ensure_future"},
+    "workers/antiphon_workers/llm/remote.py": {"asyncio.ensure_future"},
+}
+"""`loading.load` waits for one of two futures and cancels the other before it returns;
+`remote.with_ticks` waits for one with a time limit and cancels it before it ends. No task group can
+stand around the `yield` of a generator."""
 
 
 def print_calls(module: ast.AST) -> list[int]:

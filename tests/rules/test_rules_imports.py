@@ -20,6 +20,8 @@ MODEL_LIBRARIES = {
     "faster_whisper": (f"{ENGINES}/stt/faster_whisper_engine.py",),
     "ctranslate2": (f"{ENGINES}/stt/faster_whisper_engine.py", f"{ENGINES}/stt/spliced_encoder.py"),
     "xllamacpp": (f"{ENGINES}/llm/llamacpp_engine.py",),
+    "ollama": (f"{ENGINES}/llm/ollama_engine.py",),
+    "httpx": (f"{ENGINES}/llm/ollama_engine.py",),
     "gguf": (f"{ENGINES}/llm/requantized.py",),
     "piper": (f"{ENGINES}/tts/piper_*.py",),
     "onnx": (f"{ENGINES}/tts/piper_*.py",),
@@ -101,6 +103,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
     assert readers == {
         "proto/antiphon_proto/config.py",
         "proto/antiphon_proto/settings.py",
+        "proto/antiphon_proto/stage_settings.py",
     }
 
 

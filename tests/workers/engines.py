@@ -1,7 +1,10 @@
 """Loaded engines and jobs for the tests of engines."""
 
 import functools
+from collections.abc import Callable
 
+import model_server
+import model_servers
 import pytest
 
 from antiphon_proto.config import load
@@ -15,12 +18,28 @@ from antiphon_workers.registry import create
 wait_asleep()
 
 
+NEEDED: dict[tuple[Stage, str], Callable[[], list[str]]] = {
+    ("llm", "ollama"): lambda: [
+        f"llm.url={model_servers.shared().ollama}",
+        f"llm.model={model_server.CHAT}",
+        "llm.slots=2",
+    ],
+    ("llm", "openai"): lambda: [
+        f"llm.url={model_servers.shared().openai}",
+        "llm.model=",
+        "llm.slots=2",
+    ],
+}
+"""Settings without which an engine has nothing to run: those whose model is in a server."""
+
+
 @functools.cache
 def loaded(stage: Stage, engine: str, *settings: str) -> Engine:
     """Return a loaded engine, one for all tests; skips where its model is not installed."""
-    config = load(environment={}, settings=[f"{stage}.engine={engine}", *settings])
     try:
-        opened = create(stage, config)
+        needed = NEEDED[stage, engine]() if (stage, engine) in NEEDED else []
+        chosen = [f"{stage}.engine={engine}", *needed, *settings]
+        opened = create(stage, load(environment={}, settings=chosen))
         opened.load()
     except StartupError as exc:
         pytest.skip(str(exc))

@@ -1,7 +1,7 @@
 """The same promises, kept by every engine of every stage."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from antiphon_workers import threads
 from antiphon_workers.engine import Engine, Step, Usage
 from antiphon_workers.registry import create
 
-from .engines import job, loaded, results, steps
+from .engines import NEEDED, job, loaded, results, steps
 
 SPEECH = Path(__file__).parents[1] / "data" / "what_time_is_it.wav"
 QUESTION = (
@@ -45,6 +45,9 @@ RESULTS: dict[Stage, type[Transcript | TextDelta | AudioDelta]] = {
     "tts": AudioDelta,
 }
 
+WITH_FILES = [key for key in ENGINES if key[1] != "simulated" and key not in NEEDED]
+"""Those of ours that load files; the others' model is in a server."""
+
 KEYS: list[tuple[Stage, str]] = [(stage, name) for stage in STAGES for name in names(stage)]
 """Every engine that is installed, ours and those of other packages."""
 
@@ -57,9 +60,11 @@ KEYS: list[tuple[Stage, str]] = [(stage, name) for stage in STAGES for name in n
         for key in KEYS
     ]
 )
-def engine(request: pytest.FixtureRequest) -> Engine:
+async def engine(request: pytest.FixtureRequest) -> AsyncGenerator[Engine, None]:
     stage, name = request.param
-    return loaded(stage, name)
+    opened = await asyncio.to_thread(loaded, stage, name)
+    yield opened
+    await opened.disconnect()
 
 
 def payload(engine: Engine) -> bytes:
@@ -139,7 +144,7 @@ async def test_as_many_jobs_as_slots_run_beside_each_other(engine: Engine) -> No
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("key", [key for key in ENGINES if key[1] != "simulated"], ids="-".join)
+@pytest.mark.parametrize("key", WITH_FILES, ids="-".join)
 def test_a_missing_model_is_answered_with_the_command_that_installs_it(
     key: tuple[Stage, str], tmp_path: Path
 ) -> None:
@@ -151,7 +156,7 @@ def test_a_missing_model_is_answered_with_the_command_that_installs_it(
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("key", [key for key in ENGINES if key[1] != "simulated"], ids="-".join)
+@pytest.mark.parametrize("key", WITH_FILES, ids="-".join)
 def test_a_path_that_holds_no_model_is_a_startup_error_naming_it(
     key: tuple[Stage, str], tmp_path: Path
 ) -> None:

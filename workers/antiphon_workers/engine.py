@@ -74,6 +74,10 @@ class Engine(ABC):
         Blocking work belongs in `threads.steps_in_thread`. An exception fails this job alone.
         """
 
+    async def disconnect(self) -> None:
+        """Close what belongs to the event loop, such as connections. More jobs may follow."""
+        return
+
     def close(self) -> None:
         """Free what would outlive the process or stop it from exiting. Blocks."""
         return

@@ -47,6 +47,7 @@ class Worker:
             engine = await load(self.stage, self._config, links, self._stop)
             if engine is not None:
                 await self._serve(links, engine)
+                await engine.disconnect()
                 await asyncio.to_thread(engine.close)
             links.report(Goodbye(worker_id=self.worker_id, incarnation=links.incarnation))
             await asyncio.to_thread(remove_socket, links.endpoint)

@@ -1,6 +1,5 @@
 """Has a model choose a function and fill in its arguments, whatever its chat template knows."""
 
-import json
 from typing import Protocol
 
 from antiphon_proto.conversation import ChatMessage, Function
@@ -60,25 +59,25 @@ class FunctionCaller:
         by_name = {function.name: function for function in command.functions}
         if command.must_call and len(by_name) == 1:
             return command.functions[0]
-        prompt, grammar = functions.choice(
+        prompt, names = functions.choice(
             command.messages, command.functions, must_call=command.must_call
         )
-        name = self._write(prompt, grammar, _NAME_TOKENS)
+        name = self._write(prompt, functions.names_grammar(names), _NAME_TOKENS)
         return by_name.get(name, command.functions[0] if command.must_call else None)
 
     def _arguments(self, command: Generate, function: Function) -> str | None:
         """Return the arguments; None when they are too long."""
-        prompt, grammar = functions.arguments(command.messages, function)
+        prompt, schema = functions.arguments(command.messages, function)
         limit = max(command.max_output_tokens, _LEAST_ARGUMENT_TOKENS)
         try:
-            text = self._write(prompt, grammar, limit)
+            text = self._write(prompt, functions.object_grammar(schema), limit)
         except JobFailed as exc:
             if exc.code != _REFUSED_GRAMMAR:
                 raise
             raise _not_followed(function) from exc
         if not self._wanted:
             return None
-        if not _is_object(text):
+        if not functions.is_object(text):
             if text.startswith("{") and self._usage.finish_reason == "length":
                 return None
             raise _not_followed(function)
@@ -101,14 +100,6 @@ class FunctionCaller:
             reply.usage.finish_reason,
         )
         return "".join(texts)
-
-
-def _is_object(text: str) -> bool:
-    """Tell whether a text is a JSON object; it is not when llama.cpp dropped the grammar."""
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
 
 
 def _not_followed(function: Function) -> JobFailed:

@@ -1,7 +1,7 @@
-"""Calling functions with a model whose chat template knows none: prompts, grammars. Pure.
+"""Calling functions with a model whose chat template knows none: prompts, schemas. Pure.
 
-First the model chooses between the functions' names, then it fills in the arguments; a grammar of
-llama.cpp lets it write nothing else.
+First the model chooses between the functions' names, then it fills in the arguments; a grammar or
+a schema lets it write nothing else.
 """
 
 import json
@@ -55,8 +55,8 @@ def may_call(messages: Sequence[ChatMessage]) -> bool:
 
 def choice(
     messages: Sequence[ChatMessage], functions: Sequence[Function], *, must_call: bool
-) -> tuple[list[ChatMessage], str]:
-    """Return the question which function the user's last message asks for, and its grammar."""
+) -> tuple[list[ChatMessage], list[str]]:
+    """Return the question which function the user's last message asks for, and its answers."""
     lines = [f"- {function.name}: {_purpose(function)}" for function in functions]
     prompt = [ChatMessage("system", "\n".join([_CHOOSE, *lines]))]
     for function in functions:
@@ -69,20 +69,40 @@ def choice(
             prompt += [ChatMessage("user", words), ChatMessage("assistant", declined)]
         names.append(declined)
     prompt.append(ChatMessage("user", _last_words(messages, 1)))
-    allowed = " | ".join(json.dumps(name) for name in names)
-    return prompt, f"%llguidance {{}}\nstart: {allowed}\n"
+    return prompt, names
 
 
-def arguments(messages: Sequence[ChatMessage], function: Function) -> tuple[list[ChatMessage], str]:
-    """Return the request for a function's arguments, and the grammar of its schema."""
+def arguments(
+    messages: Sequence[ChatMessage], function: Function
+) -> tuple[list[ChatMessage], dict[str, Any]]:
+    """Return the request for a function's arguments, and their schema."""
     schema = bounded(function.parameters)
     system = f"{_FILL_IN}\n{function.name}: {_purpose(function)}\n{_example(schema)}"
     prompt = [
         ChatMessage("system", system),
         ChatMessage("user", _last_words(messages, _CONTEXT_MESSAGES)),
     ]
-    grammar = json.dumps({**schema, "type": "object", "x-guidance": _COMPACT})
-    return prompt, f"%llguidance {{}}\nstart: %json {grammar}\n"
+    return prompt, {**schema, "type": "object"}
+
+
+def names_grammar(names: Sequence[str]) -> str:
+    """Return the grammar of llama.cpp that allows these words alone."""
+    allowed = " | ".join(json.dumps(name) for name in names)
+    return f"%llguidance {{}}\nstart: {allowed}\n"
+
+
+def object_grammar(schema: Mapping[str, Any]) -> str:
+    """Return the grammar of llama.cpp that allows what fits a schema, without needless spaces."""
+    text = json.dumps({**schema, "x-guidance": _COMPACT})
+    return f"%llguidance {{}}\nstart: %json {text}\n"
+
+
+def is_object(text: str) -> bool:
+    """Tell whether a text is a JSON object; it is not when a server dropped the grammar."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def needs_arguments(function: Function) -> bool:

@@ -1,4 +1,4 @@
-"""What llama.cpp's server calls back with, turned into steps."""
+"""What a server of OpenAI's form answers, llama.cpp's or another, turned into steps. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +42,8 @@ class Reading:
 class Reply:
     """One streamed response: text, then the functions that the model calls."""
 
-    def __init__(self, emit: Emit, *, skip_space: bool = False) -> None:
+    def __init__(self, emit: Emit, *, skip_space: bool = False, server: str = "llama.cpp") -> None:
+        self._server = server
         self.overlong_tokens = 0
         """Length of the prompt when it did not fit; nothing was generated then."""
         self.tokens_read = 0
@@ -66,11 +67,12 @@ class Reply:
             return not self._emit(None)
         if timings := chunk.get("timings"):
             self.tokens_read = timings["prompt_n"]
-        for choice in chunk["choices"]:
-            if choice["finish_reason"] == "length":
+        for choice in chunk.get("choices") or ():
+            if choice.get("finish_reason") == "length":
                 self.usage = self.usage._replace(finish_reason="length")
-            self._take_calls(choice["delta"].get("tool_calls") or ())
-            text = choice["delta"].get("content") or ""
+            delta = choice.get("delta") or {}
+            self._take_calls(delta.get("tool_calls") or ())
+            text = delta.get("content") or ""
             if self._skip_space:
                 text = text.lstrip()
             if text:
@@ -78,6 +80,11 @@ class Reply:
                 if not self._emit((TextDelta(text=text), b"")):
                     return True
         return False
+
+    @property
+    def calls_functions(self) -> bool:
+        """Whether the model has called any."""
+        return bool(self._calls)
 
     def end(self) -> None:
         """Emit the calls and the usage. Raises JobFailed when the server reported an error."""
@@ -94,9 +101,9 @@ class Reply:
         kind = str(self._error.get("type", "engine_error"))
         raise JobFailed(
             "context_length_exceeded" if kind == _OVERLONG else kind,
-            f"llama.cpp refused the job with code {self._error.get('code')}"
+            f"{self._server} refused the job with code {self._error.get('code')}"
             + (f": {self.overlong_tokens} tokens do not fit" if self.overlong_tokens else ""),
-            retryable=False,
+            retryable=bool(self._error.get("retryable")),
         )
 
     def _take_calls(self, deltas: Iterable[Mapping[str, Any]]) -> None:

@@ -45,6 +45,10 @@ class WithTurnEnd(Engine):
             return steps_in_thread(self._executor, self._steps(pcm16_to_float(newest)))
         return self._engine.run(job, payload)
 
+    async def disconnect(self) -> None:
+        """Close the engine's connections."""
+        await self._engine.disconnect()
+
     def close(self) -> None:
         """Stop the thread and close the engine."""
         self._executor.shutdown(cancel_futures=True)

@@ -1,0 +1,66 @@
+"""Starts `model_server.py`, and tells tests where it is and what it was asked."""
+
+import atexit
+import contextlib
+import functools
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from antiphon_proto.config import load
+from antiphon_workers.llm.llamacpp_engine import model_file
+
+_PROGRAM = Path(__file__).with_name("model_server.py")
+_STOP_S = 20.0
+
+
+class ModelServer(NamedTuple):
+    """A running one."""
+
+    ollama: str
+    openai: str
+    record: Path
+    process: "subprocess.Popen[str]"
+
+    def chats(self) -> list[dict[str, Any]]:
+        """Return what Ollama's endpoint was asked, and how each chat ended."""
+        return [line for line in self._lines() if "end" in line]
+
+    def begun(self) -> int:
+        """Return how many chats have begun to be answered."""
+        return sum("begun" in line for line in self._lines())
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self.record.exists():
+            return []
+        return [json.loads(line) for line in self.record.read_text().splitlines()]
+
+
+@contextlib.contextmanager
+def model_server(key: str = "") -> Iterator[ModelServer]:
+    """Run one for the block. Raises StartupError when the embedded model is not installed."""
+    model = model_file(load(environment={}))
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as directory:
+        record = Path(directory) / "record.jsonl"
+        command = [sys.executable, str(_PROGRAM), str(model), str(record), key]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                addresses = json.loads(process.stdout.readline())
+                yield ModelServer(**addresses, record=record, process=process)
+            finally:
+                process.send_signal(signal.SIGKILL)
+                process.wait(_STOP_S)
+
+
+@functools.cache
+def shared() -> ModelServer:
+    """Return the one of this test process, which ends with it."""
+    opened = contextlib.ExitStack()
+    atexit.register(opened.close)
+    return opened.enter_context(model_server())
