@@ -61,4 +61,4 @@ class HandOver:
         return web.Response(status=204)
 
     def _socket_of(self, gateway: str) -> Path:
-        return self._runtime_dir / f"{gateway}.sessions"
+        return self._runtime_dir / f"{gateway}.resume"

@@ -110,12 +110,21 @@ class History:
         """Tell whether a turn's item is still there."""
         return self._holds(turn.item_id, InputAudio)
 
+    def answers(self, response: Response | None, turn: UserTurn) -> bool:
+        """Tell whether a response's item is an answer to a turn: it comes after the turn's item."""
+        order = [item.id for item in self.conversation.items]
+        ids = (turn.item_id, response.item_id if response is not None else "")
+        return all(one in order for one in ids) and order.index(ids[0]) < order.index(ids[1])
+
     def retract(self, turn: UserTurn, response: Response | None) -> None:
         """Take a turn's item back, and its answer's when hardly a word of that was heard."""
-        if response is not None and self._holds(response.item_id, (OutputAudio, OutputText)):
+        if response is not None and self.answers(response, turn):
             item = self.conversation.retrieve(response.item_id)
-            assert isinstance(item, MessageItem)
-            if len(message_text(item).split()) <= _HARDLY_HEARD_WORDS:
+            hardly_heard = (
+                isinstance(item, MessageItem)
+                and len(message_text(item).split()) <= _HARDLY_HEARD_WORDS
+            )
+            if hardly_heard:
                 self._take_back(response.item_id)
         self._take_back(turn.item_id)
 

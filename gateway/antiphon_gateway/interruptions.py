@@ -81,8 +81,11 @@ class Interruptions:
         heard_ms = round(self.heard_ms)
         self._context.emit(NoteRetraction(self._context.turn_id, heard_ms, turn.retractions + 1))
 
-    def turn_to_reopen(self, start_sample: int) -> UserTurn | None:
-        """Return the turn that the held speech goes on with, when its answer has hardly begun."""
+    def turn_to_reopen(self, start_sample: int, *, answered: bool) -> UserTurn | None:
+        """Return the turn that the held speech goes on with, when its answer has hardly begun.
+
+        `answered`: whether the newest turn has an answer; else what was heard is an earlier one.
+        """
         turn, barge_in = self.newest_turn, self._barge_in
         taking = self._context.config.turn_taking
         if (
@@ -91,11 +94,12 @@ class Interruptions:
             or turn.start_sample < self._listener.audio.start_samples
         ):
             return None
-        if not taking.retraction_ms or self.heard_ms > taking.retraction_ms:
+        heard_ms = self.heard_ms if answered else 0.0
+        if not taking.retraction_ms or heard_ms > taking.retraction_ms:
             return None
         if _to_ms(start_sample - turn.start_sample) >= taking.max_utterance_ms:
             return None
-        if self.heard_ms:
+        if heard_ms:
             return turn if barge_in.was_audible else None
         gap_ms = _to_ms(start_sample - turn.end_sample)
         return turn if gap_ms <= _RETRACTION_GAP_MS else None

@@ -165,7 +165,9 @@ class Session:
 
     def turn_to_reopen(self, start_sample: int) -> UserTurn | None:
         """The turn that the held speech goes on with, when its answer has hardly begun."""
-        turn = self._interruptions.turn_to_reopen(start_sample)
+        newest = self._interruptions.newest_turn
+        answered = newest is not None and self.history.answers(self._responses.current, newest)
+        turn = self._interruptions.turn_to_reopen(start_sample, answered=answered)
         return turn if turn is not None and self.history.holds_turn(turn) else None
 
     def on_turn_reopened(self, turn: UserTurn, now_ms: float) -> None:
