@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import aiohttp
 from conformance import Frame
@@ -11,6 +11,21 @@ from session_rig import Rig
 from system_client import Client, Event, silence, speech
 
 SPOKEN = "dog_or_cat"
+PartnerT = TypeVar("PartnerT")
+
+
+class Scenario(NamedTuple, Generic[PartnerT]):
+    """One talk, and what it asserts."""
+
+    name: str
+    run: Callable[[PartnerT], Any]
+    effects: tuple[str, ...]
+    """The settings whose effect it asserts."""
+    opened: dict[str, Any]
+    """How its session is opened."""
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class RecordedClient(Client):
