@@ -6,13 +6,15 @@ The server has `simulated` engines: the figures are those of the page and the wa
 
 import argparse
 import asyncio
-import json
+import importlib
 import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from playwright.async_api import CDPSession, Page, WebSocket, async_playwright
 
@@ -31,6 +33,18 @@ FLAGS = [
 _PATIENCE_S = 60.0
 _WARM_UP = 8
 """Turns before memory counts."""
+_PROXY = Path(__file__).parents[1] / "tests" / "support"
+
+
+class Wait(NamedTuple):
+    """What the jitter buffer did to one reply, by the clock of the audio thread."""
+
+    added_ms: float
+    """From its first audio to its first sample: all of it is heard so much later."""
+    needed_ms: float
+    """How much of that was needed: with less a later message would have come too late."""
+    buffer_ms: float
+    """Audio that the next reply waits for."""
 
 
 class Footprint(NamedTuple):
@@ -43,11 +57,11 @@ class Footprint(NamedTuple):
 
 
 class Wire:
-    """What the page tells the server of its playing."""
+    """What the page and the server tell each other of replies."""
 
     def __init__(self, page: Page) -> None:
-        self.buffered_ms: list[float] = []
-        """Of each reply: from its first audio to its first sample."""
+        self.begun = 0
+        """Replies whose first sample was played."""
         self.done = 0
         page.on("websocket", self._follow)
 
@@ -57,8 +71,7 @@ class Wire:
 
     def _sent(self, payload: str | bytes) -> None:
         if isinstance(payload, str) and "antiphon.turn.played" in payload:
-            event = json.loads(payload)
-            self.buffered_ms.append((event["started_us"] - event["received_us"]) / 1000)
+            self.begun += 1
 
     def _received(self, payload: str | bytes) -> None:
         if isinstance(payload, str) and '"response.done"' in payload:
@@ -71,23 +84,24 @@ async def stats(page: Page) -> dict[str, Any]:
     return found
 
 
-async def ask(page: Page, wire: Wire, text: str) -> None:
-    """Ask in writing and hear the reply to its end."""
-    done, heard = wire.done, len(wire.buffered_ms)
+async def ask(page: Page, wire: Wire, text: str) -> Wait:
+    """Ask in writing, hear the reply to its end, return what the jitter buffer did."""
+    done, begun = wire.done, wire.begun
     await _type(page, text)
     async with asyncio.timeout(_PATIENCE_S):
-        while wire.done == done or len(wire.buffered_ms) == heard:
+        while wire.done == done or wire.begun == begun:
             await page.wait_for_timeout(20)
-        while (await stats(page))["state"] != "idle":
+        while (figures := await stats(page))["state"] != "idle":
             await page.wait_for_timeout(50)
+    return Wait(figures["waitedMs"], figures["neededMs"], figures["jitterMs"])
 
 
 async def interrupt(page: Page, wire: Wire, text: str) -> None:
     """Ask in writing and leave as soon as the reply begins: the next question cuts it off."""
-    heard = len(wire.buffered_ms)
+    begun = wire.begun
     await _type(page, text)
     async with asyncio.timeout(_PATIENCE_S):
-        while len(wire.buffered_ms) == heard:
+        while wire.begun == begun:
             await page.wait_for_timeout(10)
 
 
@@ -138,16 +152,17 @@ async def measure(url: str, replies: int) -> None:
         paint = await page.evaluate(
             "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
         )
-        for number in range(replies):
-            await ask(page, wire, f"Question {number}.")
+        waits = [await ask(page, wire, f"Question {number}.") for number in range(replies)]
         figures = await stats(page)
-    added = sorted(wire.buffered_ms)
     print(f"first paint            {paint if paint is None else round(paint)} ms")
     print(f"replies                {replies}")
     print(f"gaps heard             {figures['underruns']}")
-    halves = [percentile(added, percent) or 0.0 for percent in (50, 95)]
-    print(f"buffer added, p50 p95  {halves[0]:.0f} ms, {halves[1]:.0f} ms")
-    print(f"buffer at the end      {figures['jitterMs']} ms")
+    columns = {"added": 0, "needed of that": 1, "buffer asked for": 2}
+    for name, column in columns.items():
+        values = [wait[column] for wait in waits]
+        half, most = (percentile(values, percent) or 0.0 for percent in (50, 95))
+        print(f"{name + ', p50 p95':27}{half:.0f} ms, {most:.0f} ms")
+    print(f"buffer at the end      {waits[-1].buffer_ms:.0f} ms")
 
 
 async def soak(url: str, minutes: float) -> bool:
@@ -189,6 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", help="a page that is served already; else a server is started")
     parser.add_argument("--replies", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="of a bad network, each way")
+    parser.add_argument("--jitter-ms", type=float, default=0.0, help="at most so much off that")
     options = parser.parse_args(arguments)
     try:
         if options.url:
@@ -203,7 +220,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(options: argparse.Namespace, url: str) -> int:
     if options.what == "soak":
         return 0 if await soak(url, options.minutes) else 1
-    await measure(url, options.replies)
+    if not options.latency_ms and not options.jitter_ms:
+        await measure(url, options.replies)
+        return 0
+    sys.path.insert(0, str(_PROXY))
+    chaos = importlib.import_module("chaos_proxy")
+    weather = chaos.Weather(latency_ms=options.latency_ms, jitter_ms=options.jitter_ms)
+    async with chaos.chaos_proxy(urlsplit(url).port or 80, weather, seed=1) as proxy:
+        await measure(f"http://127.0.0.1:{proxy.port}/", options.replies)
     return 0
 
 

@@ -26,7 +26,7 @@ MIN_PYTHON = (3, 11)
 MIN_MEMORY_BYTES = 3_000_000_000
 MIN_FREE_BYTES = 1_000_000_000
 CORE_MODULES = ("aiohttp", "msgspec", "numpy", "onnxruntime", "soxr", "zmq", "supervisor")
-MANIFEST_ENGINES = frozenset({"faster-whisper", "llamacpp", "piper"})
+MANIFEST_ENGINES = frozenset({"faster-whisper", "moonshine", "llamacpp", "piper"})
 """Engines whose model setting is a name of the manifest or a local path."""
 HUB_ENGINE = "faster-whisper"
 """The engine that downloads a model whose name it knows."""

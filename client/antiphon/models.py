@@ -147,6 +147,6 @@ def _chosen(names: list[str]) -> list[models.ModelEntry]:
                 "run: antiphon models list"
             )
     if names:
-        wanted = [need for name in names for need in (*manifest[name].needs, name)]
+        wanted = [need for name in names for need in (name, *manifest[name].needs)]
         return [manifest[name] for name in dict.fromkeys(wanted)]
     return [entry for entry in manifest.values() if entry.default]

@@ -8,6 +8,7 @@ from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.effects import CancelJobs, Effect, SendEvent, Submit
 from antiphon_gateway.realtime import ids
 from antiphon_gateway.realtime.server_events import ServerEvent
+from antiphon_gateway.round_trip import RoundTrip
 from antiphon_proto.config import Config
 from antiphon_proto.messages import Command, Stage
 
@@ -35,6 +36,7 @@ class SessionContext:
         self.load = load
         self.conversation_id = new_id("conv")
         self.capture = CaptureClock()
+        self.round_trip = RoundTrip()
         self.away = False
         """Whether the client has no connection: nothing is played to it, so nothing is sent."""
         self.transcription_prompt = ""

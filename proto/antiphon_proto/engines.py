@@ -30,6 +30,7 @@ ENGINES: dict[tuple[Stage, str], Entry] = {
         "embedded",
         ("faster_whisper", "ctranslate2"),
     ),
+    ("stt", "moonshine"): Entry("antiphon_workers.stt.moonshine_engine", "Moonshine"),
     ("stt", "simulated"): Entry("antiphon_workers.stt.simulated", "SimulatedStt"),
     ("llm", "llamacpp"): Entry(
         "antiphon_workers.llm.llamacpp_engine", "LlamaCpp", "embedded", ("xllamacpp", "gguf")

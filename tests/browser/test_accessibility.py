@@ -13,7 +13,16 @@ AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 PAGE_BYTES = 250_000
-OPTIONAL = {"doctor", "recognition", "spectrogram.js", "log-mel.js", "gpu-log-mel.js", "fft.js"}
+OPTIONAL = {
+    "doctor",
+    "recognition",
+    "spectrogram.js",
+    "log-mel.js",
+    "gpu-log-mel.js",
+    "fft.js",
+    "latency-view.js",
+    "latency.js",
+}
 """What the page loads only when it is asked for, and `device.js`, which asks for it."""
 
 
@@ -82,7 +91,7 @@ async def test_no_state_of_the_page_violates_wcag(
     await page.get_by_role("button", name="Close settings").click()
     await gateway.send("error", error={"message": "Something is wrong"})
     await expect(page.get_by_role("alert")).to_contain_text("Something is wrong")
-    await page.get_by_text("Copy or save").click()
+    await page.get_by_text("Copy, save or clear").click()
     found["alert and menu"] = await violations(page, axe)
     assert {state: faults for state, faults in found.items() if faults} == {}
     width = "document.documentElement.scrollWidth"

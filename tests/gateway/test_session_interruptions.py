@@ -1,4 +1,4 @@
-"""Speech over a response: what stops it, what does not, and what was an answer too early."""
+"""Speech over a response: what stops it and what does not."""
 
 from typing import Any
 

@@ -9,6 +9,7 @@ from session_rig import (
     history,
     messages_asked,
     spoken_turn,
+    turn_detection,
 )
 
 from antiphon_proto.config import Config, TurnTaking

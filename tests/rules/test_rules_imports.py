@@ -26,6 +26,7 @@ MODEL_LIBRARIES = {
     "piper": (f"{ENGINES}/tts/piper_*.py",),
     "onnx": (f"{ENGINES}/tts/piper_*.py",),
     "onnxruntime": (
+        f"{ENGINES}/stt/moonshine_engine.py",
         f"{ENGINES}/stt/smart_turn_engine.py",
         f"{ENGINES}/tts/piper_*.py",
         "gateway/antiphon_gateway/vad.py",

@@ -18,7 +18,10 @@ from antiphon_workers.registry import create
 wait_asleep()
 
 
+SERVED = {("llm", "ollama"), ("llm", "openai")}
+"""Engines that load no files: their model is in a server."""
 NEEDED: dict[tuple[Stage, str], Callable[[], list[str]]] = {
+    ("stt", "moonshine"): lambda: ["stt.model=moonshine-tiny-en"],
     ("llm", "ollama"): lambda: [
         f"llm.url={model_servers.shared().ollama}",
         f"llm.model={model_server.CHAT}",
@@ -30,7 +33,7 @@ NEEDED: dict[tuple[Stage, str], Callable[[], list[str]]] = {
         "llm.slots=2",
     ],
 }
-"""Settings without which an engine has nothing to run: those whose model is in a server."""
+"""Settings without which an engine has nothing to run: it is not the default, or served."""
 
 
 @functools.cache

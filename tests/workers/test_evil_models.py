@@ -11,6 +11,7 @@ from antiphon_workers import registry
 pytestmark = pytest.mark.models
 
 NAMES = ("model.bin", "model.pt", "model.onnx", "model.gguf", "model.onnx.json", "config.json")
+NAMES += ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,7 @@ NAMES = ("model.bin", "model.pt", "model.onnx", "model.gguf", "model.onnx.json",
     [
         ("stt", "faster-whisper", ""),
         ("stt", "faster-whisper", "model.pt"),
+        ("stt", "moonshine", ""),
         ("llm", "llamacpp", "model.gguf"),
         ("llm", "llamacpp", "model.pt"),
         ("tts", "piper", "model.onnx"),
