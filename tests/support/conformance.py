@@ -202,7 +202,7 @@ def _settings(seen: Evidence) -> str:
         accepted = seen.fields.get(f"session.update session.{path}", set())
         effects = seen.effects.get(path, set())
         state = _state(path, effects) if effects else "accepted" if accepted else "not yet"
-        lines.append(_row(path, state, _note(path), _names(effects or accepted)))
+        lines.append(_row(f"session.{path}", state, _note(path), _names(effects or accepted)))
     return "\n".join(lines) + "\n"
 
 
