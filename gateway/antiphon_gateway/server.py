@@ -130,11 +130,12 @@ def _collect_garbage_seldom() -> None:
     """Leave what was loaded alone, and look at the rest less often.
 
     The collector's look at everything stops all sessions for as long as it takes; reference counts
-    free nearly all that a session leaves.
+    free nearly all that a session makes; `Sessions` has what is left of ended ones collected.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> None:

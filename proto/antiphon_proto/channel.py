@@ -161,7 +161,7 @@ class Bus:
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200 if endpoint.startswith("tcp:") else 50)
         if kind == zmq.PUSH:
             # Without IMMEDIATE a dead peer's pipe keeps accepting messages that nobody will read.
             socket.setsockopt(zmq.IMMEDIATE, 1)

@@ -231,6 +231,9 @@ class Supervision(Section, frozen=True, kw_only=True):
 
     supervisor: Literal["supervisord", "builtin"] = "supervisord"
     """`builtin` needs no other package and starts an ended program again within milliseconds."""
+    topology: str = ""
+    """TOML file that says which workers run on which graphics cards, in place of the `processes` of
+    each stage; empty: they run wherever they find room."""
 
 
 class Tracing(Section, frozen=True, kw_only=True):

@@ -128,14 +128,16 @@ async def test_what_is_kept_is_private_and_deleted_with_its_session(server: Syst
     async with resuming_client(server.realtime_url) as client:
         await client.say_text("A secret.")
         await client.event("response.done")
-        (kept,) = [path for path in sessions.rglob("sess_*") if path.is_file()]
-        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-        assert client.token.encode() not in kept.read_bytes()
+        (kept,) = sessions.rglob("sess_*")
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+        for file in kept.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert client.token.encode() not in file.read_bytes()
     await asyncio.to_thread(server.wait_for, lambda: not kept.exists(), 10.0)
     async with aiohttp.ClientSession() as http:
         plain = await http.ws_connect(server.realtime_url)
         await plain.receive()
-        assert not [path for path in sessions.rglob("sess_*") if path.is_file()]
+        assert not list(sessions.rglob("sess_*"))
         await plain.close()
 
 

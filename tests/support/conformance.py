@@ -72,7 +72,7 @@ def declared(union: object) -> dict[str, set[str]]:
 def settings() -> list[str]:
     """Return the paths of the fields of a session; one that may be null stands for that too."""
     paths = {path for path in _paths(RealtimeSessionCreateRequest) if path != "type"}
-    return sorted({*paths, "audio.input.turn_detection"})
+    return sorted({*paths, "audio.input.turn_detection", "audio.input.transcription"})
 
 
 def _paths(model: type[BaseModel], before: str = "") -> Iterator[str]:

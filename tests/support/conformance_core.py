@@ -10,7 +10,7 @@ from conformance_socket import TOOL
 from conformance_talk import RecordedRig, Scenario, user_text
 from session_rig import PAUSE, SPEECH, answer, spoken_turn, turn_detection
 
-from antiphon_proto.messages import Failed, Generate, Transcribe
+from antiphon_proto.messages import Done, Failed, FunctionCalled, Generate, Transcribe
 
 Talk = Callable[[RecordedRig], None]
 SCENARIOS: list[Scenario[RecordedRig]] = []
@@ -57,6 +57,22 @@ def what_is_less_probable_than_the_threshold_is_no_speech(rig: RecordedRig) -> N
         rig.speak(SPEECH)
         started = "input_audio_buffer.speech_started" in [one["type"] for one in rig.events]
         assert started is speaks
+
+
+@shows("parallel_tool_calls")
+def functions_are_called_one_at_a_time_where_that_is_asked_for(rig: RecordedRig) -> None:
+    calls = []
+    for parallel in (True, False):
+        session = {"tools": [TOOL], "parallel_tool_calls": parallel}
+        rig.send(type="session.update", session=session)
+        rig.send(type="conversation.item.create", item=user_text("What time is it?"))
+        rig.send(type="response.create")
+        model = rig.job(Generate)
+        for _ in range(2):
+            rig.answer(model, FunctionCalled(name="get_time", arguments="{}"))
+        rig.answer(model, Done(engine_ms=1))
+        calls.append(len(rig.last("response.done")["response"]["output"]))
+    assert calls == [2, 1]
 
 
 @shows("audio.input.turn_detection.eagerness")

@@ -73,6 +73,15 @@ async def a_turn_is_not_answered_where_the_client_does_that(client: RecordedClie
     await client.done()
 
 
+@shows("audio.input.transcription")
+async def words_are_kept_from_a_client_that_wants_none(client: RecordedClient) -> None:
+    await client.update(audio={"input": {"transcription": None}})
+    await client.set_turns()
+    await client.say()
+    assert (await client.done())["status"] == "completed"
+    assert client.transcripts == []
+
+
 @shows("audio.input.turn_detection.interrupt_response")
 async def speech_interrupts_where_it_may(client: RecordedClient) -> None:
     await client.set_turns(interrupt_response=True)
