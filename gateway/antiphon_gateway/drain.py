@@ -20,6 +20,9 @@ class Drainable(Protocol):
     def in_turn(self) -> bool:
         """Whether the session's user speaks, waits for an answer or hears one."""
 
+    def leave_soon(self) -> None:
+        """Begin no further turn: a client that asks again at once would never be through."""
+
     def shut_down(self) -> None:
         """Close it with a code on which clients come back; may be called again."""
 
@@ -53,6 +56,8 @@ async def drain(
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + patience_s
+    for session in sessions:
+        session.leave_soon()
     while loop.time() < deadline_s and not hurry.is_set():
         busy = [session for session in sessions if session.in_turn and not session.closed.is_set()]
         for session in sessions:

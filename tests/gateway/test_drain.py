@@ -13,6 +13,10 @@ class Talk:
         self.in_turn = in_turn
         self.answers = answers
         self.asked = asyncio.Event()
+        self.leaves = False
+
+    def leave_soon(self) -> None:
+        self.leaves = True
 
     def shut_down(self) -> None:
         self.asked.set()
@@ -25,6 +29,7 @@ async def test_who_is_in_a_turn_is_closed_when_it_is_over() -> None:
     async with asyncio.TaskGroup() as group:
         draining = group.create_task(drain({idle, busy}, 600, asyncio.Event()))
         await idle.closed.wait()
+        assert busy.leaves
         assert not busy.asked.is_set()
         busy.in_turn = False
         await draining
