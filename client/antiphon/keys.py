@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from antiphon import topology_file
 from antiphon_proto import addresses, config, curve
 from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError
@@ -44,7 +45,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _make(arguments: argparse.Namespace) -> int:
-    settings = config.from_arguments(arguments)
+    settings, _ = topology_file.settled(config.from_arguments(arguments))
     directory = _directory(settings)
     for name in arguments.names or addresses.process_names(settings):
         print(f"{name}  {curve.make(directory, name).decode()}")
