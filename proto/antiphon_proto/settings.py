@@ -251,7 +251,7 @@ class Tracing(Section, frozen=True, kw_only=True):
 class Log(Section, frozen=True, kw_only=True):
     """Logging."""
 
-    level: str = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
 class Config(Section, frozen=True, kw_only=True):
