@@ -146,6 +146,7 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
 lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
 	  -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --extra cuda -c requirements/run.lock -o requirements/cuda.lock
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra ollama --extra otel --extra test --extra dev \
 	  -o requirements/test.lock
 
