@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 CLOSE_TIMEOUT_S = 2.0
@@ -42,11 +42,17 @@ class StopSignals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-async def drain(sessions: Collection[Drainable], patience_s: float, hurry: asyncio.Event) -> None:
-    """Close every session: at once, or when its turn is over.
+async def drain(
+    sessions: Collection[Drainable],
+    patience_s: float,
+    hurry: asyncio.Event,
+    open_requests: Callable[[], int] = lambda: 0,
+) -> None:
+    """Close every session, at once or when its turn is over, and wait for the open requests.
 
-    All that is left is closed after `patience_s` or when `hurry` is set. Returns when all are
-    closed, or `CLOSE_TIMEOUT_S` after the last close code was sent.
+    All sessions that are left are closed after `patience_s` or when `hurry` is set. Returns when
+    all are closed, or `CLOSE_TIMEOUT_S` after the last close code was sent; requests that are open
+    then are for the caller to cut off.
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + patience_s
@@ -57,7 +63,7 @@ async def drain(sessions: Collection[Drainable], patience_s: float, hurry: async
         for session in sessions:
             if session not in busy:
                 session.shut_down()
-        if not busy:
+        if not busy and not open_requests():
             break
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_POLL_S):

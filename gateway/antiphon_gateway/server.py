@@ -102,8 +102,11 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             await signals.first.wait()
             door.draining = True
             sessions = app[SESSIONS]
-            _log.info("gateway draining", extra={"sessions": len(sessions)})
-            await drain(sessions, config.gateway.drain_s, signals.second)
+            open_ = {"sessions": len(sessions), "requests": door.requests.taken}
+            _log.info("gateway draining", extra=open_)
+            await drain(
+                sessions, config.gateway.drain_s, signals.second, lambda: door.requests.taken
+            )
             raise _StopRequested
     except* _StopRequested:
         _log.info("gateway stopped")

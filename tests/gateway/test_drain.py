@@ -61,3 +61,18 @@ async def test_a_client_that_does_not_answer_the_close_code_is_left_behind() -> 
     silent = Talk(answers=False)
     await drain({silent}, 600, asyncio.Event())
     assert silent.asked.is_set()
+
+
+async def test_open_requests_are_waited_for() -> None:
+    idle, requests = Talk(), ["a transcription"]
+    async with asyncio.TaskGroup() as group:
+        draining = group.create_task(drain({idle}, 600, asyncio.Event(), lambda: len(requests)))
+        await idle.closed.wait()
+        await asyncio.sleep(0)
+        assert not draining.done()
+        requests.clear()
+        await draining
+
+
+async def test_patience_with_requests_ends_too() -> None:
+    await drain((), 0, asyncio.Event(), lambda: 1)
