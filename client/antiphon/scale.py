@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from antiphon import programs, readiness, runtime_dir
 from antiphon.log_files import last_error
 from antiphon.placement import Deployment, applied, scaled
@@ -55,12 +57,23 @@ def _run(arguments: argparse.Namespace) -> int:
     if runtime_dir.owner(directory) is None:
         raise StartupError(f"no server runs in {directory}; start one: antiphon up")
     with _alone(directory):
-        settings = config.load(file=str(directory / programs.SETTINGS_NAME), environment={})
-        before = read_deployment(directory)
+        settings, before = _running(directory)
         after = scaled(before, counts)
         _check_keys(settings, after)
         Scaling(settings, directory, Path(sys.executable).parent).change(before, after)
     return 0
+
+
+def _running(directory: Path) -> tuple[Config, Deployment]:
+    """Return what the server of a directory was told at its start, or last."""
+    try:
+        before = read_deployment(directory)
+    except (OSError, msgspec.DecodeError) as exc:
+        raise StartupError(
+            f"the server in {directory} has not said yet what it runs; try again once it is ready"
+        ) from exc
+    file = directory / programs.SETTINGS_NAME
+    return config.load(file=str(file), environment={}), before
 
 
 class Scaling:

@@ -85,7 +85,8 @@ def assert_said_and_answered_once(client: ResumingClient) -> None:
     assert done["response"]["status"] == "completed"
     clauses = [one["delta"] for one in client.of_type("response.output_audio_transcript.delta")]
     assert "".join(clauses) == REPLY
-    assert_is_speech_of(client.spoken(1), client.session_id, clauses)
+    (started,) = client.of_type("antiphon.audio.started")
+    assert_is_speech_of(client.spoken(started["stream"]), client.session_id, clauses)
 
 
 async def test_a_spoken_turn_survives_a_kill_at_any_moment(server: System) -> None:

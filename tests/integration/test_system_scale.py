@@ -23,8 +23,10 @@ SLOW = {
     "simulated.tts_real_time_factor": 0.15,
 }
 SESSIONS = 4
-SIZES = (3, 1, 2)
+SIZES = (3, 1)
 """Workers of each stage, one after the other."""
+MOST_TRIES = 4
+"""To tell a worker to go while it holds a job; with four sessions it mostly does."""
 
 
 @pytest.fixture(params=["builtin", "supervisord"])
@@ -49,6 +51,18 @@ async def until(server: Up, condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(server.wait_for, condition, 60.0)
 
 
+async def talk(server: Up, tally: Tally, over: asyncio.Event) -> None:
+    """Hold sessions of two turns, one after the other, and check each of their samples."""
+    while not over.is_set():
+        await tally.hold(server.realtime_url, 2)
+
+
+def held_when_told(server: Up) -> list[int]:
+    """Return how many jobs the second voice held each time it was told to go."""
+    events = server.events("tts-1")
+    return [event["running"] for event in events if event["event"] == "worker draining"]
+
+
 def workers(server: Up) -> dict[str, dict[str, Any]]:
     answer = server.get("/v1/status")
     assert answer is not None
@@ -58,14 +72,9 @@ def workers(server: Up) -> dict[str, dict[str, Any]]:
 
 async def test_workers_come_and_go_under_talk_and_no_word_is_lost_or_repeated(server: Up) -> None:
     tally, over = Tally(), asyncio.Event()
-
-    async def talk() -> None:
-        while not over.is_set():
-            await tally.hold(server.realtime_url, 2)
-
     async with asyncio.TaskGroup() as group:
         for _ in range(SESSIONS):
-            group.create_task(talk())
+            group.create_task(talk(server, tally, over))
         for size in SIZES:
             turns = tally.turns
             code, output = await scale(server, *(f"{stage}={size}" for stage in STAGES))
@@ -82,23 +91,26 @@ async def test_workers_come_and_go_under_talk_and_no_word_is_lost_or_repeated(se
     assert "was started again" not in server.logs()
 
 
-async def test_a_new_worker_takes_jobs_and_one_that_goes_finishes_its_own(server: Up) -> None:
-    code, output = await scale(server, "tts=2")
-    assert code == 0, output
-    assert "tts-1 has joined" in output
-    tally = Tally()
+async def test_a_worker_that_goes_finishes_what_it_holds(server: Up) -> None:
+    tally, over = Tally(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for _ in range(SESSIONS):
-            group.create_task(tally.hold(server.realtime_url, 2))
-        await until(server, lambda: bool(workers(server)["tts-1"]["outstanding"]))
-        code, output = await scale(server, "tts=1")
-        assert code == 0, output
-    assert "tts-1 has left" in output
+            group.create_task(talk(server, tally, over))
+        for _ in range(MOST_TRIES):
+            code, output = await scale(server, "tts=2")
+            assert code == 0, output
+            assert "tts-1 has joined" in output
+            await until(server, lambda: bool(workers(server)["tts-1"]["outstanding"]))
+            code, output = await scale(server, "tts=1")
+            assert code == 0, output
+            assert "tts-1 has left" in output
+            if any(held_when_told(server)):
+                break
+        over.set()
+    assert any(held_when_told(server))
     assert (tally.lost, tally.faults) == (0, [])
-    assert not [event for event in server.events("tts-1") if event["event"] == "job cancelled"]
-    # Nothing had to be made again: what it held it finished.
-    lost = [event for event in server.events(GATEWAY) if event["event"] == "worker lost"]
-    assert sum(event["reissued"] for event in lost) == 0
+    # It said goodbye with nothing left to be made again.
+    assert not [event for event in server.events(GATEWAY) if event["event"] == "worker lost"]
 
 
 async def test_what_cannot_be_scaled_is_refused_and_nothing_changes(server: Up) -> None:

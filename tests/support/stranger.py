@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from antiphon_proto.audio import Resampler, read_wav, wav_bytes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "examples" / "README.md"
 QUESTION = ROOT / "tests" / "data" / "speech" / "dog_or_cat.wav"
 AS_PRINTED = "localhost:8080"
