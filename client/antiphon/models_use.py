@@ -123,14 +123,8 @@ def _await_worker(config: Config, worker_id: str, old_pid: int, log: Path, news:
 def _workers(settings: Config) -> Mapping[str, Any]:
     """Return the language model's workers that have announced themselves, by id."""
     status = readiness.status(settings.gateway)
-    stages = status.get("stages", []) if status else []
-    return {
-        worker["worker_id"]: worker
-        for stage in stages
-        if stage["stage"] == "llm"
-        for worker in stage["workers"]
-        if worker["connected"]
-    }
+    workers = status["stages"]["llm"]["workers"] if status and "stages" in status else []
+    return {worker["worker_id"]: worker for worker in workers if worker["connected"]}
 
 
 def _replace(file: Path, settings: Config) -> None:
