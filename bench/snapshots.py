@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keeper = Keeper(files, bytes(32), None)
             core = times_ms(partial(_encoded_core, session), chosen.times)
             whole = times_ms(partial(keeper.keep, session, outbox, 0, 0), chosen.times)
-            file = next(Path(directory).rglob(f"{size.name.replace(' ', '-')}/sess_bench"))
+            file = next(Path(directory).rglob(f"{size.name.replace(' ', '-')}/sess_bench/1"))
             figures = [percentile(whole, share) for share in (50, 95, 99)]
             print(
                 f"| {size.name} | {file.stat().st_size / 1000:.0f} | {percentile(core, 50):.3f} | "

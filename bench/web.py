@@ -6,13 +6,15 @@ The server has `simulated` engines: the figures are those of the page and the wa
 
 import argparse
 import asyncio
-import json
+import importlib
 import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from playwright.async_api import CDPSession, Page, WebSocket, async_playwright
 
@@ -31,6 +33,18 @@ FLAGS = [
 _PATIENCE_S = 60.0
 _WARM_UP = 8
 """Turns before memory counts."""
+_PROXY = Path(__file__).parents[1] / "tests" / "support"
+
+
+class Wait(NamedTuple):
+    """What the jitter buffer did to one reply, by the clock of the audio thread."""
+
+    added_ms: float
+    """From its first audio to its first sample: all of it is heard so much later."""
+    needed_ms: float
+    """How much of that was needed: with less a later message would have come too late."""
+    buffer_ms: float
+    """Audio that the next reply waits for."""
 
 
 class Footprint(NamedTuple):
@@ -38,16 +52,19 @@ class Footprint(NamedTuple):
 
     heap_bytes: int
     nodes: int
+    """Without those of the transcript, which keeps its last 500 entries."""
+    transcript_nodes: int
     audio_handlers: int
     listeners: int
+    """Without those of the transcript, one an entry that can be played again."""
 
 
 class Wire:
-    """What the page tells the server of its playing."""
+    """What the page and the server tell each other of replies."""
 
     def __init__(self, page: Page) -> None:
-        self.buffered_ms: list[float] = []
-        """Of each reply: from its first audio to its first sample."""
+        self.begun = 0
+        """Replies whose first sample was played."""
         self.done = 0
         page.on("websocket", self._follow)
 
@@ -57,8 +74,7 @@ class Wire:
 
     def _sent(self, payload: str | bytes) -> None:
         if isinstance(payload, str) and "antiphon.turn.played" in payload:
-            event = json.loads(payload)
-            self.buffered_ms.append((event["started_us"] - event["received_us"]) / 1000)
+            self.begun += 1
 
     def _received(self, payload: str | bytes) -> None:
         if isinstance(payload, str) and '"response.done"' in payload:
@@ -71,23 +87,24 @@ async def stats(page: Page) -> dict[str, Any]:
     return found
 
 
-async def ask(page: Page, wire: Wire, text: str) -> None:
-    """Ask in writing and hear the reply to its end."""
-    done, heard = wire.done, len(wire.buffered_ms)
+async def ask(page: Page, wire: Wire, text: str) -> Wait:
+    """Ask in writing, hear the reply to its end, return what the jitter buffer did."""
+    done, begun = wire.done, wire.begun
     await _type(page, text)
     async with asyncio.timeout(_PATIENCE_S):
-        while wire.done == done or len(wire.buffered_ms) == heard:
+        while wire.done == done or wire.begun == begun:
             await page.wait_for_timeout(20)
-        while (await stats(page))["state"] != "idle":
+        while (figures := await stats(page))["state"] != "idle":
             await page.wait_for_timeout(50)
+    return Wait(figures["waitedMs"], figures["neededMs"], figures["jitterMs"])
 
 
 async def interrupt(page: Page, wire: Wire, text: str) -> None:
     """Ask in writing and leave as soon as the reply begins: the next question cuts it off."""
-    heard = len(wire.buffered_ms)
+    begun = wire.begun
     await _type(page, text)
     async with asyncio.timeout(_PATIENCE_S):
-        while len(wire.buffered_ms) == heard:
+        while wire.begun == begun:
             await page.wait_for_timeout(10)
 
 
@@ -96,17 +113,29 @@ async def _type(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
+COUNT = """(() => {
+    const log = document.querySelector("#log");
+    const walker = document.createTreeWalker(log);
+    let nodes = 0;
+    while (walker.nextNode()) nodes++;
+    return { nodes, buttons: log.querySelectorAll("button").length };
+})()"""
+
+
 async def footprint(session: CDPSession) -> Footprint:
     """Collect the page's garbage and count what is left."""
     for _ in range(2):
         await session.send("HeapProfiler.collectGarbage")
     metrics = (await session.send("Performance.getMetrics"))["metrics"]
     found = {metric["name"]: int(metric["value"]) for metric in metrics}
+    asked = {"expression": COUNT, "returnByValue": True}
+    shown = (await session.send("Runtime.evaluate", asked))["result"]["value"]
     return Footprint(
         found["JSHeapUsedSize"],
-        found["Nodes"],
+        found["Nodes"] - shown["nodes"],
+        shown["nodes"],
         found["AudioHandlers"],
-        found["JSEventListeners"],
+        found["JSEventListeners"] - shown["buttons"],
     )
 
 
@@ -138,16 +167,17 @@ async def measure(url: str, replies: int) -> None:
         paint = await page.evaluate(
             "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
         )
-        for number in range(replies):
-            await ask(page, wire, f"Question {number}.")
+        waits = [await ask(page, wire, f"Question {number}.") for number in range(replies)]
         figures = await stats(page)
-    added = sorted(wire.buffered_ms)
     print(f"first paint            {paint if paint is None else round(paint)} ms")
     print(f"replies                {replies}")
     print(f"gaps heard             {figures['underruns']}")
-    halves = [percentile(added, percent) or 0.0 for percent in (50, 95)]
-    print(f"buffer added, p50 p95  {halves[0]:.0f} ms, {halves[1]:.0f} ms")
-    print(f"buffer at the end      {figures['jitterMs']} ms")
+    columns = {"added": 0, "needed of that": 1, "buffer asked for": 2}
+    for name, column in columns.items():
+        values = [wait[column] for wait in waits]
+        half, most = (percentile(values, percent) or 0.0 for percent in (50, 95))
+        print(f"{name + ', p50 p95':27}{half:.0f} ms, {most:.0f} ms")
+    print(f"buffer at the end      {waits[-1].buffer_ms:.0f} ms")
 
 
 async def soak(url: str, minutes: float) -> bool:
@@ -171,14 +201,21 @@ async def soak(url: str, minutes: float) -> bool:
 
 
 def is_flat(prints: Sequence[Footprint]) -> bool:
-    """Whether the second half holds no more than the first, give or take a tenth and 2 MB."""
+    """Whether the second half holds no more than the first: of heap give or take a tenth and 2 MB,
+    of nodes and listeners a tenth and 40, of audio nothing.
+    """
     half = len(prints) // 2
     if not half:
         return True
-    heap = [max(one.heap_bytes for one in part) for part in (prints[:half], prints[half:])]
-    handlers = {one.audio_handlers for one in prints[half:]}
-    return heap[1] <= 1.1 * heap[0] + 2_000_000 and max(handlers) <= max(
-        one.audio_handlers for one in prints[:half]
+    before, after = (
+        Footprint(*(max(column) for column in zip(*part, strict=True)))
+        for part in (prints[:half], prints[half:])
+    )
+    return (
+        after.heap_bytes <= 1.1 * before.heap_bytes + 2_000_000
+        and after.nodes <= 1.1 * before.nodes + 40
+        and after.listeners <= 1.1 * before.listeners + 40
+        and after.audio_handlers <= before.audio_handlers
     )
 
 
@@ -189,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", help="a page that is served already; else a server is started")
     parser.add_argument("--replies", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="of a bad network, each way")
+    parser.add_argument("--jitter-ms", type=float, default=0.0, help="at most so much off that")
     options = parser.parse_args(arguments)
     try:
         if options.url:
@@ -203,7 +242,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(options: argparse.Namespace, url: str) -> int:
     if options.what == "soak":
         return 0 if await soak(url, options.minutes) else 1
-    await measure(url, options.replies)
+    if not options.latency_ms and not options.jitter_ms:
+        await measure(url, options.replies)
+        return 0
+    sys.path.insert(0, str(_PROXY))
+    chaos = importlib.import_module("chaos_proxy")
+    weather = chaos.Weather(latency_ms=options.latency_ms, jitter_ms=options.jitter_ms)
+    async with chaos.chaos_proxy(urlsplit(url).port or 80, weather, seed=1) as proxy:
+        await measure(f"http://127.0.0.1:{proxy.port}/", options.replies)
     return 0
 
 

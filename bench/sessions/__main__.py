@@ -45,6 +45,8 @@ class Step(NamedTuple):
     gateway_cpu: float
     """Cores."""
     workers_cpu: float
+    load_cpu: float
+    """Of the generator, which has the same cores."""
     dropped: int
     closed: int
     overshoot: Overshoot
@@ -92,10 +94,13 @@ async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> 
         if not line:
             raise SystemExit(f"the load generator ended:\n{said.decode()}")
         said += line
-    gateway_s, workers_s = _cpu_s([gateway]), _cpu_s(workers)
+    parts = ([gateway], workers)
+    before_s = [_cpu_s(pids) for pids in parts]
     async with probing() as probe:
         await load.stderr.readline()
-        gateway_s, workers_s = _cpu_s([gateway]) - gateway_s, _cpu_s(workers) - workers_s
+        gateway_cpu, workers_cpu = (
+            (_cpu_s(pids) - used_s) / seconds for pids, used_s in zip(parts, before_s, strict=True)
+        )
     seen = json.loads(await load.stdout.read())
     await load.wait()
     added = [turn - nominal_ms for turn in seen["turns_ms"]]
@@ -106,8 +111,9 @@ async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> 
         percentile(added, 50) or 0.0,
         percentile(added, 95) or 0.0,
         len(added),
-        gateway_s / seconds,
-        workers_s / seconds,
+        gateway_cpu,
+        workers_cpu,
+        seen["cpu_s"] / seconds,
         seen["dropped_frames"],
         seen["closed"],
         probe.overshoot,
@@ -116,19 +122,39 @@ async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> 
 
 
 HEAD = (
-    "sessions   hop p50   hop p95   turn +p50   turn +p95   turns   gateway   workers   "
-    "ms/session-s   dropped   jitter p99 / max   load late p99"
+    "sessions   hop p50   hop p95   turn +p50   turn +p95   turns   gateway   workers   load   "
+    "ms/session-s: gateway workers load   dropped   jitter p99 / max   load late p99"
 )
 
 
-def _row(step: Step) -> str:
-    each_ms = 1000 * step.gateway_cpu / step.sessions
+def _row(step: Step, alone: Step) -> str:
+    """`alone`: the probes and one session, whose time is none of the others'."""
+
+    def each_ms(cores: float, cores_alone: float) -> float:
+        return 1000 * (cores - cores_alone) / max(1, step.sessions - 1)
+
+    gateway_ms = each_ms(step.gateway_cpu, alone.gateway_cpu)
+    workers_ms = each_ms(step.workers_cpu, alone.workers_cpu)
+    load_ms = each_ms(step.load_cpu, alone.load_cpu)
     return (
         f"{step.sessions:8} {step.hop_p50_ms:7.1f}ms {step.hop_p95_ms:7.1f}ms "
         f"{step.turn_added_p50_ms:9.1f}ms {step.turn_added_p95_ms:9.1f}ms {step.turns:7} "
-        f"{100 * step.gateway_cpu:8.0f}% {100 * step.workers_cpu:8.0f}% {each_ms:14.2f} "
+        f"{100 * step.gateway_cpu:8.0f}% {100 * step.workers_cpu:8.0f}% "
+        f"{100 * step.load_cpu:5.0f}% "
+        f"{gateway_ms:21.2f} {workers_ms:7.2f} {load_ms:4.2f} "
         f"{step.dropped:9} {step.overshoot.p99_ms:8.1f} / {step.overshoot.max_ms:.0f} ms "
         f"{step.late_p99_ms:12.1f} ms"
+    )
+
+
+def _shares(step: Step) -> str:
+    """Say who used the machine."""
+    whole = step.gateway_cpu + step.workers_cpu + step.load_cpu
+    parts = (step.gateway_cpu, step.workers_cpu, step.load_cpu)
+    gateway, workers, load = (round(100 * part / whole) for part in parts)
+    return (
+        f"of {whole:.2f} cores at {step.sessions} sessions the gateway used {gateway} %, the "
+        f"workers {workers} %, the load {load} %; the machine has {os.cpu_count()}"
     )
 
 
@@ -140,7 +166,7 @@ async def _measure(port: int, steps: Sequence[int], seconds: float, *, on: bool)
     found = []
     for sessions in steps:
         found.append(await _step(port, sessions, seconds, nominal_ms))
-        print(_row(found[-1]), flush=True)
+        print(_row(found[-1], alone), flush=True)
         if not found[-1].holds and not on:
             break
     return found
@@ -168,6 +194,8 @@ def main() -> int:
     print(
         f"one gateway process carries {carried} talking sessions with added p95 <= {LEVEL_MS:g} ms"
     )
+    if found:
+        print(_shares(found[-1]))
     if any(step.overshoot.p99_ms >= 5 or step.overshoot.max_ms >= 50 for step in found):
         print("the machine was too busy for the times to mean much: see the jitter")
     if arguments.json:

@@ -15,6 +15,7 @@ MIC_HZ = 16_000
 FRAME_MS = 20
 FRAME_SAMPLES = MIC_HZ * FRAME_MS // 1000
 FRAME_BYTES = 2 * FRAME_SAMPLES
+ACK_EVERY_MESSAGES = 32
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 
 
@@ -38,6 +39,7 @@ class Line:
         self._received = bytearray()
         self._unsent = b""
         self._seq = 0
+        self._messages_received = 0
         self._shake_hands(port)
         self.send_event({"type": "session.update", "session": {"type": "realtime", **update}})
         self.socket.setblocking(False)
@@ -103,6 +105,12 @@ class Line:
             self.closed = True
         yield from self._messages()
 
+    def _acknowledge_now_and_then(self) -> None:
+        """As the page does."""
+        self._messages_received += 1
+        if self._messages_received % ACK_EVERY_MESSAGES == 0:
+            self.send_event({"type": "antiphon.ack", "seq": self._messages_received})
+
     def _messages(self) -> Iterator[Message]:
         at, data = 0, self._received
         while len(data) - at >= 2:
@@ -116,6 +124,8 @@ class Line:
             if len(data) < start + size:
                 break
             at = start + size
+            if opcode in (_TEXT, _BINARY):
+                self._acknowledge_now_and_then()
             if opcode == _BINARY:
                 yield Message(True, b"")
             elif opcode == _TEXT:

@@ -64,7 +64,11 @@ class Prober:
 
     REQUEST = {  # noqa: RUF012 - constant
         "type": "response.create",
-        "response": {"conversation": "none", "output_modalities": ["text"]},
+        "response": {
+            "conversation": "none",
+            "output_modalities": ["text"],
+            "max_output_tokens": 1,
+        },
     }
 
     def __init__(self, line: Line, began_s: float) -> None:
@@ -129,7 +133,9 @@ def run(port: int, sessions: int, seconds: float, clip: Path, seed: int) -> dict
     for prober in probers:
         prober.hops_s.clear()
     print("measure", file=sys.stderr, flush=True)
+    used_s = time.process_time()
     late_s = _drive(selector, everyone, began_s + TURN_S + seconds)
+    used_s = time.process_time() - used_s
     print("end", file=sys.stderr, flush=True)
     return {
         "sessions": sessions,
@@ -137,6 +143,7 @@ def run(port: int, sessions: int, seconds: float, clip: Path, seed: int) -> dict
         "hops_ms": [round(1000 * hop, 2) for prober in probers for hop in prober.hops_s],
         "dropped_frames": sum(one.line.dropped for one in everyone),
         "closed": sum(one.line.closed for one in everyone),
+        "cpu_s": used_s,
         "late_p99_ms": round(1000 * sorted(late_s)[int(len(late_s) * 0.99)], 2) if late_s else 0,
     }
 

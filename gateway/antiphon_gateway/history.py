@@ -18,6 +18,7 @@ from antiphon_gateway.realtime.items import (
     OutputAudio,
     OutputText,
     message_text,
+    without_transcripts,
 )
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.response import Response
@@ -150,7 +151,10 @@ class History:
                     )
                 self._add(accept(item), previous_item_id)
             case client.ItemRetrieve(item_id=item_id):
-                self._context.send(events.ItemRetrieved(item=self.conversation.retrieve(item_id)))
+                kept = self.conversation.retrieve(item_id)
+                if not self._context.tells_transcripts:
+                    kept = without_transcripts(kept)
+                self._context.send(events.ItemRetrieved(item=kept))
             case client.ItemDelete(item_id=item_id):
                 self.conversation.delete(item_id)
                 self._context.send(events.ItemDeleted(item_id=item_id))

@@ -1,4 +1,4 @@
-"""Keeps one session in its file; knows what the client need not send again after that."""
+"""Keeps one session in its files; knows what the client need not send again after that."""
 
 from collections import deque
 
@@ -26,6 +26,7 @@ class Keeper:
         self.last_frame = None if kept is None else kept.last_frame
         """The microphone's frames up to this one are not needed any more."""
         self._samples = 0 if kept is None else kept.microphone_samples
+        self._state = 0 if kept is None else kept.state
         self._frames: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_FRAMES)
 
     def note_frame(self, seq: int, position_samples: int) -> None:
@@ -39,6 +40,7 @@ class Keeper:
         core = session_snapshot.take(session)
         self._forget_frames_before(core.needed_from - _DETECTION_LEAD_SAMPLES)
         self.events_received = events_received
+        self._state += 1
         number, messages = outbox.unacknowledged()
         self._files.write(
             KeptSession(
@@ -50,6 +52,7 @@ class Keeper:
                 events_received,
                 self.last_frame,
                 self._samples,
+                self._state,
             )
         )
 

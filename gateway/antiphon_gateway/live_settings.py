@@ -65,6 +65,11 @@ class LiveSettings:
         return (transcription and transcription.language) or ""
 
     @property
+    def tells_transcripts(self) -> bool:
+        """Whether the client asks for the words of the user."""
+        return self._settings.audio.input.transcription is not None
+
+    @property
     def transcription_prompt(self) -> str:
         """Words that the transcriber is to expect."""
         transcription = self._settings.audio.input.transcription

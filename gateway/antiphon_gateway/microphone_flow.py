@@ -8,9 +8,8 @@ What waits for a transcript does not count: a session keeps a minute of it.
 
 from typing import Literal
 
-PAUSE_AFTER_S = 0.25
-"""With the quarter of a second that a detector may be behind before a message waits, the server is
-half a second late then."""
+PAUSE_AFTER_S = 1.0
+"""What came in less time is soon made up for; a pause would only delay it further."""
 LEAST_PAUSE_S = 0.5
 """In this time the client gets the word, and what it had sent before arrives."""
 _LOOK_AGAIN_S = 0.05

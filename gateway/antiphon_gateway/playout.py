@@ -7,16 +7,26 @@ reports nothing it is the sent-audio clock: it plays what it was sent, in real t
 
 from collections import deque
 
+from antiphon_gateway.round_trip import RoundTrip
+
 _BYTES_PER_SAMPLE = 2
 _CHUNK_MS = 40
-_MOST_UNDERWAY_MS = 600.0
-_NEW_WEIGHT = 0.25
+_MOST_UNDERWAY = 64
+"""Sent chunks remembered of a client that reports nothing."""
+_ROUNDING_MS = 2.0
+"""A report is in whole milliseconds."""
 
 
 class Playout:
     """The paced audio of one response item. All positions are in samples of the item."""
 
-    def __init__(self, sample_rate_hz: int, lead_ms: int, unreported_lead_ms: int) -> None:
+    def __init__(
+        self,
+        sample_rate_hz: int,
+        lead_ms: int,
+        unreported_lead_ms: int,
+        round_trip: RoundTrip | None = None,
+    ) -> None:
         self._rate = sample_rate_hz
         self._lead_ms = lead_ms
         self._unreported_lead_ms = unreported_lead_ms
@@ -25,10 +35,12 @@ class Playout:
         self._queued_bytes = 0
         self._sent_samples = 0
         self._play_end_ms = 0.0
-        self._reported = False
-        self._underway_ms = 0.0
-        """Audio that is neither heard nor in the client's buffer, smoothed: it or the report of it
-        is on its way. A network that takes long needs so much more of a lead."""
+        self._round_trip = round_trip or RoundTrip()
+        """A network that takes long needs so much more of a lead: it is underway, not buffered."""
+        self._underway: deque[tuple[float, float]] = deque(maxlen=_MOST_UNDERWAY)
+        """Where each chunk not yet reported ends, in ms of the item, and when it was sent."""
+        self._received_sent_ms: float | None = None
+        """When the newest chunk that the client has was sent."""
 
     @property
     def sent_samples(self) -> int:
@@ -64,6 +76,7 @@ class Playout:
             duration_ms = len(chunk) / _BYTES_PER_SAMPLE * 1000 / self._rate
             self._play_end_ms = max(self._play_end_ms, now_ms) + duration_ms
             self._sent_samples += len(chunk) // _BYTES_PER_SAMPLE
+            self._underway.append((self._sent_ms, now_ms))
         return bytes(taken)
 
     def take_until(self, sample: int, now_ms: float) -> bytes:
@@ -100,20 +113,27 @@ class Playout:
         unheard = int(self.lead_ms(now_ms) * self._rate / 1000)
         return max(0, self._sent_samples - unheard)
 
-    def report(self, played_ms: float, now_ms: float, buffered_ms: float | None = None) -> None:
-        """Take the client's word for what it has played of the item and what waits in it."""
-        self._reported = True
-        sent_ms = self._sent_samples * 1000 / self._rate
-        self._play_end_ms = now_ms + max(0.0, sent_ms - played_ms)
-        if buffered_ms is not None:
-            underway_ms = min(max(0.0, sent_ms - played_ms - buffered_ms), _MOST_UNDERWAY_MS)
-            self._underway_ms += _NEW_WEIGHT * (underway_ms - self._underway_ms)
+    def report(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
+        """Take the client's word for what was heard of the item and what more has arrived."""
+        self._play_end_ms = now_ms + max(0.0, self._sent_ms - played_ms)
+        received_ms = played_ms + buffered_ms
+        while self._underway and self._underway[0][0] <= received_ms + _ROUNDING_MS:
+            _, self._received_sent_ms = self._underway.popleft()
+        received, missing = self._received_sent_ms, self._underway
+        self._round_trip.note(
+            None if received is None else now_ms - received,
+            now_ms - missing[0][1] if missing else None,
+        )
+
+    @property
+    def _sent_ms(self) -> float:
+        return self._sent_samples * 1000 / self._rate
 
     @property
     def _limit_ms(self) -> float:
         lead_ms: float = self._unreported_lead_ms
-        if self._reported:
-            lead_ms = self._lead_ms + self._underway_ms
+        if self._round_trip.known:
+            lead_ms = self._lead_ms + self._round_trip.ms
         return max(lead_ms, _CHUNK_MS)
 
     def _pop(self) -> bytes:

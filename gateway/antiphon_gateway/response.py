@@ -333,7 +333,8 @@ class Response:
             self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
         elif isinstance(body, FunctionCalled):
-            self._calls.append(body)
+            if self.settings.parallel_tool_calls or not (self._calls or self.calls):
+                self._calls.append(body)
         elif isinstance(body, Done):
             self._model_done = body
             self._take_text(self._thinking.finish(), now_ms)

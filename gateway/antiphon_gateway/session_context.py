@@ -7,9 +7,17 @@ from antiphon_gateway.dispatch.load import StageLoad
 from antiphon_gateway.dispatch.request import Request
 from antiphon_gateway.effects import CancelJobs, Effect, SendEvent, Submit
 from antiphon_gateway.realtime import ids
-from antiphon_gateway.realtime.server_events import ServerEvent
+from antiphon_gateway.realtime.server_events import (
+    ServerEvent,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+    TranscriptPartial,
+)
+from antiphon_gateway.round_trip import RoundTrip
 from antiphon_proto.config import Config
 from antiphon_proto.messages import Command, Stage
+
+_TRANSCRIPTS = (TranscriptionCompleted, TranscriptionDelta, TranscriptPartial)
 
 
 class SessionContext:
@@ -35,10 +43,13 @@ class SessionContext:
         self.load = load
         self.conversation_id = new_id("conv")
         self.capture = CaptureClock()
+        self.round_trip = RoundTrip()
         self.away = False
         """Whether the client has no connection: nothing is played to it, so nothing is sent."""
         self.transcription_prompt = ""
         """Words that the client says the transcriber is to expect."""
+        self.tells_transcripts = True
+        """Whether the client is told the words of the user; the model reads them in any case."""
         self.turn_id = 0
         self.revision = 0
         self.jobs = 0
@@ -55,8 +66,9 @@ class SessionContext:
         self._effects.append(effect)
 
     def send(self, event: ServerEvent) -> None:
-        """Ask the driver to send an event."""
-        self.emit(SendEvent(event))
+        """Ask the driver to send an event; transcripts that are not wanted are left out."""
+        if self.tells_transcripts or not isinstance(event, _TRANSCRIPTS):
+            self.emit(SendEvent(event))
 
     def submit(
         self,

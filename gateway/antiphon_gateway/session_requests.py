@@ -95,6 +95,7 @@ class SessionRequests:
         self._listener.configure(self._settings.turn_detection, now_ms)
         self._listener.language = self._settings.language
         self._context.transcription_prompt = self._settings.transcription_prompt
+        self._context.tells_transcripts = self._settings.tells_transcripts
         self._context.send(events.SessionUpdated(session=self._settings.to_json()))
         self._responses.respond_when_free(now_ms)
 

@@ -136,6 +136,7 @@ def restore(session: Session, snapshot: Snapshot) -> None:
     listener.configure(session._settings.turn_detection)
     listener.language = session._settings.language
     context.transcription_prompt = session._settings.transcription_prompt
+    context.tells_transcripts = session._settings.tells_transcripts
     listener._buffer_start = max(snapshot.buffer_start, context.first_sample)
 
 

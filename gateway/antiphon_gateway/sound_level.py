@@ -22,7 +22,8 @@ class SoundLevel:
 
     def hear(self, pcm: bytes, sample: int) -> None:
         """Take the PCM16 of the window that ends at `sample`."""
-        power = float(np.square(np.frombuffer(pcm, "<i2").astype(np.float32)).mean()) if pcm else 0
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        power = float(samples @ samples) / max(1, len(samples))
         self._levels_db.append(10 * math.log10(power + 1))
         if max(self._levels_db) - self._levels_db[-1] < _FALL_DB:
             self.fell_at_sample = None

@@ -109,7 +109,9 @@ class SpeechPipeline:
         self, context: SessionContext, *, voice: str, speed: float, sample_rate_hz: int
     ) -> None:
         playout = context.config.playout
-        self.playout = Playout(sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms)
+        self.playout = Playout(
+            sample_rate_hz, playout.lead_ms, playout.unreported_lead_ms, context.round_trip
+        )
         self.spoken = SpokenText(sample_rate_hz)
         self.sample_rate_hz = sample_rate_hz
         self._context = context

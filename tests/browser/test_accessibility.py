@@ -13,7 +13,16 @@ AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 PAGE_BYTES = 250_000
-OPTIONAL = {"doctor", "recognition", "spectrogram.js", "log-mel.js", "gpu-log-mel.js", "fft.js"}
+OPTIONAL = {
+    "doctor",
+    "recognition",
+    "spectrogram.js",
+    "log-mel.js",
+    "gpu-log-mel.js",
+    "fft.js",
+    "latency-view.js",
+    "latency.js",
+}
 """What the page loads only when it is asked for, and `device.js`, which asks for it."""
 
 
@@ -82,7 +91,7 @@ async def test_no_state_of_the_page_violates_wcag(
     await page.get_by_role("button", name="Close settings").click()
     await gateway.send("error", error={"message": "Something is wrong"})
     await expect(page.get_by_role("alert")).to_contain_text("Something is wrong")
-    await page.get_by_text("Copy or save").click()
+    await page.get_by_text("Copy, save or clear").click()
     found["alert and menu"] = await violations(page, axe)
     assert {state: faults for state, faults in found.items() if faults} == {}
     width = "document.documentElement.scrollWidth"
@@ -105,6 +114,34 @@ async def test_the_doctor_does_not_violate_wcag(
     await page.get_by_role("button", name="Check now").click()
     await expect(page.get_by_role("button", name="Check again")).to_be_enabled(timeout=20_000)
     assert await violations(page, axe) == []
+    width = "document.documentElement.scrollWidth"
+    assert await page.evaluate(width) == SIZES[size]["width"]
+
+
+@pytest.mark.parametrize(("size", "theme"), [("phone", "dark"), ("desktop", "light")])
+async def test_a_page_that_cannot_talk_does_not_violate_wcag(
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, axe: str, size: str, theme: str
+) -> None:
+    gateway.full = True
+    blocked = """navigator.mediaDevices.getUserMedia = async () => {
+        throw new DOMException("no", "NotAllowedError");
+    };"""
+    page: Page = await open_page(
+        gateway.url,
+        microphone=tone_wav,
+        init_script=blocked,
+        viewport=SIZES[size],
+        color_scheme=theme,
+        reduced_motion="reduce",
+        expected_errors="503|WebSocket connection",
+    )
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await expect(page.locator("#notes")).to_contain_text("The server is full")
+    found = {"waiting": await violations(page, axe)}
+    gateway.full = False
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked.")
+    found["error"] = await violations(page, axe)
+    assert found == {"waiting": [], "error": []}
     width = "document.documentElement.scrollWidth"
     assert await page.evaluate(width) == SIZES[size]["width"]
 

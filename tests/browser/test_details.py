@@ -110,7 +110,7 @@ async def test_the_conversation_is_saved_as_text_json_and_sound_of_both_sides(
     await turn(page, gateway, until)
 
     async def save(button: str) -> bytes:
-        await page.get_by_text("Copy or save").click()
+        await page.get_by_text("Copy, save or clear").click()
         async with page.expect_download() as download:
             await page.get_by_role("button", name=button).click()
         path = tmp_path / "saved"
@@ -132,10 +132,30 @@ async def test_the_conversation_is_saved_as_text_json_and_sound_of_both_sides(
     figures = await stats(page)
     assert 0 < figures["recordedBytes"] < 32 * 1024 * 1024
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await page.get_by_text("Copy or save").click()
+    await page.get_by_text("Copy, save or clear").click()
     await page.get_by_role("button", name="Copy as text").click()
     await expect(page.locator("#kept")).to_have_text("Copied.")
     assert await page.evaluate("navigator.clipboard.readText()") == text
+
+
+async def test_a_cleared_conversation_leaves_nothing_and_the_next_begins_afresh(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    await talk(page, gateway)
+    await turn(page, gateway, until)
+    await page.get_by_text("Copy, save or clear").click()
+    await page.get_by_role("button", name="End and clear it").click()
+    await gateway.disconnected()
+    await expect(page.locator("#log > *")).to_have_count(0)
+    await expect(page.locator("#kept")).to_have_text("Cleared.")
+    assert (await stats(page))["recordedBytes"] == 0
+    await page.get_by_role("button", name="Details").click()
+    await expect(page.locator("#latency-empty")).to_be_visible()
+    await page.get_by_role("button", name="Close details").click()
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await gateway.connected(2)
+    await ask(gateway, "item_u1", "Afresh?")
+    await expect(page.locator("#log .user p")).to_have_text("Afresh?")
 
 
 SPECTROGRAM_PIXELS = """() => {

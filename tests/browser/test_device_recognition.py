@@ -1,10 +1,13 @@
 """Recognition on this device: real Moonshine in Chromium, a human voice, no STT worker."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from held_microphone import held_microphone
 from playwright.async_api import Page, WebSocket, expect
 from scripted_gateway import ScriptedGateway, stats, talk
 from system import GATEWAY, SIMULATED, System, system, worker_names
@@ -89,6 +92,34 @@ async def test_a_question_is_recognised_here_and_only_its_words_leave(
         await expect(table.get_by_role("row", name=part)).to_be_visible()
 
 
+async def test_what_is_said_while_the_button_is_held_is_recognised_here(
+    server_without_stt: System, open_page: Any, tmp_path: Path
+) -> None:
+    write_wav(wav := tmp_path / "held.wav", speech("turn_on_lamp"), MIC_HZ)
+    settings = {"recognise": "device", "compute": "wasm", "turns": "push"}
+    script = f"localStorage.setItem('antiphon.settings', '{json.dumps(settings)}');"
+    page: Page = await open_page(
+        server_without_stt.url, microphone=wav, init_script=held_microphone(wav) + script
+    )
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await expect(page.locator("#device-state")).to_contain_text("Ready", timeout=LOADING_MS)
+    status = page.get_by_role("status")
+    await expect(status).to_have_text("Hold the button to talk")
+    await page.evaluate("() => window.speak()")
+    await page.wait_for_timeout(len(speech("turn_on_lamp")) * 1000 // (2 * MIC_HZ) + 1_000)
+    asked = page.locator("#log .user p")
+    await expect(asked).to_have_count(0)
+    await page.keyboard.down("Space")
+    await page.evaluate("() => window.speak()")
+    await expect(status).to_have_text("Listening")
+    await page.wait_for_timeout(len(speech("turn_on_lamp")) * 1000 // (2 * MIC_HZ) + 300)
+    await page.keyboard.up("Space")
+    await expect(asked).to_contain_text("living room lamp", timeout=LOADING_MS)
+    await expect(asked).to_have_count(1)
+    await expect(page.locator("#log .assistant p")).to_contain_text("simulated reply")
+    assert (await stats(page))["framesSent"] == 0
+
+
 async def test_without_webgpu_the_processor_does_it_and_the_page_says_so(
     server_without_stt: System, open_page: Any, tmp_path: Path
 ) -> None:
@@ -102,7 +133,7 @@ async def test_without_webgpu_the_processor_does_it_and_the_page_says_so(
     await expect(state).to_contain_text("Ready on this device (WASM)")
 
 
-async def test_an_emulated_graphics_card_is_used_or_given_up(
+async def test_a_graphics_card_that_cannot_run_the_model_leaves_it_to_the_processor(
     server_without_stt: System, open_page: Any, tmp_path: Path
 ) -> None:
     page: Page = await open_page(
@@ -111,12 +142,34 @@ async def test_an_emulated_graphics_card_is_used_or_given_up(
         init_script=chosen("webgpu"),
         flags=WEBGPU,
     )
+    assert await page.evaluate("async () => Boolean(await navigator.gpu.requestAdapter())")
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    state = page.locator("#device-state")
+    await expect(state).to_contain_text("WebGPU cannot run this model's files", timeout=LOADING_MS)
+    await expect(state).to_contain_text("Ready on this device (WASM)")
+    asked = page.locator("#log .user p")
+    await expect(asked).to_contain_text("living room lamp", timeout=LOADING_MS)
+
+
+async def test_a_graphics_card_that_is_never_ready_is_given_up(
+    server_without_stt: System, open_page: Any, tmp_path: Path
+) -> None:
+    page: Page = await open_page(
+        server_without_stt.url,
+        microphone=recorded(tmp_path / "question.wav"),
+        init_script=chosen("webgpu"),
+        flags=WEBGPU,
+    )
+    asked_for = asyncio.Event()
+    await page.context.route("**/ort.webgpu.min.mjs", lambda _: asked_for.set())
     await page.clock.install()
     await page.get_by_role("button", name="Talk", exact=True).click()
+    async with asyncio.timeout(LOADING_MS / 1000):
+        await asked_for.wait()
     state = page.locator("#device-state")
     await expect(state).to_contain_text("Loading")
     await page.clock.fast_forward(31_000)
-    await expect(state).to_contain_text("Ready on this device (", timeout=LOADING_MS)
+    await expect(state).to_contain_text("Ready on this device (WASM)", timeout=LOADING_MS)
 
 
 async def test_a_server_without_the_model_says_how_to_get_it(

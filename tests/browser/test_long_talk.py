@@ -46,20 +46,23 @@ async def test_over_a_jittering_network_every_reply_is_played_whole(
     async with chaos_proxy(server.port, weather, seed=3) as proxy:
         page: Page = await open_page(f"http://127.0.0.1:{proxy.port}/", microphone=tone_wav)
         wire = Wire(page)
-        for turn in range(3):
-            await ask(page, wire, f"Question {turn}.")
+        waits = [await ask(page, wire, f"Question {turn}.") for turn in range(3)]
         figures = await stats(page)
-    assert len(wire.buffered_ms) == 3
+    assert wire.begun == 3
     assert figures["droppedSamples"] == 0
     assert figures["playedSamples"] > 3 * 12_000
-    # Each gap that is heard adds 20 ms, each reply without one takes 10 away.
-    assert figures["jitterMs"] <= 80 + 20 * figures["underruns"]
+    # The network's jitter was seen, and what the next reply waits for follows from it.
+    assert 80 < waits[-1].buffer_ms <= 300
+    assert all(wait.added_ms >= 0 and wait.needed_ms >= 0 for wait in waits)
+    if not figures["underruns"]:
+        assert all(wait.added_ms >= wait.needed_ms for wait in waits)
 
 
-def test_a_heap_that_grows_is_seen() -> None:
-    def prints(*megabytes: int, handlers: int = 5) -> list[Footprint]:
-        return [Footprint(size * 1_000_000, 100, handlers, 10) for size in megabytes]
+def test_what_grows_is_seen() -> None:
+    def prints(*megabytes: int, nodes: int = 100, handlers: int = 5) -> list[Footprint]:
+        return [Footprint(size * 1_000_000, nodes, 9_000, handlers, 10) for size in megabytes]
 
     assert is_flat(prints(10, 12, 11, 12))
     assert not is_flat(prints(10, 12, 15, 18))
     assert not is_flat([*prints(10, 10), *prints(10, 10, handlers=6)])
+    assert not is_flat([*prints(10, 10), *prints(10, 10, nodes=160)])

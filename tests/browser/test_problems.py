@@ -38,6 +38,18 @@ async def test_a_missing_microphone_is_named_with_what_to_do(
     await expect(page.get_by_role("alert")).to_contain_text("No microphone was found. Connect one")
 
 
+async def test_rates_that_cannot_be_joined_are_named_with_what_to_do(
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path
+) -> None:
+    refuse = """AudioContext.prototype.createMediaStreamSource = () => {
+        throw new DOMException("different sample-rate", "NotSupportedError");
+    };"""
+    page: Page = await open_page(gateway.url, microphone=tone_wav, init_script=refuse)
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("their sample rates differ")
+    await expect(page.get_by_role("alert")).to_contain_text("set both to 48 kHz")
+
+
 async def test_a_headset_without_echo_cancellation_is_noted_quietly(
     open_page: Any, gateway: ScriptedGateway, tone_wav: Path
 ) -> None:
@@ -104,6 +116,24 @@ async def test_a_restarting_server_is_a_note_that_leaves_with_the_new_session(
     await expect(page.locator("#notes")).to_contain_text("connects again by itself")
     await gateway.connected(2)
     await expect(page.locator("#notes .note")).to_have_count(0)
+
+
+async def test_a_part_that_the_server_has_lost_is_named_until_it_is_back(
+    page: Page, gateway: ScriptedGateway
+) -> None:
+    await talk(page, gateway)
+    notes = page.locator("#notes .note")
+    for stage, words in {"stt": "make out words", "llm": "answers", "tts": "its voice"}.items():
+        await gateway.send("antiphon.degraded", stage=stage, degraded=True)
+        await expect(notes).to_have_count(1)
+        await expect(notes).to_contain_text(words)
+        await expect(notes).to_contain_text("your turn waits for it")
+    await gateway.send("antiphon.degraded", stage="stt", degraded=False)
+    await gateway.send("antiphon.degraded", stage="llm", degraded=False)
+    await expect(notes).to_contain_text("its voice")
+    await gateway.send("antiphon.degraded", stage="tts", degraded=False)
+    await expect(notes).to_have_count(0)
+    await expect(page.get_by_role("status")).to_have_text("Listening")
 
 
 async def test_an_answer_at_its_length_limit_is_a_quiet_note(

@@ -1,13 +1,13 @@
 """A person talks to the page: real Chromium, real server, the embedded models, a human voice."""
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from held_microphone import held_microphone
 from playwright.async_api import Page, WebSocket, expect
 from system import System
 from system_client import MIC_HZ, silence, speech
@@ -28,15 +28,21 @@ PATIENCE_MS = 40_000
 
 
 class Wire:
-    """What the server has sent to the page."""
+    """What the server and the page have sent to each other."""
 
     def __init__(self, page: Page) -> None:
         self.events: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
         self.audio_samples = 0
         page.on("websocket", self._follow)
 
     def _follow(self, socket: WebSocket) -> None:
         socket.on("framereceived", self._take)
+        socket.on("framesent", self._give)
+
+    def _give(self, payload: str | bytes) -> None:
+        if isinstance(payload, str):
+            self.sent.append(json.loads(payload))
 
     def _take(self, payload: str | bytes) -> None:
         if isinstance(payload, str):
@@ -66,23 +72,6 @@ async def played_samples(page: Page, at_least: int) -> int:
 
 async def stats(page: Page) -> dict[str, Any]:
     return await page.evaluate("() => window.antiphon.stats()")  # type: ignore[no-any-return]
-
-
-HELD_MICROPHONE = """
-navigator.mediaDevices.getUserMedia = async () => {
-  const context = new AudioContext();
-  const mouth = context.createMediaStreamDestination();
-  const wav = Uint8Array.from(atob("WAV"), (letter) => letter.charCodeAt(0));
-  const clip = await context.decodeAudioData(wav.buffer);
-  window.speak = () => {
-    const voice = new AudioBufferSourceNode(context, { buffer: clip });
-    voice.connect(mouth);
-    voice.start();
-  };
-  return mouth.stream;
-};
-"""
-"""A microphone that is silent until the test calls `speak()`."""
 
 
 def microphone(path: Path, *pieces: bytes) -> Path:
@@ -137,7 +126,7 @@ async def test_speaking_over_an_answer_stops_it_and_is_answered(
     open_page: Any, embedded_system: System, tmp_path: Path
 ) -> None:
     wav = microphone(tmp_path / "over.wav", speech("would_you_please"))
-    held = HELD_MICROPHONE.replace("WAV", base64.b64encode(wav.read_bytes()).decode())
+    held = held_microphone(wav)
     page: Page = await open_page(
         embedded_system.url, microphone=wav, init_script=held, viewport=DESKTOP
     )
@@ -150,11 +139,17 @@ async def test_speaking_over_an_answer_stops_it_and_is_answered(
     await played_samples(page, 6_000)
     await page.evaluate("() => window.speak()")
     await wait_for(page, lambda: bool(wire.of_type("conversation.item.truncated")))
-    first, sent = (await stats(page))["playedSamples"], wire.audio_samples
+    figures, sent = await stats(page), wire.audio_samples
+    first = figures["playedSamples"]
     assert 0 < first < sent
     [cut] = wire.of_type("conversation.item.truncated")
-    assert 0 < cut["audio_end_ms"] <= first // 24
-    await expect(page.locator("#log .assistant").first).to_contain_text("interrupted")
+    heard_ms = first / 24 - figures["outputLatencyMs"]
+    assert cut["audio_end_ms"] == pytest.approx(heard_ms, abs=60)
+    await wait_for(page, lambda: bool(wire.of_type("conversation.item.retrieved")))
+    kept = wire.of_type("conversation.item.retrieved")[0]["item"]["content"][0]["transcript"]
+    interrupted = page.locator("#log .assistant").first
+    await expect(interrupted).to_contain_text("interrupted")
+    await expect(interrupted.locator("p")).to_have_text(kept)
     asked = page.locator("#log .user p").nth(1)
     await expect(asked).to_contain_text("living room lamp", timeout=PATIENCE_MS, ignore_case=True)
     await wait_for(page, lambda: len(wire.of_type("response.done")) == 2)
@@ -168,7 +163,7 @@ async def test_a_question_said_while_the_button_is_held_is_answered(
     open_page: Any, embedded_system: System, tmp_path: Path
 ) -> None:
     wav = microphone(tmp_path / "held.wav", speech("would_you_please"))
-    held = HELD_MICROPHONE.replace("WAV", base64.b64encode(wav.read_bytes()).decode())
+    held = held_microphone(wav)
     push = """localStorage.setItem("antiphon.settings", '{"turns": "push"}');"""
     page: Page = await open_page(
         embedded_system.url, microphone=wav, init_script=held + push, viewport=DESKTOP

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -155,6 +156,24 @@ async def test_a_reply_is_played_whole_and_once_though_the_server_is_killed(
         await asyncio.to_thread(server.start, GATEWAY)
         await wire.until("antiphon.resumed")
         await assert_heard_whole_and_once(page, wire)
+
+
+async def test_a_reply_is_heard_whole_before_a_server_that_stops_leaves_and_the_talk_goes_on(
+    open_page: Any, server: System, tone_wav: Path
+) -> None:
+    async with chaos_proxy(server.port) as proxy:
+        page, wire = await opened(open_page, proxy, tone_wav)
+        await ask(page)
+        await wire.hear(3)
+        server.signal(GATEWAY, signal.SIGTERM)
+        assert await asyncio.to_thread(server.wait_ended, GATEWAY) == 0
+        assert len(wire.of_type("response.done")) == 1
+        await asyncio.to_thread(server.start, GATEWAY)
+        await wire.until("antiphon.resumed")
+        await ask(page)
+        await wire.until("response.done", 2)
+        await expect(page.locator("#log .assistant p")).to_have_text([REPLY, REPLY])
+        assert len(wire.of_type("session.created")) == 1
 
 
 async def test_a_session_that_is_gone_is_followed_by_a_new_one_that_says_so(

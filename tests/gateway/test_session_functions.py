@@ -149,6 +149,22 @@ def test_several_calls_of_one_response_each_get_their_place() -> None:
     assert len({e["call_id"] for e in done}) == 2
 
 
+@pytest.mark.parametrize("where", ["session", "response"])
+def test_without_parallel_calls_there_is_one(where: str) -> None:
+    rig = Rig()
+    only_one = {"parallel_tool_calls": False}
+    with_tools(rig, **(only_one if where == "session" else {}))
+    text_item(rig, "Hello")
+    rig.send(type="response.create", response=only_one if where == "response" else {})
+    rig.events.clear()
+    called = FunctionCalled(name="get_time", arguments=OSLO)
+    call(rig, called, FunctionCalled(name="set_lamp", arguments="{}"))
+    done = [e for e in rig.events if e["type"] == "response.function_call_arguments.done"]
+    assert [e["name"] for e in done] == ["get_time"]
+    [item] = rig.last("response.done")["response"]["output"]
+    assert item["name"] == "get_time"
+
+
 def test_outputs_stand_behind_their_calls_wherever_they_come() -> None:
     rig = Rig()
     with_tools(rig)

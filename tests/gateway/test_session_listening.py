@@ -8,6 +8,7 @@ from session_rig import (
     WINDOW_MS,
     Rig,
     answer,
+    messages_asked,
     spoken_turn,
     text_item,
     turn_detection,
@@ -15,6 +16,7 @@ from session_rig import (
 
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.config import Config, TurnTaking
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     Done,
     Generate,
@@ -250,3 +252,32 @@ def test_the_sessions_language_is_what_is_transcribed() -> None:
     )
     rig.speak(SPEECH + PAUSE)
     assert rig.job(Transcribe).command == Transcribe(final=True, language="de")
+
+
+@pytest.mark.parametrize("extensions", [False, True])
+def test_a_client_that_wants_no_transcripts_gets_none_and_the_model_reads_the_words(
+    extensions: bool,
+) -> None:
+    rig = Rig(extensions=extensions)
+    rig.send(type="session.update", session={"audio": {"input": {"transcription": None}}})
+    rig.speak("x" * 40)
+    while any(isinstance(job.command, Transcribe) for job in rig.jobs.values()):
+        rig.transcribe("What time is it")
+    rig.speak("x" * 10 + PAUSE)
+    rig.transcribe("What time is it?")
+    rig.speak("." * 10)
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it?")]
+    item_id = rig.last("input_audio_buffer.committed")["item_id"]
+    rig.send(type="conversation.item.retrieve", item_id=item_id)
+    content = rig.last("conversation.item.retrieved")["item"]["content"]
+    assert content == [{"type": "input_audio", "transcript": None}]
+    assert [kind for kind in rig.types() if "transcript" in kind] == []
+
+
+def test_transcripts_that_are_wanted_again_are_sent() -> None:
+    rig = Rig()
+    for wanted in (None, {"model": "whisper-1"}):
+        rig.send(type="session.update", session={"audio": {"input": {"transcription": wanted}}})
+    spoken_turn(rig)
+    kind = "conversation.item.input_audio_transcription.completed"
+    assert rig.last(kind)["transcript"] == "What time is it?"

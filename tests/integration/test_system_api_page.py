@@ -33,7 +33,7 @@ def test_the_commands_of_the_page_run_as_printed(embedded_system: System, tmp_pa
             check=True,
         )
         said.append(ran.stdout)
-    speech, words, captions, word_events, chat, chat_events, models, model, secret = said
+    speech, words, captions, word_events, chat, chat_events, called, models, model, secret = said
     assert speech == ""
     assert (tmp_path / "question.wav").stat().st_size > 50_000
     assert word_errors(QUESTION, json.loads(words)["text"]) <= 0.34
@@ -42,6 +42,9 @@ def test_the_commands_of_the_page_run_as_printed(embedded_system: System, tmp_pa
     assert deltas[-1]["type"] == "transcript.text.done"
     assert json.loads(chat)["choices"][0]["message"]["content"].strip()
     assert chat_events.endswith("data: [DONE]\n\n")
+    [call] = json.loads(called)["choices"][0]["message"]["tool_calls"]
+    assert call["function"]["name"] == "get_weather"
+    assert set(json.loads(call["function"]["arguments"])) == {"city"}
     assert len(json.loads(models)["data"]) == 3
     assert json.loads(model)["root"] == "tiny.en"
     assert json.loads(secret)["value"].startswith("ek_")

@@ -90,9 +90,9 @@ async def test_what_is_said_while_the_server_is_behind_is_transcribed_whole(ears
         await speaker.say(silence(0.5) + noise(1.0, seed=1))
         assert not talk.paused
         ears.stop()
-        await speaker.say(noise(1.5, seed=2))
+        await speaker.say(noise(2.0, seed=2))
         assert talk.paused
-        await speaker.say(noise(2.5, seed=3))
+        await speaker.say(noise(2.0, seed=3))
         assert talk.paused
         ears.go_on()
         await speaker.say(noise(1.0, seed=4) + silence(3.0))

@@ -123,19 +123,41 @@ async def test_a_gateway_that_is_stopped_hands_its_sessions_over(server: System)
     server.assert_no_traceback()
 
 
+async def test_who_asks_again_at_once_hears_a_reply_out_and_has_the_next_elsewhere() -> None:
+    with talkative({"gateway.drain_s": 60}) as server:
+        async with resuming_client(server.realtime_url) as client:
+            await client.say_text("Say a lot.")
+            await client.event("audio")
+            server.signal(GATEWAY, 15)
+            await client.event("response.done")
+            assert_heard_whole(client)
+            await client.say_text("And again.")
+            with pytest.raises(Lost) as end:
+                await client.event("response.created", within_s=5)
+            assert end.value.code == 1012
+            assert await asyncio.to_thread(server.wait_ended, GATEWAY) == 0
+            await restarted(server)
+            assert (await client.resume())["type"] == "antiphon.resumed"
+            await client.event("response.done")
+            assert len(client.of_type("response.done")) == 2
+        server.assert_no_traceback()
+
+
 async def test_what_is_kept_is_private_and_deleted_with_its_session(server: System) -> None:
     sessions = server.directory / "run" / "sessions"
     async with resuming_client(server.realtime_url) as client:
         await client.say_text("A secret.")
         await client.event("response.done")
-        (kept,) = [path for path in sessions.rglob("sess_*") if path.is_file()]
-        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-        assert client.token.encode() not in kept.read_bytes()
+        (kept,) = sessions.rglob("sess_*")
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+        for file in kept.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert client.token.encode() not in file.read_bytes()
     await asyncio.to_thread(server.wait_for, lambda: not kept.exists(), 10.0)
     async with aiohttp.ClientSession() as http:
         plain = await http.ws_connect(server.realtime_url)
         await plain.receive()
-        assert not [path for path in sessions.rglob("sess_*") if path.is_file()]
+        assert not list(sessions.rglob("sess_*"))
         await plain.close()
 
 

@@ -205,12 +205,17 @@ def test_a_stop_string_is_honoured_for_an_engine_that_does_not_know_it(client: O
     ("more", "param"),
     [
         ({"n": 2}, "n"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].type"),
+        ({"tool_choice": "required"}, "tool_choice"),
         ({"response_format": {"type": "json_object"}}, "response_format.type"),
         ({"temperature": 3}, "temperature"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "wizard", "content": ""}]}, "messages[0].role"),
-        ({"messages": [{"role": "tool", "content": "", "tool_call_id": "1"}]}, "messages[0]"),
+        (
+            {"messages": [{"role": "tool", "content": "", "tool_call_id": "1"}]},
+            "messages[0].tool_call_id",
+        ),
     ],
 )
 def test_what_a_chat_cannot_be_is_refused_with_its_field(

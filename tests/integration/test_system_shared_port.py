@@ -15,7 +15,12 @@ from talkative_system import REPLY, TALKATIVE
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 
 GATEWAYS = ("gateway-0", "gateway-1")
-SHARED = {**TALKATIVE, "bus.dispatcher": "process", "gateway.processes": 2}
+SHARED = {
+    **TALKATIVE,
+    "bus.dispatcher": "process",
+    "gateway.processes": 2,
+    "gateway.drain_s": 0.5,
+}
 
 
 @pytest.fixture
@@ -115,6 +120,23 @@ async def test_another_gateway_goes_on_with_the_sessions_of_one_that_was_killed(
             while True:
                 await client.receive()
         client.url = url(server, 1)
+        assert (await client.resume())["type"] == "antiphon.resumed"
+        await client.event("response.done")
+        assert_heard_whole(client)
+
+
+async def test_a_gateway_that_is_stopped_leaves_its_sessions_to_the_others(
+    server: System,
+) -> None:
+    async with resuming_client(server.realtime_url) as client:
+        await begin_to_hear(client)
+        (held_by,) = [at for at in range(2) if client.session_id in sessions_at(server, at)]
+        server.signal(GATEWAYS[held_by], signal.SIGTERM)
+        await client.event("antiphon.reconnect")
+        with pytest.raises(Lost) as end:
+            await client.receive()
+        assert end.value.code == 1012
+        assert await asyncio.to_thread(server.wait_ended, GATEWAYS[held_by]) == 0
         assert (await client.resume())["type"] == "antiphon.resumed"
         await client.event("response.done")
         assert_heard_whole(client)

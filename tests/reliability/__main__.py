@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -19,12 +20,13 @@ import many  # noqa: E402
 import restarts  # noqa: E402
 import sharing  # noqa: E402
 import talking  # noqa: E402
+import worker_links  # noqa: E402
 import workers_die  # noqa: E402
 from bars import BARS, Bar, Jitter, Result, Run  # noqa: E402
 
 from bench.jitter_process import probing  # noqa: E402
 
-MODULES = (cancelled, hostile, links, many, restarts, sharing, talking, workers_die)
+MODULES = (cancelled, hostile, links, many, restarts, sharing, talking, worker_links, workers_die)
 TRIES = 3
 
 
@@ -83,7 +85,10 @@ def main() -> int:
     parser.add_argument("--limit-s", type=float, default=780, help="nothing is repeated after this")
     parser.add_argument("--small", action="store_true", help="a few of each: only a look")
     parser.add_argument("--json", type=Path, help="write everything to this file")
+    parser.add_argument("--markdown", type=Path, help="write a table for bench/RESULTS.md")
     arguments = parser.parse_args()
+    # As installed: a process that starts again does not compile its modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     unknown = set(arguments.bar or ()) - set(BARS)
     if unknown:
         parser.error(f"there is no bar {', '.join(sorted(unknown))}; there are {', '.join(BARS)}")
@@ -97,9 +102,25 @@ def main() -> int:
         show(results[-1])
     if arguments.json:
         arguments.json.write_text(json.dumps([_as_json(result) for result in results], indent=1))
+    if arguments.markdown:
+        arguments.markdown.write_text("\n".join(_as_markdown(results)) + "\n")
     verdicts = [result.verdict for result in results]
     print(", ".join(f"{verdicts.count(kind)} {kind}" for kind in ("pass", "FAIL", "unfit")))
     return 1 if "FAIL" in verdicts else 3 if "unfit" in verdicts else 0
+
+
+def _as_markdown(results: list[Result]) -> list[str]:
+    """Return a table with a row for each bar."""
+    rows = ["| bar | verdict | figures, each at most | runs, timer overshoot p99 / max |"]
+    rows.append("|---|---|---|---|")
+    for result in results:
+        figures = "; ".join(
+            f"{figure.name} {figure.value:.4g} of {figure.level:g} {figure.unit}".rstrip()
+            for figure in result.figures
+        )
+        jitter = f"{result.tries}, {result.jitter.p99_ms:.1f} / {result.jitter.max_ms:.0f} ms"
+        rows.append(f"| {result.bar} | {result.verdict} | {figures or 'broke'} | {jitter} |")
+    return rows
 
 
 def _order(names: list[str]) -> list[str]:

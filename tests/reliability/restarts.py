@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Mapping
 
 import aiohttp
 from bars import Figure, Run, bar, percentile
@@ -20,7 +21,18 @@ SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY.strip(), "llm.slots": 1
 @bar("B5", "kill -9 the gateway with 20 live sessions")
 async def gateway_killed(run: Run) -> list[Figure]:
     """Every session is back, goes on where it was, and holds the next turn."""
-    count = run.size(20, 4)
+    return await _gateway_killed(run, SETTINGS, GATEWAY)
+
+
+@bar("B5b", "kill -9 one of two gateways with 20 live sessions")
+async def one_gateway_killed(run: Run) -> list[Figure]:
+    """Its sessions go on in the other one."""
+    twins = {**SETTINGS, "gateway.processes": 2, "bus.dispatcher": "process"}
+    return await _gateway_killed(run, twins, f"{GATEWAY}-0")
+
+
+async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str) -> list[Figure]:
+    count = run.size(20, 8)
     resumed_s: list[float] = []
     faults: list[str] = []
     jumps_ms: list[float] = [0.0]
@@ -32,38 +44,43 @@ async def gateway_killed(run: Run) -> list[Figure]:
             for _ in range(4):
                 await client.event("audio")
             await listening.wait()
-            began_s = await _lost(client)
+            began_s = await _lost_or_done(client)
             try:
-                await back(client)
-                resumed_s.append(time.monotonic() - began_s)
-                await _until_done(client)
+                if began_s is not None:
+                    await back(client)
+                    resumed_s.append(time.monotonic() - began_s)
+                    await _until_done(client)
                 await client.say_text("And again.")
                 await _until_done(client)
             except (TimeoutError, ConnectionRefusedError, Lost) as exc:
                 faults.append(f"{type(exc).__name__} {exc}")
             jumps_ms.extend(_jumps_ms(client))
 
-    with running_up(SETTINGS, run.supervisor) as server:
+    with running_up(settings, run.supervisor) as server:
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(hold(server.realtime_url))
             await listening.wait()
             await asyncio.sleep(0.5)
-            server.kill(GATEWAY)
+            server.kill(victim)
+    run.notes["sessions resumed"] = len(resumed_s)
     run.notes |= {f"fault {number}": fault for number, fault in enumerate(faults[:4], 1)}
     return [
+        Figure("resumptions missing", int(not resumed_s), 0),
         Figure("sessions that did not go on", len(faults), 0),
         Figure("audio repeated or skipped at once", max(jumps_ms), 100, "ms"),
         Figure("lost to resumed p95", percentile(resumed_s, 95), 2.0, "s", timed=True),
     ]
 
 
-async def _lost(client: ResumingClient) -> float:
+async def _lost_or_done(client: ResumingClient) -> float | None:
+    """Return when the connection was lost; None when the reply ended before."""
     try:
-        while True:
+        while not client.of_type("response.done"):
             await client.receive()
     except Lost:
         return time.monotonic()
+    return None
 
 
 async def _until_done(client: ResumingClient) -> None:

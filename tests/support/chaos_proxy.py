@@ -32,7 +32,10 @@ class Weather:
 class ChaosProxy:
     """Passes connections to `port` through; `async with chaos_proxy(port) as proxy`."""
 
-    def __init__(self, port: int, weather: Weather | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, port: int, weather: Weather | None = None, *, seed: int = 0, host: str = "127.0.0.1"
+    ) -> None:
+        self.host = host
         self.weather = weather or Weather()
         self.port = 0
         """Where it listens, on 127.0.0.1."""
@@ -85,7 +88,9 @@ class ChaosProxy:
             _abort(writer)
             return
         try:
-            target = await asyncio.open_connection("127.0.0.1", self.target_port)
+            target = await asyncio.open_connection(
+                "127.0.0.1", self.target_port, local_addr=(self.host, 0)
+            )
         except OSError:
             _abort(writer)
             return
@@ -205,11 +210,15 @@ def _abort(writer: asyncio.StreamWriter) -> None:
 
 @contextlib.asynccontextmanager
 async def chaos_proxy(
-    port: int, weather: Weather | None = None, *, seed: int = 0
+    port: int, weather: Weather | None = None, *, seed: int = 0, host: str = "127.0.0.1"
 ) -> AsyncIterator[ChaosProxy]:
-    """Listen on a free port of 127.0.0.1 and pass to `port`."""
-    proxy = ChaosProxy(port, weather, seed=seed)
-    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    """Listen on a free port of 127.0.0.1 and pass to `port`.
+
+    Another `host` of loopback has the same port, and whoever is passed to sees it as the sender.
+    """
+    proxy = ChaosProxy(port, weather, seed=seed, host=host)
+    listen_port = 0 if host == "127.0.0.1" else port
+    server = await asyncio.start_server(proxy.accept, host, listen_port)
     proxy.port = server.sockets[0].getsockname()[1]
     async with server:
         try:

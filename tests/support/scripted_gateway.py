@@ -53,12 +53,14 @@ class ScriptedGateway:
         assert self._socket is not None
         await self._socket.send_json({"type": type_, "event_id": "event_1", **fields})
 
-    async def send_audio(self, stream: int, samples: Samples, first: int = 0) -> None:
-        """Send samples as 40 ms frames that continue at index `first` of the stream."""
+    async def send_audio(
+        self, stream: int, samples: Samples, first: int = 0, size: int = 960
+    ) -> None:
+        """Send samples as frames of this size (40 ms), from index `first` of the stream on."""
         assert self._socket is not None
-        for at in range(0, len(samples), 960):
-            pcm = samples[at : at + 960].tobytes()
-            frame = AudioFrame(FrameKind.PLAYBACK, at // 960, first + at, RATE_HZ, stream, pcm)
+        for at in range(0, len(samples), size):
+            pcm = samples[at : at + size].tobytes()
+            frame = AudioFrame(FrameKind.PLAYBACK, at // size, first + at, RATE_HZ, stream, pcm)
             await self._socket.send_bytes(frame.encode())
 
     async def event(self, type_: str) -> Event:

@@ -1,5 +1,5 @@
 // @ts-check
-/** Copying and saving the conversation. */
+/** Copying, saving and clearing the conversation. */
 
 import { transcriptJson, transcriptText } from "./export.js";
 import { RATE_HZ } from "./recorder.js";
@@ -16,8 +16,8 @@ const byId = (id) => /** @type {any} */ (document.getElementById(id));
 export class Keep {
   #menu = /** @type {HTMLDetailsElement} */ (byId("keep"));
 
-  /** @param {() => Transcript} transcript @param {Recorder} recorder */
-  constructor(transcript, recorder) {
+  /** @param {() => Transcript} transcript @param {Recorder} recorder @param {() => void} clear */
+  constructor(transcript, recorder, clear) {
     const entries = () => transcript().entries;
     const offer = (/** @type {string} */ id, /** @type {() => void} */ action) => {
       byId(id).addEventListener("click", () => {
@@ -34,6 +34,11 @@ export class Keep {
     });
     offer("save-audio", () => {
       saveAs("conversation.wav", encodeWav(recorder.mixdown(), RATE_HZ), "audio/wav");
+    });
+    offer("clear", () => {
+      clear();
+      recorder.clear();
+      tell("Cleared.");
     });
     this.#menu.addEventListener("toggle", () => {
       byId("save-audio").disabled = recorder.empty;

@@ -9,7 +9,6 @@ import { Device } from "./recognition/device.js";
 import { Drawers } from "./drawers.js";
 import { EventView } from "./event-view.js";
 import { Keep, copyText } from "./keep.js";
-import { LatencyView } from "./latency-view.js";
 import { INSECURE, deviceProblem } from "./problems.js";
 import { RATE_HZ, Recorder } from "./recorder.js";
 import { Replay } from "./replay.js";
@@ -38,7 +37,8 @@ class Page {
     has: (itemId) => this.#recorder.clip(itemId) !== null,
     play: (itemId) => this.#playAgain(itemId),
   });
-  #latency = new LatencyView();
+  /** @type {import("./latency-view.js").LatencyView | null} */
+  #latency = null;
   #events = new EventView(copyText);
   /** @type {import("./spectrogram.js").Spectrogram | null} */
   #spectrogram = null;
@@ -152,8 +152,11 @@ class Page {
       },
       () => this.#settings.preferences.values.shortcuts,
     );
-    byId("details-toggle").addEventListener("click", () => void this.#loadSpectrogram());
-    new Keep(() => this.#session.transcript, this.#recorder);
+    byId("details-toggle").addEventListener("click", () => void this.#loadDetails());
+    new Keep(() => this.#session.transcript, this.#recorder, () => {
+      this.#replay.stop();
+      this.#run(this.#session.clear());
+    });
     this.#settings.preferences.textOnly = !CAN_PLAY;
     if (!CAN_PLAY) this.#session.problem = INSECURE;
     this.#onSettings([]);
@@ -175,8 +178,11 @@ class Page {
     });
   }
 
-  /** Fetch the spectrogram once somebody wants to see it. */
-  async #loadSpectrogram() {
+  /** Fetch what the details show once somebody wants to see it. */
+  async #loadDetails() {
+    const { LatencyView } = await import("./latency-view.js");
+    this.#latency ??= new LatencyView();
+    this.#latency.render(this.#session.turns.turns);
     const { Spectrogram } = await import("./spectrogram.js");
     this.#spectrogram ??= new Spectrogram(byId("spectrogram"), (maker) => {
       byId("spectrogram-maker").textContent = ` Made with ${maker}.`;
@@ -227,7 +233,7 @@ class Page {
     this.#wakeLock.wanted = this.#session.voice;
     this.#accessKey.ask(this.#session.problem?.wantsKey === true);
     this.#view.render(this.#session);
-    this.#latency.render(this.#session.turns.turns);
+    this.#latency?.render(this.#session.turns.turns);
   }
 
   /** @param {Command} command */

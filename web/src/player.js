@@ -8,16 +8,10 @@
  * comes after it: the end of a stream, announced late, is none.
  */
 
+import { Arrivals, JitterBuffer } from "./jitter.js";
 import { Resampler } from "./resampler.js";
 import { SampleRing } from "./ring.js";
 
-export const MIN_JITTER_MS = 60;
-export const MAX_JITTER_MS = 300;
-/** What a first stream waits for. */
-export const FIRST_JITTER_MS = 80;
-/** A gap that is heard asks for so much more; a stream without one for less. */
-const JITTER_GROWTH_MS = 20;
-const JITTER_DECAY_MS = 10;
 const FADE_MS = 5;
 const INITIAL_RING_S = 2;
 /** Audio of one stream held at most; what exceeds it is dropped and counted. */
@@ -32,6 +26,8 @@ export const MAX_BUFFER_S = 60;
  * @property {number} underruns of this stream
  * @property {number} droppedSamples of this stream
  * @property {number} jitterMs what the jitter buffer waits for now
+ * @property {number} waitedMs how much later than its first audio the stream is played
+ * @property {number} neededMs how much later it had to be played to be without a gap
  * @property {number} [clockMs] when, by the clock of the microphone's timestamps; the worklet's
  */
 
@@ -50,6 +46,9 @@ class Stream {
   ended = false;
   underruns = 0;
   droppedSamples = 0;
+  /** When it was there, and too little of it. @type {number | null} */
+  waitsSinceMs = null;
+  arrivals = new Arrivals();
 
   /** @param {number} id @param {number} sampleRateHz @param {number} deviceRateHz */
   constructor(id, sampleRateHz, deviceRateHz) {
@@ -63,6 +62,15 @@ class Stream {
     return this.started ? Math.min(this.written, this.resampler.position) : 0;
   }
 
+  get bufferedMs() {
+    return this.msOf(this.ring.length);
+  }
+
+  /** @param {number} samples */
+  msOf(samples) {
+    return (samples * 1000) / this.sampleRateHz;
+  }
+
   /** @param {Report["event"]} event @param {number} jitterMs @returns {Report} */
   report(event, jitterMs) {
     return {
@@ -73,6 +81,8 @@ class Stream {
       underruns: this.underruns,
       droppedSamples: this.droppedSamples,
       jitterMs,
+      waitedMs: this.arrivals.waitedMs,
+      neededMs: this.arrivals.neededMs,
     };
   }
 }
@@ -82,7 +92,8 @@ export class Player {
   #streams = [];
   #deviceRateHz;
   #report;
-  #jitterMs = FIRST_JITTER_MS;
+  #jitter = new JitterBuffer();
+  #rendered = 0;
   #gainStep;
   #gain = 0;
   /** @type {Stream | undefined} the stream that is fading out after a flush */
@@ -102,7 +113,12 @@ export class Player {
   }
 
   get jitterMs() {
-    return this.#jitterMs;
+    return this.#jitter.targetMs;
+  }
+
+  /** Time as the loudspeaker counts it. */
+  get #nowMs() {
+    return (this.#rendered * 1000) / this.#deviceRateHz;
   }
 
   /** Announce a stream. @param {number} id @param {number} sampleRateHz */
@@ -124,8 +140,9 @@ export class Player {
     if (stream.dry) {
       stream.dry = false;
       stream.underruns++;
-      this.#jitterMs = Math.min(MAX_JITTER_MS, this.#jitterMs + JITTER_GROWTH_MS);
+      this.#jitter.grow();
     }
+    stream.arrivals.add(this.#nowMs, stream.msOf(firstSample), stream.bufferedMs);
     if (firstSample > stream.written) {
       stream.written += stream.ring.pushSilence(firstSample - stream.written);
     }
@@ -155,7 +172,7 @@ export class Player {
   /** The report of the stream that is playing now, if any. */
   progress() {
     const stream = this.#streams[0];
-    return stream?.started ? stream.report("playing", this.#jitterMs) : undefined;
+    return stream?.started ? stream.report("playing", this.jitterMs) : undefined;
   }
 
   /** Fill `out` with the next samples. @param {Float32Array} out */
@@ -177,17 +194,24 @@ export class Player {
     }
     out.fill(0, at);
     this.#decay(out, at);
+    this.#rendered += out.length;
   }
 
   /** @param {Stream} stream */
   #ready(stream) {
     if (stream.running) return true;
-    const bufferedMs = (stream.ring.length * 1000) / stream.sampleRateHz;
-    if (!stream.ended && bufferedMs < this.#jitterMs) return false;
+    if (!stream.ended && !stream.ring.length) return false;
+    if (!stream.arrivals.begun) stream.arrivals.begin(this.#nowMs);
+    stream.waitsSinceMs ??= this.#nowMs;
+    // What comes no faster than it is played is not worth a longer wait.
+    const waitedMs = this.#nowMs - stream.waitsSinceMs;
+    if (!stream.ended && Math.max(stream.bufferedMs, waitedMs) <= this.jitterMs) return false;
+    stream.waitsSinceMs = null;
     stream.running = true;
     this.#gain = 0;
     if (!stream.started && stream.written > 0) {
       stream.started = true;
+      stream.arrivals.start(this.#nowMs);
       this.#tell(stream, "started");
     }
     return true;
@@ -198,10 +222,7 @@ export class Player {
     stream.running = false;
     if (stream.ended) {
       this.#streams.shift();
-      if (stream.started && !stream.underruns) {
-        this.#jitterMs = Math.max(MIN_JITTER_MS, this.#jitterMs - JITTER_DECAY_MS);
-      }
-      this.#tell(stream, "ended");
+      this.#finish(stream, "ended");
     } else {
       stream.dry = true;
     }
@@ -232,12 +253,18 @@ export class Player {
   #endFade(stream) {
     this.#fading = undefined;
     this.#streams.shift();
-    this.#tell(stream, "flushed");
+    this.#finish(stream, "flushed");
+  }
+
+  /** @param {Stream} stream @param {Report["event"]} event */
+  #finish(stream, event) {
+    if (stream.started) this.#jitter.learn(stream.arrivals.longMs, stream.underruns > 0);
+    this.#tell(stream, event);
   }
 
   /** @param {Stream} stream @param {Report["event"]} event */
   #tell(stream, event) {
-    this.#report(stream.report(event, this.#jitterMs));
+    this.#report(stream.report(event, this.jitterMs));
   }
 
   /** @param {number} id */

@@ -143,11 +143,12 @@ export class Playout {
 export function heardEvents(voice, report, latencyMs) {
   const { event, playedSamples, bufferedSamples, underruns, clockMs } = report;
   const { itemId: item_id, contentIndex: content_index, sampleRateHz } = voice;
-  const played_ms = heardMs(playedSamples, sampleRateHz, event === "ended" ? 0 : latencyMs);
+  const played_ms = millisecondsOf(playedSamples, sampleRateHz, event === "ended" ? 0 : latencyMs);
   if (event === "flushed") {
     return [send("conversation.item.truncate", { item_id, content_index, audio_end_ms: played_ms })];
   }
-  const buffered_ms = Math.floor((bufferedSamples * 1000) / sampleRateHz);
+  // What the output holds has arrived and is not heard.
+  const buffered_ms = millisecondsOf(playedSamples + bufferedSamples, sampleRateHz, played_ms);
   const played = event === "started" ? firstPlayed(voice, clockMs, latencyMs) : [];
   return [send("antiphon.playout", { item_id, played_ms, buffered_ms, underruns }), ...played];
 }
@@ -165,9 +166,9 @@ function firstPlayed({ itemId: item_id, receivedMs }, startedMs, latencyMs) {
 }
 
 /**
- * Milliseconds of a stream that left the loudspeaker.
- * @param {number} playedSamples @param {number} sampleRateHz @param {number} latencyMs of the output
+ * Milliseconds of a stream, but for the last few.
+ * @param {number} samples @param {number} sampleRateHz @param {number} withoutMs
  */
-function heardMs(playedSamples, sampleRateHz, latencyMs) {
-  return Math.max(0, Math.floor((playedSamples * 1000) / sampleRateHz - latencyMs));
+function millisecondsOf(samples, sampleRateHz, withoutMs) {
+  return Math.max(0, Math.floor((samples * 1000) / sampleRateHz - withoutMs));
 }

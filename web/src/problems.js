@@ -67,6 +67,22 @@ export const INSECURE = {
   fix: "Open this page as https:// or as http://localhost. Typing works, answers are shown.",
 };
 
+/** @type {Record<string, string>} */
+const LOST_STAGES = {
+  stt: "The server cannot make out words at the moment.",
+  llm: "The server cannot think of answers at the moment.",
+  tts: "The server has lost its voice for the moment.",
+};
+
+/** @param {string} stage that has no worker left @returns {Problem} */
+export function stageProblem(stage) {
+  return {
+    message: LOST_STAGES[stage] ?? `The server lacks a part at the moment: ${stage}.`,
+    fix: "It is started again by itself, and your turn waits for it. The conversation stays.",
+    tone: "note",
+  };
+}
+
 /** @param {string} reason why recognition on this device ended @returns {Problem} */
 export function deviceProblem(reason) {
   return {

@@ -11,7 +11,7 @@ import { HeardHere } from "./heard-here.js";
 import { Hold } from "./hold.js";
 import {
   BEGUN_ANEW, BEHIND, HELD_TOO_SHORT, RESUMING, SLOW_UPLINK, SOUND_BLOCKED, SOUND_INTERRUPTED, connectionProblem,
-  eventProblem, responseProblem, waitingProblem,
+  eventProblem, responseProblem, stageProblem, waitingProblem,
 } from "./problems.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
@@ -119,6 +119,14 @@ export class Session {
     this.problem = null;
     if (this.#ready) return [{ do: "start-microphone" }];
     return this.active ? [] : this.#connect();
+  }
+
+  /** End everything and forget what was said. @returns {Command[]} */
+  clear() {
+    const commands = this.stop();
+    this.transcript.entries = [];
+    this.turns.turns = [];
+    return commands;
   }
 
   /** End everything and release everything. @returns {Command[]} */
@@ -288,6 +296,9 @@ export class Session {
       case "antiphon.audio.started":
       case "antiphon.duck":
         return this.#answers.onEvent(event);
+      case "antiphon.degraded":
+        this.#onDegraded(event);
+        return [];
       case "antiphon.flow":
         if (event.microphone === "pause") this.problem ??= BEHIND;
         else if (this.problem === BEHIND) this.problem = null;
@@ -306,6 +317,13 @@ export class Session {
           ? this.#answers.onEvent(event)
           : this.#onItemEvent(event);
     }
+  }
+
+  /** @param {{stage: string, degraded: boolean}} event */
+  #onDegraded({ stage, degraded }) {
+    const problem = stageProblem(stage);
+    if (degraded) this.problem = problem;
+    else if (this.problem?.message === problem.message) this.problem = null;
   }
 
   /** After a restart of the server the same utterance begins once more. @param {string} itemId */

@@ -49,8 +49,7 @@ export class Sound {
   }
 
   get stats() {
-    const { totals, bufferedSamples, jitterMs } = this.#stats;
-    return { ...totals, bufferedSamples, jitterMs, outputLatencyMs: this.#audio?.outputLatencyMs ?? 0 };
+    return { ...this.#stats, ...this.#stats.totals, outputLatencyMs: this.#audio?.outputLatencyMs ?? 0 };
   }
 
   /** @param {boolean} muted */

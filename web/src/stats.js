@@ -8,10 +8,14 @@ export class PlaybackStats {
   #now = { playedSamples: 0, underruns: 0, droppedSamples: 0 };
   bufferedSamples = 0;
   jitterMs = 0;
+  waitedMs = 0;
+  neededMs = 0;
 
   /** @param {Report} report */
-  add({ event, playedSamples, bufferedSamples, underruns, droppedSamples, jitterMs }) {
-    this.jitterMs = jitterMs;
+  add({ event, playedSamples, bufferedSamples, underruns, droppedSamples, ...waits }) {
+    this.jitterMs = waits.jitterMs;
+    this.waitedMs = waits.waitedMs;
+    this.neededMs = waits.neededMs;
     this.#now = { playedSamples, underruns, droppedSamples };
     this.bufferedSamples = bufferedSamples;
     if (event === "started" || event === "playing") return;

@@ -105,7 +105,7 @@ test("speech that held no words ends in listening", () => {
 test("playout is reported less what the loudspeaker still holds, and in full at the end", () => {
   const session = speaking();
   assert.deepEqual(sent(session.onPlayback(report("playing", 12_000, 2_400), 30, 0)), [
-    { type: "antiphon.playout", item_id: "item_a1", played_ms: 470, buffered_ms: 100, underruns: 2 },
+    { type: "antiphon.playout", item_id: "item_a1", played_ms: 470, buffered_ms: 130, underruns: 2 },
   ]);
   assert.deepEqual(sent(session.onPlayback(report("ended", 14_400), 30, 0)), [
     { type: "antiphon.playout", item_id: "item_a1", played_ms: 600, buffered_ms: 0, underruns: 2 },

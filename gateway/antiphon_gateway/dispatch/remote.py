@@ -75,4 +75,7 @@ class RemoteDispatcher(Dispatcher):
         while True:
             self._perform(self._jobs.tick(now_ms()))
             self._note_change()
-            await asyncio.sleep(TICK_S)
+            if self._jobs.alone and self._requests is not None:
+                await self._requests.writable(round(1000 * TICK_S))
+            else:
+                await asyncio.sleep(TICK_S)

@@ -32,6 +32,8 @@ class RemoteJobs:
         self._heard_ms = 0
         self._beat_ms = -BEAT_MS
         self._incomplete = False
+        self.alone = False
+        """Whether the last beat found no dispatcher."""
 
     @property
     def unfinished(self) -> int:
@@ -75,13 +77,17 @@ class RemoteJobs:
 
     def unasked(self, request: DispatchRequest) -> None:
         """A request met a full pipe or no peer: it is made again when the dispatcher answers."""
-        self._incomplete = self._incomplete or not isinstance(request, GatewayBeat)
+        if isinstance(request, GatewayBeat):
+            self.alone = True
+        else:
+            self._incomplete = True
 
     def tick(self, now_ms: int) -> list[JobAction]:
         """Time passed. Call about ten times a second."""
         out: list[JobAction] = []
         self._jobs.tick(now_ms, out)
-        if now_ms - self._beat_ms >= BEAT_MS:
+        if self.alone or now_ms - self._beat_ms >= BEAT_MS:
+            self.alone = False
             self._beat_ms = now_ms
             out.append(Ask(GatewayBeat(gateway=self._gateway, jobs=self._jobs.open())))
         return out

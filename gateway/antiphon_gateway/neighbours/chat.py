@@ -9,13 +9,15 @@ from aiohttp import web
 from antiphon_gateway.neighbours import chat_request
 from antiphon_gateway.neighbours.bodies import read_json
 from antiphon_gateway.neighbours.chat_request import ChatRequest
+from antiphon_gateway.neighbours.chat_tools import call_deltas, call_json
 from antiphon_gateway.neighbours.event_stream import EventStream
 from antiphon_gateway.neighbours.jobs import Jobs
 from antiphon_gateway.neighbours.refusals import RequestRefused
 from antiphon_gateway.neighbours.stop_text import StopText
 from antiphon_gateway.realtime.ids import new_id
 from antiphon_proto.config import Llm
-from antiphon_proto.messages import Done, TextDelta
+from antiphon_proto.conversation import FunctionCall
+from antiphon_proto.messages import Done, FunctionCalled, TextDelta
 
 BUDGET_MS = 300_000
 
@@ -27,13 +29,20 @@ class Completion:
         self._jobs = jobs
         self._wanted = wanted
         self._done: Done | None = None
+        self._called = False
 
-    async def text(self) -> AsyncIterator[str]:
-        """Yield the text. Raises RequestRefused when it cannot be made."""
+    async def parts(self) -> AsyncIterator[str | FunctionCall]:
+        """Yield text, then calls. Raises RequestRefused when they cannot be made."""
         results = self._jobs.start(self._wanted.command, budget_ms=BUDGET_MS)
         cut = StopText(self._wanted.stops)
         async for body, _ in results:
-            if isinstance(body, TextDelta) and (text := cut.feed(body.text)):
+            if isinstance(body, FunctionCalled):
+                if rest := cut.finish():
+                    yield rest
+                if not (self._called and self._wanted.one_call):
+                    self._called = True
+                    yield FunctionCall(new_id("call"), body.name, body.arguments)
+            elif isinstance(body, TextDelta) and (text := cut.feed(body.text)):
                 yield text
             if cut.stopped:
                 # The engine does not know stop strings, and would go on.
@@ -46,6 +55,8 @@ class Completion:
     @property
     def finish_reason(self) -> str:
         """Why it ended."""
+        if self._called:
+            return "tool_calls"
         return "stop" if self._done is None else self._done.finish_reason
 
     @property
@@ -75,10 +86,15 @@ class Chat:
         head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": self._model}
         if wanted.stream:
             return await self._stream(request, completion, wanted, head)
-        text = "".join([part async for part in completion.text()])
+        parts = [part async for part in completion.parts()]
+        text = "".join(part for part in parts if isinstance(part, str))
+        calls = [call_json(part) for part in parts if not isinstance(part, str)]
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if calls:
+            message |= {"content": text or None, "tool_calls": calls}
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": text, "refusal": None},
+            "message": message,
             "logprobs": None,
             "finish_reason": completion.finish_reason,
         }
@@ -95,14 +111,18 @@ class Chat:
         head: dict[str, Any],
     ) -> web.StreamResponse:
         head = {**head, "object": "chat.completion.chunk"}
-        parts = completion.text()
-        # The first text is awaited before the status is sent: a refusal still has one.
+        parts = completion.parts()
+        # The first part is awaited before the status is sent: a refusal still has one.
         first = await anext(parts, "")
         stream = await EventStream.open(request)
-        await stream.send(_chunk(head, {"role": "assistant", "content": first}))
+        calls = 0
+        role: dict[str, Any] = {"role": "assistant"}
         try:
-            async for text in parts:
-                await stream.send(_chunk(head, {"content": text}))
+            async for part in _chain(first, parts):
+                for delta in _deltas(part, calls):
+                    await stream.send(_chunk(head, {**role, **delta}))
+                    role = {}
+                calls += not isinstance(part, str)
         except RequestRefused as refused:
             return await stream.fail(refused)
         await stream.send(_chunk(head, {}, completion.finish_reason))
@@ -111,8 +131,21 @@ class Chat:
         return await stream.end()
 
 
+async def _chain(
+    first: str | FunctionCall, others: AsyncIterator[str | FunctionCall]
+) -> AsyncIterator[str | FunctionCall]:
+    yield first
+    async for part in others:
+        yield part
+
+
+def _deltas(part: str | FunctionCall, calls: int) -> list[dict[str, Any]]:
+    """Return the deltas of a part before which so many functions were called."""
+    return [{"content": part}] if isinstance(part, str) else call_deltas(part, calls)
+
+
 def _chunk(
-    head: dict[str, Any], delta: dict[str, str], finish_reason: str | None = None
+    head: dict[str, Any], delta: dict[str, Any], finish_reason: str | None = None
 ) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     return {**head, "choices": [choice]}

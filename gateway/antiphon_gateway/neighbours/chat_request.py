@@ -1,11 +1,13 @@
 """A request for a chat completion: what is honoured, what is ignored, what is refused. Pure."""
 
+from collections.abc import Set
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from antiphon_gateway.neighbours.chat_tools import Choice, ToolCall, Tools, offered
 from antiphon_gateway.neighbours.refusals import unsupported
-from antiphon_gateway.realtime.validation import convert
+from antiphon_gateway.realtime.validation import check_free_form, convert
 from antiphon_proto.config import Llm
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
@@ -15,15 +17,23 @@ from antiphon_proto.messages import (
 MAX_MESSAGES = 1_000
 MAX_STOPS = 4
 MAX_OUTPUT_TOKENS = 4_096
-_ROLES: dict[str, Literal["system", "user", "assistant"]] = {
+_ROLES: dict[str, Literal["system", "user", "assistant", "tool"]] = {
     "system": "system",
     "developer": "system",
     "user": "user",
     "assistant": "assistant",
+    "tool": "tool",
 }
 _Stop = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
-_MEANINGFUL = ("tools", "functions", "audio", "web_search_options", "logit_bias", "top_logprobs")
+_MEANINGFUL = (
+    "functions",
+    "function_call",
+    "audio",
+    "web_search_options",
+    "logit_bias",
+    "top_logprobs",
+)
 """Fields that ask for what is not done here; empty ones ask for nothing."""
 
 
@@ -36,7 +46,8 @@ class _Part(msgspec.Struct, frozen=True):
 class _Message(msgspec.Struct, frozen=True):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[_Part] | None = None
-    tool_calls: list[Any] = []
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str = ""
 
 
 class _StreamOptions(msgspec.Struct, frozen=True):
@@ -59,6 +70,9 @@ class _Body(msgspec.Struct, frozen=True):
     logprobs: bool | None = False
     response_format: _ResponseFormat | None = None
     modalities: list[str] | None = None
+    tools: Tools | None = None
+    tool_choice: Choice | None = None
+    parallel_tool_calls: bool | None = True
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
@@ -68,6 +82,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     stops: tuple[str, ...]
     stream: bool
     include_usage: bool
+    one_call: bool
+    """At most one function is called."""
 
 
 def parse(raw: dict[str, Any], settings: Llm) -> ChatRequest:
@@ -76,20 +92,29 @@ def parse(raw: dict[str, Any], settings: Llm) -> ChatRequest:
     Raises InvalidEvent for a field that is not what it should be, RequestRefused for one that
     cannot be honoured.
     """
+    check_free_form(raw.get("tools"), "tools")
     body = convert(raw, _Body, "")
     _refuse_what_is_not_done(raw, body)
-    messages = tuple(_message(place, each) for place, each in enumerate(body.messages))
+    functions, must_call = offered(body.tools, body.tool_choice)
+    calls: set[str] = set()
+    messages: list[ChatMessage] = []
+    for place, each in enumerate(body.messages):
+        messages.append(_message(f"messages[{place}]", each, calls))
+        calls |= {call.call_id for call in messages[-1].calls}
     asked = body.max_completion_tokens or body.max_tokens
     most = max(min(MAX_OUTPUT_TOKENS, settings.context_tokens // 2), settings.max_output_tokens)
     stops = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     command = Generate(
-        messages=messages,
+        messages=tuple(messages),
         max_output_tokens=min(asked or settings.max_output_tokens, most),
         temperature=settings.temperature if body.temperature is None else body.temperature,
         stop=stops,
+        functions=functions,
+        must_call=must_call,
     )
     options = body.stream_options or _StreamOptions()
-    return ChatRequest(command, stops, bool(body.stream), options.include_usage)
+    one_call = body.parallel_tool_calls is False
+    return ChatRequest(command, stops, bool(body.stream), options.include_usage, one_call)
 
 
 def _refuse_what_is_not_done(raw: dict[str, Any], body: _Body) -> None:
@@ -107,14 +132,24 @@ def _refuse_what_is_not_done(raw: dict[str, Any], body: _Body) -> None:
         raise unsupported("modalities", "modalities holds audio; use /v1/realtime")
 
 
-def _message(place: int, message: _Message) -> ChatMessage:
-    at = f"messages[{place}]"
+def _message(at: str, message: _Message, calls: Set[str]) -> ChatMessage:
+    """Return a message; `calls` are the ids of the calls before it."""
     role = _ROLES.get(message.role)
-    if role is None or message.tool_calls:
-        raise unsupported(at, f"{at} belongs to a tool call, which is not supported")
+    if role is None:
+        raise unsupported(f"{at}.role", f"{at}.role is {message.role!r}; use tool")
+    if role == "tool" and message.tool_call_id not in calls:
+        name = f"{at}.tool_call_id"
+        raise unsupported(name, f"{name} {message.tool_call_id!r} is of no call before it")
+    if message.tool_calls and role != "assistant":
+        raise unsupported(f"{at}.tool_calls", f"{at}: only the assistant has tool_calls")
+    made = tuple(call.as_call() for call in message.tool_calls or ())
+    return ChatMessage(role, _text(at, message), made, message.tool_call_id)
+
+
+def _text(at: str, message: _Message) -> str:
     if not isinstance(message.content, list):
-        return ChatMessage(role, message.content or "")
+        return message.content or ""
     for part in message.content:
         if part.type not in ("text", "refusal"):
             raise unsupported(f"{at}.content", f"{at} holds {part.type!r}; allowed: text")
-    return ChatMessage(role, "".join(part.text or part.refusal for part in message.content))
+    return "".join(part.text or part.refusal for part in message.content)

@@ -12,6 +12,7 @@ from antiphon_proto.messages import Failed
 _TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "rate_limit_error"}
 _CLIENTS_FAULT = {
     "context_length_exceeded": "messages",
+    "invalid_function_parameters": "tools",
     "unsupported_language": "language",
     "job_too_large": None,
 }

@@ -97,7 +97,7 @@ class ResponseCancel(ClientEventBase, frozen=True, kw_only=True, tag="response.c
 
 
 class Playout(ClientEventBase, frozen=True, kw_only=True, tag="antiphon.playout"):
-    """Extension: how much of an item's audio has been played and how much waits in the client."""
+    """Extension: how much of an item's audio has been heard and how much more has arrived."""
 
     item_id: ClientId
     played_ms: SessionMilliseconds

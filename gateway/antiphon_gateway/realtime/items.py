@@ -98,6 +98,14 @@ def with_part(item: MessageItem, content_index: int, text: str) -> MessageItem:
     return msgspec.structs.replace(item, content=tuple(parts))
 
 
+def without_transcripts(item: Item) -> Item:
+    """Return the item as a client has it that asks for no transcripts of the user's speech."""
+    if not isinstance(item, MessageItem):
+        return item
+    content = tuple(InputAudio() if isinstance(p, InputAudio) else p for p in item.content)
+    return msgspec.structs.replace(item, content=content)
+
+
 def message_text(item: MessageItem) -> str:
     """Return the texts and transcripts of a message, one line each."""
     return "\n".join(text for part in item.content if (text := content_text(part).strip()))

@@ -56,6 +56,8 @@ class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: MaxOutputTokens
     tools: Tools
     tool_choice: ToolChoice
+    parallel_tool_calls: bool = True
+    """False: at most one function is called."""
     voice: str
     format: AudioFormat
     speed: float
@@ -84,6 +86,7 @@ class _Overrides(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: MaxOutputTokens | Unset = UNSET
     tools: Tools | Unset = UNSET
     tool_choice: ToolChoice | Unset = UNSET
+    parallel_tool_calls: bool | Unset = UNSET
     metadata: Metadata | None = None
     conversation: Literal["auto", "none"] = "auto"
     input: Annotated[tuple[_InputItem, ...], msgspec.Meta(max_length=MAX_INPUT_ITEMS)] | None = None
@@ -117,6 +120,9 @@ def merge_response(
         max_output_tokens=_or(overrides.max_output_tokens, settings.max_output_tokens),
         tools=_or(overrides.tools, settings.tools),
         tool_choice=_or(overrides.tool_choice, settings.tool_choice),
+        parallel_tool_calls=_or(
+            overrides.parallel_tool_calls, settings.parallel_tool_calls is not False
+        ),
         truncation=settings.truncation,
         voice=_or(output.voice, ours.voice),
         format=_or(output.format, ours.format),

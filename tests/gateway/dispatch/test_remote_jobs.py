@@ -274,3 +274,14 @@ def _job(job_id: str, attempt: int) -> Job:
     assert isinstance(ask, Ask)
     assert isinstance(ask.request, EnqueueJob)
     return msgspec.structs.replace(ask.request.job, attempt=attempt)
+
+
+def test_a_beat_that_found_no_dispatcher_is_repeated_as_soon_as_there_is_one() -> None:
+    jobs = RemoteJobs("gateway-0")
+    [ask] = jobs.tick(0)
+    assert isinstance(ask, Ask)
+    jobs.unasked(ask.request)
+    assert jobs.alone
+    assert jobs.tick(1) == [ask]
+    assert not jobs.alone
+    assert jobs.tick(2) == []

@@ -50,16 +50,20 @@ def test_a_second_clause_leaves_the_last_slot_to_another_sessions_first(desk: De
     desk.join("tts-0")
     desk.join("tts-1")
     desk.submit("other", session="s2", urgent=True)
-    desk.complete("other")
-    desk.submit("j1", session="s1")
-    desk.submit("j2", session="s1")
+    desk.cancel("other")
+    desk.finished("other")
+    desk.submit("j1")
+    assert desk.sent == [("tts-1", "j1", 1)]
+    desk.submit("j2")
     assert desk.sent == []
     desk.submit("first", session="s2", urgent=True)
     assert desk.sent == [("tts-0", "first", 1)]
     desk.result("j1", 1, 0, DONE)
     desk.finished("j1", worker_id="tts-1")
     assert desk.sent == []
-    desk.tick(3_000)
+    desk.tick(2_900)
+    assert desk.sent == []
+    desk.tick(100)
     assert desk.sent == [("tts-1", "j2", 1)]
 
 

@@ -42,19 +42,34 @@ async function handle(request) {
 }
 
 /** @param {Extract<Request, {type: "load"}>} request */
-async function load({ runtime, model, detector, webgpu, endMs }) {
+async function load(request) {
   const began = performance.now();
-  const note = webgpu && !(await hasWebGpu()) ? "This browser has no WebGPU here. " : "";
-  if (note) webgpu = false;
-  const ort = await import(`${runtime}${webgpu ? "ort.webgpu.min.mjs" : "ort.wasm.min.mjs"}`);
+  let note = "";
+  let made = null;
+  if (request.webgpu && !(await hasWebGpu())) note = "This browser has no WebGPU here. ";
+  else if (request.webgpu) {
+    // onnxruntime-web runs on WebGPU what is in ONNX format; Moonshine's package has ORT format.
+    made = await engine(request, "ort.webgpu.min.mjs", ["webgpu", "wasm"]).catch((error) => {
+      console.info(String(error));
+      note = "WebGPU cannot run this model's files, so the processor does it. ";
+      return null;
+    });
+  }
+  const name = made ? "WebGPU" : "WASM";
+  made ??= await engine(request, "ort.wasm.min.mjs", ["wasm"]);
+  scope.postMessage({ type: "ready", engine: name, note, loadMs: performance.now() - began });
+  return new Hearing(made.voice, made.words, (event) => scope.postMessage(event), request.endMs);
+}
+
+/** @param {Extract<Request, {type: "load"}>} request @param {string} file @param {string[]} providers */
+async function engine({ runtime, model, detector }, file, providers) {
+  const ort = await import(runtime + file);
   ort.env.wasm.wasmPaths = runtime;
   ort.env.wasm.numThreads = 1; // more need headers that isolate the page
   ort.env.logLevel = "error";
-  const providers = webgpu ? ["webgpu", "wasm"] : ["wasm"];
   const [words, voice] = [await Moonshine.load(ort, model, providers), await Silero.load(ort, detector)];
   await words.transcribe(new Float32Array(16_000)); // the first run is slow
-  scope.postMessage({ type: "ready", engine: webgpu ? "WebGPU" : "WASM", note, loadMs: performance.now() - began });
-  return new Hearing(voice, words, (event) => scope.postMessage(event), endMs);
+  return { words, voice };
 }
 
 async function hasWebGpu() {
