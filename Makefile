@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability soak bench-web soak-web fuzz-decoder
+.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability stranger soak bench-web soak-web fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-sessions: setup-test ## measure how many talking sessions one gateway proc
 
 reliability: setup-test ## run the acceptance bars: faults, load, hostile clients (15 min)
 	@$(BIN)/python -u tests/reliability $(ARGS)
+
+stranger: setup-test ## run every example and command of the documents from an empty folder (10 min)
+	@$(BIN)/python tests/support/stranger.py $(ARGS)
 
 soak: setup-test ## one hour of turns with a fault every 30 s; ARGS="--minutes 5" shortens it
 	@$(BIN)/python -u tests/reliability/soak.py $(ARGS)
@@ -146,6 +149,7 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
 lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
 	  -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --extra cuda -c requirements/run.lock -o requirements/cuda.lock
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra ollama --extra otel --extra test --extra dev \
 	  -o requirements/test.lock
 

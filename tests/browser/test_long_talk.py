@@ -58,10 +58,11 @@ async def test_over_a_jittering_network_every_reply_is_played_whole(
         assert all(wait.added_ms >= wait.needed_ms for wait in waits)
 
 
-def test_a_heap_that_grows_is_seen() -> None:
-    def prints(*megabytes: int, handlers: int = 5) -> list[Footprint]:
-        return [Footprint(size * 1_000_000, 100, handlers, 10) for size in megabytes]
+def test_what_grows_is_seen() -> None:
+    def prints(*megabytes: int, nodes: int = 100, handlers: int = 5) -> list[Footprint]:
+        return [Footprint(size * 1_000_000, nodes, 9_000, handlers, 10) for size in megabytes]
 
     assert is_flat(prints(10, 12, 11, 12))
     assert not is_flat(prints(10, 12, 15, 18))
     assert not is_flat([*prints(10, 10), *prints(10, 10, handlers=6)])
+    assert not is_flat([*prints(10, 10), *prints(10, 10, nodes=160)])

@@ -30,7 +30,7 @@ export class Moonshine {
    * @returns {Promise<Moonshine>}
    */
   static async load(ort, model, providers) {
-    const options = { executionProviders: providers };
+    const options = { executionProviders: providers, logSeverityLevel: 3 }; // errors only
     const [encoder, decoder, tokenizer] = await Promise.all(
       ["encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"].map((name) => fetchFile(model + name)),
     );
