@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability soak bench-web soak-web fuzz-decoder
+.PHONY: test-engines help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability stranger soak bench-web soak-web fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,11 +43,38 @@ fuzz-decoder: setup-test ## send 10,000 damaged packets of compressed audio to a
 	@$(BIN)/python -m pytest tests/integration/test_system_encoded_audio.py -k damaged \
 	  --damaged-packets 10000 --timeout 1800 -o log_cli=true -o log_cli_level=INFO $(ARGS)
 
+# Coqui in an environment of its own: torch and what it needs take 3 GB.
+ENGINES_VENV := .venv-engines
+ENGINES_BIN := $(ENGINES_VENV)/bin
+ENGINES_PIP := $(ENGINES_BIN)/python -m pip --disable-pip-version-check install --quiet
+TORCH ?= torch==2.13.*
+
+$(ENGINES_VENV)/.stamp: pyproject.toml
+	@echo "Installing torch and Coqui into $(ENGINES_VENV) (some minutes the first time)"
+	@$(PYTHON) -m venv $(ENGINES_VENV)
+	@$(ENGINES_PIP) "$(TORCH)"
+	@$(ENGINES_PIP) --no-deps torchaudio torchcodec
+	@$(ENGINES_PIP) six editables hatchling blockbuster jiwer pytest pytest-asyncio pytest-timeout pytest-xdist
+	@$(ENGINES_PIP) --no-build-isolation -e '.[coqui,supervise]'
+	@# torchaudio's own libraries are built for CUDA and do not load beside a torch for processors.
+	@$(ENGINES_BIN)/python -c "import torch; raise SystemExit(torch.version.cuda is None)" || \
+	  for file in $(ENGINES_VENV)/lib/python*/site-packages/torchaudio/lib/*.so; do \
+	    [ ! -e "$$file" ] || mv "$$file" "$$file.aside"; done
+	@touch $@
+
+test-engines: $(ENGINES_VENV)/.stamp ## run the tests of Coqui in an environment of their own; the report: build/test-engines.xml
+	@mkdir -p build
+	@$(ENGINES_BIN)/python -m pytest tests/engines tests/workers/test_engine_contract.py \
+	  -k coqui -W default --junit-xml build/test-engines.xml $(ARGS)
+
 bench-sessions: setup-test ## measure how many talking sessions one gateway process carries
 	@$(BIN)/python -m bench.sessions $(ARGS)
 
 reliability: setup-test ## run the acceptance bars: faults, load, hostile clients (15 min)
 	@$(BIN)/python -u tests/reliability $(ARGS)
+
+stranger: setup-test ## run every example and command of the documents from an empty folder (10 min)
+	@$(BIN)/python tests/support/stranger.py $(ARGS)
 
 soak: setup-test ## one hour of turns with a fault every 30 s; ARGS="--minutes 5" shortens it
 	@$(BIN)/python -u tests/reliability/soak.py $(ARGS)
@@ -146,8 +173,9 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
 lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
 	  -o requirements/run.lock
+	$(LOCK) $(UPGRADE) --extra cuda -c requirements/run.lock -o requirements/cuda.lock
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra ollama --extra otel --extra test --extra dev \
 	  -o requirements/test.lock
 
 clean: ## remove what `make` made here (not the model cache)
-	rm -rf $(VENV) web/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(ENGINES_VENV) build web/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=400,
         help="how many packets of damaged compressed audio to send (make fuzz-decoder: 10000)",
     )
+    parser.addoption(
+        "--write-table",
+        action="store_true",
+        help="make docs/compatibility.md anew from what tests/integration/test_conformance.py sees",
+    )
 
 
 @pytest.fixture(autouse=True)

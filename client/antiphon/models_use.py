@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from antiphon import llm_servers, readiness, runtime_dir, topology
+from antiphon import llm_servers, programs, readiness, runtime_dir
 from antiphon.log_files import Tail, last_error
-from antiphon.supervisor import write_private
+from antiphon.supervisor_link import write_private
 from antiphon_proto import config, models
 from antiphon_proto.config import Config, Llm
 from antiphon_proto.errors import StartupError
@@ -21,6 +21,8 @@ SERVED_CONTEXT_TOKENS = 8_192
 WAIT_S = 180.0
 """How long the new model may take to load."""
 _POLL_S = 0.2
+_CANNOT_START = "antiphon-worker llm: "
+"""How a worker's last line begins that cannot load its model."""
 _FIELDS = ("engine", "model", "url", "context_tokens")
 
 
@@ -79,15 +81,15 @@ def switch(choice: Choice, settings: Config) -> bool:
     directory = settings.bus.directory.absolute()
     if runtime_dir.owner(directory) is None:
         return False
-    file = directory / topology.SETTINGS_NAME
+    file = directory / programs.SETTINGS_NAME
     running = config.load(file=str(file), environment={})
     asked = {name: getattr(choice.llm, name) for name in _FIELDS}
     new = msgspec.structs.replace(running, llm=msgspec.structs.replace(running.llm, **asked))
-    _replace(file, new)
+    write_private(file, config.to_toml(new, secrets=True))
     try:
         _restart_workers(running, new, directory)
     except StartupError:
-        _replace(file, running)
+        write_private(file, config.to_toml(running, secrets=True))
         _restart_workers(new, running, directory)
         raise
     return True
@@ -97,7 +99,7 @@ def _restart_workers(before: Config, after: Config, directory: Path) -> None:
     """Restart the workers one by one. Raises StartupError when one does not come back."""
     for index in range(after.llm.processes):
         worker_id = f"llm-{index}"
-        log = topology.log_file(directory, worker_id)
+        log = programs.log_file(directory, worker_id)
         news = Tail(log)
         news.new_lines()
         worker = _workers(before).get(worker_id)
@@ -113,7 +115,7 @@ def _await_worker(config: Config, worker_id: str, old_pid: int, log: Path, news:
         worker = _workers(config).get(worker_id)
         if worker and worker["pid"] != old_pid and worker["model"] == config.llm.model:
             return
-        if any("cannot start" in line or '"critical"' in line for line in news.new_lines()):
+        if any(line.startswith(_CANNOT_START) for line in news.new_lines()):
             break
         time.sleep(_POLL_S)
     reason = last_error(log) or f"it was not ready within {WAIT_S:.0f} s"
@@ -123,17 +125,5 @@ def _await_worker(config: Config, worker_id: str, old_pid: int, log: Path, news:
 def _workers(settings: Config) -> Mapping[str, Any]:
     """Return the language model's workers that have announced themselves, by id."""
     status = readiness.status(settings.gateway)
-    stages = status.get("stages", []) if status else []
-    return {
-        worker["worker_id"]: worker
-        for stage in stages
-        if stage["stage"] == "llm"
-        for worker in stage["workers"]
-        if worker["connected"]
-    }
-
-
-def _replace(file: Path, settings: Config) -> None:
-    new = file.with_suffix(".new")
-    write_private(new, config.to_toml(settings, secrets=True))
-    new.replace(file)
+    workers = status["stages"]["llm"]["workers"] if status and "stages" in status else []
+    return {worker["worker_id"]: worker for worker in workers if worker["connected"]}

@@ -11,7 +11,8 @@ import msgspec
 from antiphon_proto.config import Gateway
 
 TIMEOUT_S = 2.0
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 4_000_000
+"""Of an answer; what a gateway with all its sessions says is smaller."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -41,17 +42,36 @@ def ask(gateway: Gateway) -> Readiness | None:
 def status(gateway: Gateway) -> Mapping[str, Any] | None:
     """Return what `/v1/status` says; None when nothing of ours answers on the port."""
     answer = _get(gateway, "/v1/status")
-    return answer if isinstance(answer, dict) else None
+    return answer if isinstance(answer, dict) and "stages" in answer else None
+
+
+def serving(gateway: Gateway) -> set[str]:
+    """Return the names of the workers that can be given jobs; none when nobody answers."""
+    answer = status(gateway) or {"stages": {}}
+    workers = [worker for stage in answer["stages"].values() for worker in stage["workers"]]
+    return {str(w["worker_id"]) for w in workers if w["connected"] and w["slots"]}
+
+
+def metrics(gateway: Gateway) -> str:
+    """Return what `/metrics` says; empty when nobody answers."""
+    return _body(gateway, "/metrics").decode()
 
 
 def _get(gateway: Gateway, path: str) -> Any:
+    try:
+        return json.loads(_body(gateway, path))
+    except ValueError:
+        return None
+
+
+def _body(gateway: Gateway, path: str) -> bytes:
     connection = _connection(gateway, _ANY_ADDRESS.get(gateway.host, gateway.host))
     try:
         key = gateway.api_keys[0] if gateway.api_keys else ""
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
-        return json.loads(connection.getresponse().read(_MOST_BYTES))
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
+        return connection.getresponse().read(_MOST_BYTES)
+    except (OSError, http.client.HTTPException):
+        return b""
     finally:
         connection.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from antiphon import topology
+from antiphon import programs
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
 from antiphon_proto.errors import StartupError
@@ -19,7 +19,7 @@ UP_LOCK_NAME = "up.lock"
 """Held by `antiphon up` alone; it also holds its process id."""
 SERVER_LOCK_NAME = "server.lock"
 """Held by `antiphon up` and by supervisord, so until the last program has ended."""
-TAKE_OVER_WAIT_S = topology.stop_wait_s(Config()) + 10
+TAKE_OVER_WAIT_S = programs.stop_wait_s(Config()) + 10
 """How long a server whose `antiphon up` was killed may take to end."""
 _POLL_S = 0.2
 
@@ -32,7 +32,7 @@ def claimed(directory: Path, stopping: Callable[[], bool]) -> Iterator[int]:
     Raises StartupError when another server uses the directory or it cannot be private.
     """
     with Bus(directory) as bus:
-        bus.endpoint(f"{topology.SOCKET_NAME}.{os.getpid()}")  # the longest path used here
+        bus.endpoint(f"{programs.SOCKET_NAME}.{os.getpid()}")  # the longest path used here
     with (
         (directory / UP_LOCK_NAME).open("a+") as ours,
         (directory / SERVER_LOCK_NAME).open("a+") as servers,

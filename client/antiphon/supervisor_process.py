@@ -32,6 +32,7 @@ def main() -> None:
             return
     _wake_often()
     _restart_failing_programs_slowly()
+    _stop_equals_side_by_side()
     runpy.run_module("supervisor.supervisord", run_name="__main__", alter_sys=True)
 
 
@@ -59,6 +60,18 @@ def _restart_failing_programs_slowly() -> None:
         restarts(self)
 
     process.Subprocess.transition = transition
+
+
+def _stop_equals_side_by_side() -> None:
+    """Stop all groups of one priority at a time; supervisord itself waits for each by itself."""
+    supervisord = importlib.import_module("supervisor.supervisord").Supervisor
+
+    def stop(self: Any) -> None:
+        for group in self.stop_groups:
+            if group.config.priority == self.stop_groups[-1].config.priority:
+                group.stop_all()
+
+    supervisord.ordered_stop_groups_phase_1 = stop
 
 
 if __name__ == "__main__":

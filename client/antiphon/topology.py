@@ -1,178 +1,100 @@
-"""Pure: which programs make up a server, and how supervisors are told about them."""
+"""`antiphon topology`: what runs where on this machine, checked, and rendered for supervisors."""
 
-import math
+import argparse
 import shlex
+import sys
 from pathlib import Path
 
-import msgspec
-
+from antiphon import gpus, rendered, topology_file
+from antiphon.placement import Deployment, applied, used_cards
+from antiphon_proto import config
 from antiphon_proto.config import Config
-from antiphon_proto.messages import STAGES
+from antiphon_proto.errors import ConfigurationError
 
-WORKER_STOP_WAIT_S = 20
-"""Longer than a worker needs to finish what it holds (15 s)."""
-GATEWAY_CLOSE_S = 5
-"""Longer than the gateway needs to end once it drains no more."""
-LOG_BYTES = 4_000_000
-"""Size at which a program's log is rotated; one older file is kept."""
-SOCKET_NAME = "supervisor.sock"
-STATE_NAME = "supervisor.json"
-SETTINGS_NAME = "settings.toml"
-GATEWAY = "gateway"
-DISPATCHER = "dispatcher"
+DESCRIPTION = """\
+Show which workers run on which graphics cards, by the file that supervision.topology names, or by
+STAGE.processes without one. A file that does not fit this machine is refused with the reason.
 
+  antiphon topology check topology.toml
+  antiphon topology render topology.toml --procfile > Procfile
+  antiphon topology render topology.toml --supervisor > supervisord.conf
 
-class Program(msgspec.Struct, frozen=True):
-    """One line of the Procfile: a command, run in `processes` copies numbered from 0."""
+For another machine, with what this command says there:
 
-    name: str
-    command: tuple[str, ...]
-    processes: int = 1
-    numbered: bool = False
-    """The command takes its copy's number as `--index`."""
-
-    @property
-    def copies(self) -> tuple[str, ...]:
-        """Names of the processes, for example `stt-0`, `stt-1`."""
-        if not self.numbered:
-            return (self.name,)
-        return tuple(f"{self.name}-{index}" for index in range(self.processes))
+  """
 
 
-def programs(config: Config) -> tuple[Program, ...]:
-    """Return the programs that a configuration asks for."""
-    workers = (
-        Program(stage, ("antiphon-worker", stage), config.stage(stage).processes, numbered=True)
-        for stage in STAGES
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `antiphon topology`."""
+    parser = commands.add_parser(
+        "topology",
+        help="show and render which workers run on which graphics cards",
+        description=DESCRIPTION + shlex.join(gpus.QUERY) + " > cards.csv\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    copies = config.gateway.processes
-    gateway = Program(GATEWAY, ("antiphon-gateway",), copies, numbered=copies > 1)
-    if config.bus.dispatcher == "embedded":
-        return (gateway, *workers)
-    return (gateway, Program(DISPATCHER, ("antiphon-dispatcher",)), *workers)
-
-
-def gateway_stop_wait_s(config: Config) -> int:
-    """Return how long the gateway may take to let turns finish and end."""
-    return math.ceil(config.gateway.drain_s) + GATEWAY_CLOSE_S
-
-
-def stop_wait_s(config: Config) -> int:
-    """Return how long the whole server may take to stop: the gateway first, then the workers."""
-    return gateway_stop_wait_s(config) + WORKER_STOP_WAIT_S
-
-
-class StopWave(msgspec.Struct, frozen=True):
-    """Programs that are stopped side by side."""
-
-    copies: tuple[str, ...]
-    wait_s: int
-    """How long they may take; then they are killed."""
-
-
-def stop_order(config: Config) -> tuple[StopWave, ...]:
-    """Return who stops when: the turns that the gateway lets finish need the workers."""
-    front: list[str] = []
-    rest: list[str] = []
-    for program in programs(config):
-        (front if program.name == GATEWAY else rest).extend(program.copies)
-    return (
-        StopWave(tuple(front), gateway_stop_wait_s(config)),
-        StopWave(tuple(rest), WORKER_STOP_WAIT_S),
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="show what runs where")
+    check.set_defaults(run=_check)
+    render = actions.add_parser("render", help="print a Procfile or supervisord's configuration")
+    render.set_defaults(run=_render)
+    form = render.add_mutually_exclusive_group(required=True)
+    form.add_argument("--procfile", action="store_true", help="for `honcho start`")
+    form.add_argument(
+        "--supervisor", action="store_true", help="for supervisord; needs bus.runtime_dir/logs"
     )
+    for action in (check, render):
+        action.add_argument("file", nargs="?", help="same as --set supervision.topology=FILE")
+        action.add_argument(
+            "--cards", metavar="FILE", type=Path, help="what nvidia-smi says on the machine meant"
+        )
+        config.add_arguments(action)
 
 
-def log_file(directory: Path, copy: str) -> Path:
-    """Return the log of a process, of the supervisor itself for `supervisord`."""
-    return directory / "logs" / f"{copy}.log"
+def _settled(arguments: argparse.Namespace) -> tuple[Config, Deployment]:
+    if arguments.file is not None:
+        arguments.settings.append(f"supervision.topology={arguments.file}")
+    settings = config.from_arguments(arguments)
+    deployment = topology_file.deployed(
+        settings, (lambda: _recorded(arguments.cards)) if arguments.cards else gpus.present
+    )
+    return applied(settings, deployment), deployment
 
 
-def procfile(config: Config) -> str:
-    """Return the Procfile: one line a program, for `honcho start`."""
-    lines = [f"{program.name}: {shlex.join(program.command)}" for program in programs(config)]
-    if config.bus.dispatcher == "embedded":
-        lines += [
-            "# For several gateways, with bus.dispatcher=process and gateway.processes=2 for all:",
-            "# dispatcher: antiphon-dispatcher",
-            "# gateway2: antiphon-gateway --index 1",
-        ]
-    return "".join(f"{line}\n" for line in lines)
+def _recorded(path: Path) -> gpus.Cards:
+    try:
+        return gpus.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"cannot read {path}: {exc}") from exc
 
 
-def supervisord(config: Config, directory: Path, bin_dir: Path, settings_file: Path) -> str:
-    """Return supervisord's configuration.
-
-    `directory` holds its socket and logs, `bin_dir` our executables; every program reads
-    `settings_file`. A program that ends is started again at once and for ever: `startsecs=0` makes
-    each start count as good, so none is given up on.
-    """
-    sections = [
-        _section(
-            "supervisord",
-            nodaemon="true",
-            silent="true",
-            logfile=log_file(directory, "supervisord"),
-            logfile_maxbytes=LOG_BYTES,
-            logfile_backups=1,
-            pidfile=directory / "supervisord.pid",
-            umask="077",
-        ),
-        _section("unix_http_server", file=directory / SOCKET_NAME, chmod="0700"),
-        "[rpcinterface:supervisor]\n"
-        "supervisor.rpcinterface_factory = "
-        "supervisor.rpcinterface:make_main_rpcinterface\n",
-        _section("supervisorctl", serverurl=f"unix://{directory / SOCKET_NAME}"),
-    ]
-    wanted = programs(config)
-    for program in wanted:
-        wait_s = gateway_stop_wait_s(config) if program.name == GATEWAY else WORKER_STOP_WAIT_S
-        sections.append(_program(program, directory, bin_dir, settings_file, wait_s))
-    # Programs of one group are stopped side by side, groups one after the other, the highest
-    # priority first: the turns that a gateway lets finish need the workers.
-    stages = ",".join(program.name for program in wanted if program.name != GATEWAY)
-    sections.append(_section("group:workers", programs=stages, priority=1))
-    sections.append(_section("group:front", programs=GATEWAY, priority=2))
-    return "\n".join(sections)
+def _check(arguments: argparse.Namespace) -> int:
+    _, deployment = _settled(arguments)
+    for worker in deployment.workers:
+        where = "processor" if worker.gpu is None else f"GPU {worker.gpu}"
+        if not deployment.pinned:
+            where = "anywhere"
+        memory = deployment.memory_mib(worker)
+        parts = [f"{worker.name:8} {where:10}", f"{memory} MiB" if memory else ""]
+        print("  ".join(part for part in (*parts, *deployment.settings(worker)) if part).rstrip())
+    for number in used_cards(deployment):
+        card = deployment.card(number)
+        asked = sum(map(deployment.memory_mib, deployment.on(number)))
+        if card is not None:
+            of = f"of {card.memory_mib} MiB" if card.memory_mib else "of memory of unknown size"
+            print(f"GPU {number}: {card.name}, {asked} MiB {of} given away")
+    return 0
 
 
-def _program(
-    program: Program, directory: Path, bin_dir: Path, settings_file: Path, stop_wait_s: int
-) -> str:
-    executable, *rest = program.command
-    command = shlex.join([str(bin_dir / executable), *rest, "--config", str(settings_file)])
-    command = _escaped(command)
-    log = _escaped(str(log_file(directory, program.name)))
-    name = "%(program_name)s"
-    if program.numbered:
-        command += " --index %(process_num)d"
-        name += "-%(process_num)d"
-        log = _escaped(str(log_file(directory, ""))).removesuffix(".log") + name + ".log"
-    lines = {
-        "command": command,
-        "process_name": name,
-        "numprocs": program.processes,
-        "autostart": "true",
-        "autorestart": "true",
-        "startsecs": 0,
-        "startretries": 1_000_000,
-        "stopsignal": "TERM",
-        "stopwaitsecs": stop_wait_s,
-        "stopasgroup": "true",
-        "killasgroup": "true",
-        "redirect_stderr": "true",
-        "stdout_logfile": log,
-        "stdout_logfile_maxbytes": LOG_BYTES,
-        "stdout_logfile_backups": 1,
-    }
-    body = "".join(f"{key} = {value}\n" for key, value in lines.items())
-    return f"[program:{program.name}]\n{body}"
-
-
-def _section(name: str, **values: object) -> str:
-    lines = "".join(f"{key} = {_escaped(str(value))}\n" for key, value in values.items())
-    return f"[{name}]\n{lines}"
-
-
-def _escaped(value: str) -> str:
-    """Protect `%`, which supervisord expands."""
-    return value.replace("%", "%%")
+def _render(arguments: argparse.Namespace) -> int:
+    settings, deployment = _settled(arguments)
+    flags = [f"--config={Path(arguments.config).absolute()}"] if arguments.config else []
+    for setting in arguments.settings:
+        if not setting.startswith("supervision."):  # workers and gateways do not read these
+            flags += ["--set", setting]
+    if arguments.procfile:
+        print(rendered.procfile(settings, deployment, flags), end="")
+    else:
+        directory = settings.bus.directory.absolute()
+        bin_dir = Path(sys.executable).parent
+        print(rendered.supervisord(settings, deployment, directory, bin_dir, flags), end="")
+    return 0

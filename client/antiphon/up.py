@@ -9,8 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from antiphon import lan, llm_notice, readiness, runtime_dir, simulated_server, topology
+from antiphon import (
+    lan,
+    llm_notice,
+    programs,
+    readiness,
+    runtime_dir,
+    simulated_server,
+    topology_file,
+)
 from antiphon.log_files import Tail, last_error
+from antiphon.placement import Deployment
 from antiphon.process_state import ProcessState
 from antiphon.stop_requests import StopRequests
 from antiphon.supervisor import SUPERVISORS
@@ -65,6 +74,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         choices=tuple(SUPERVISORS),
         help="same as --set supervision.supervisor=NAME",
     )
+    parser.add_argument(
+        "--topology", metavar="FILE", help="same as --set supervision.topology=FILE"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the programs' logs")
     config.add_arguments(parser)
     parser.set_defaults(run=_run)
@@ -78,6 +90,8 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.settings.append(f"gateway.{name}={value}")
     if arguments.supervise is not None:
         arguments.settings.append(f"supervision.supervisor={arguments.supervise}")
+    if arguments.topology is not None:
+        arguments.settings.append(f"supervision.topology={arguments.topology}")
     settings = config.from_arguments(arguments)
     if arguments.lan:
         settings = lan.prepare(settings)
@@ -100,16 +114,17 @@ def run(
     Returns 0 when it was stopped while serving, 128 + signal when stopped before it was ready.
     Raises StartupError when it cannot start.
     """
+    settings, deployment = topology_file.settled(settings)
     requests = StopRequests()
     directory = settings.bus.directory.absolute()
     with runtime_dir.claimed(directory, lambda: requests.count > 0) as lock:
         runtime_dir.check_port(settings.gateway)
         for address in settings.lan.addresses:
             runtime_dir.check_lan_port(address, settings.lan.port)
-        names = [copy for program in topology.programs(settings) for copy in program.copies]
+        names = [program.name for program in programs.programs(settings, deployment)]
         _say(f"Starting {', '.join(names)}; logs are in {directory / 'logs'}")
-        server = _Server(settings, directory, names, requests, verbose=verbose)
-        server.start(bin_dir, lock)
+        server = _Server(settings, directory, requests, verbose=verbose)
+        server.start(deployment, bin_dir, lock)
         try:
             if not server.wait_until_ready():
                 return 128 + requests.last_signal
@@ -126,7 +141,6 @@ class _Server:
         self,
         settings: Config,
         directory: Path,
-        names: list[str],
         requests: StopRequests,
         *,
         verbose: bool,
@@ -135,13 +149,13 @@ class _Server:
         self._directory = directory
         self._requests = requests
         self._processes: Mapping[str, ProcessState] = {}
-        self._starts = dict.fromkeys(names, 0)
-        logs = {name: topology.log_file(directory, name) for name in names}
-        self._tails = {name: Tail(path) for name, path in logs.items()} if verbose else {}
+        self._starts: dict[str, int] = {}
+        self._verbose = verbose
+        self._tails: dict[str, Tail] = {}
 
-    def start(self, bin_dir: Path, lock: int) -> None:
+    def start(self, deployment: Deployment, bin_dir: Path, lock: int) -> None:
         kind = SUPERVISORS[self._settings.supervision.supervisor]
-        self._supervisor = kind(self._settings, self._directory, bin_dir, lock)
+        self._supervisor = kind(self._settings, deployment, self._directory, bin_dir, lock)
 
     def wait_until_ready(self) -> bool:
         """Show progress until the server is ready; False when asked to stop before."""
@@ -172,11 +186,11 @@ class _Server:
         """End every process: in good order, at once on the next signal or when it takes long."""
         asked = self._requests.count
         began = time.monotonic()
-        deadline = began + topology.stop_wait_s(self._settings) + STOP_MARGIN_S
+        deadline = began + programs.stop_wait_s(self._settings) + STOP_MARGIN_S
         if self._supervisor.alive and asked:
             _say("\nStopping; Ctrl-C again stops at once")
         states = self._supervisor.processes().values()
-        gateways = [state for state in states if state.name.startswith(topology.GATEWAY)]
+        gateways = [state for state in states if state.name.startswith(programs.GATEWAY)]
         impatient = self._requests.last_signal != signal.SIGTERM
         self._supervisor.terminate()
         while self._supervisor.alive:
@@ -199,17 +213,19 @@ class _Server:
         before, self._processes = self._processes, self._supervisor.processes() or self._processes
         for name, state in self._processes.items():
             if state.started and (name not in before or state.started != before[name].started):
-                self._starts[name] += 1
+                self._starts[name] = self._starts.get(name, 0) + 1
                 if self._starts[name] > 1 and not starting:
                     _say(f"  {name} ended and was started again")
             if starting:
                 self._check_start(state)
+        for gone in before.keys() - self._processes.keys():
+            self._starts.pop(gone, None)
 
     def _check_start(self, state: ProcessState) -> None:
         hopeless = not state.running and state.exit_code == EXIT_CANNOT_START
-        ends = self._starts[state.name] - state.running
+        ends = self._starts.get(state.name, 0) - state.running
         if hopeless or ends >= MAX_ENDS_WHILE_STARTING:
-            log = topology.log_file(self._directory, state.name)
+            log = programs.log_file(self._directory, state.name)
             reason = last_error(log) or "it gave no reason"
             raise StartupError(f"{state.name} cannot start: {reason} (its log: {log})")
 
@@ -219,6 +235,8 @@ class _Server:
         _say(f"Ready after {took_s:.1f} s. Open {address}   (Ctrl-C stops)")
 
     def _show_logs(self) -> None:
+        for name in self._processes if self._verbose else ():
+            self._tails.setdefault(name, Tail(programs.log_file(self._directory, name)))
         for name, tail in self._tails.items():
             for line in tail.new_lines():
                 _say(f"{name} | {line}")

@@ -116,8 +116,8 @@ class Connection:
         encoded: EncodedAudio,
     ) -> None:
         async for message in socket:
-            if feed.superseded:
-                continue
+            if feed.closing is not None:
+                continue  # what a client that resumes sends now, it sends again
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 text = self._beta and message.type is WSMsgType.TEXT
                 taken = beta_dialect.from_client(message.data) if text else message.data

@@ -87,6 +87,7 @@ class LiveSession:
         self._last_frame: int | None = None
         self._acknowledged_s = self._opened_s
         self._handed_over = False
+        self._leaving = False
         self._token = new_token() if self.resumable else ""
         self.token_digest = digest(self._token) if kept is None else kept.token_digest
         self._keeper = Keeper(files, self.token_digest, kept)
@@ -230,6 +231,10 @@ class LiveSession:
         _log.info("session closed", extra={"session_id": self.session_id, "close_code": close_code})
         self._on_end(self, close_code)
 
+    def leave_soon(self) -> None:
+        """Begin no further turn here, if the client can resume: the gateway is about to stop."""
+        self._leaving = self.resumable
+
     def shut_down(self) -> None:
         """Ask the client to come back later: the gateway is about to stop."""
         if self.outbox.closing is None and self.resumable and not self._handed_over:
@@ -355,6 +360,8 @@ class LiveSession:
         """Keep the session before the client learns more of it than was kept."""
         if self.resumable and session_snapshot.is_due(effects):
             self._keep()
+        if self._leaving and not self._session.owes_answer:
+            self.shut_down()
 
     def _keep(self) -> None:
         if self._kept is None:  # else the file tells more than this core, which did not go on yet

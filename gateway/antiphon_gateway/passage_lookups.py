@@ -72,6 +72,8 @@ class PassageLookups:
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` must be called next; the time of new lookups begins here."""
+        if not self._open:
+            return None
         self._open = {key: open_ for key, open_ in self._open.items() if not open_.response.ended}
         for open_ in self._open.values():
             open_.due_ms = open_.due_ms or now_ms + self._settings.budget_ms

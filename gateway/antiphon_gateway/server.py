@@ -26,7 +26,7 @@ from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
-from antiphon_proto import models
+from antiphon_proto import alive, models
 from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
@@ -98,11 +98,15 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             group.create_task(_sweep(app[SESSIONS]), name="sweep")
+            group.create_task(alive.show(config.bus.directory, config.gateway.name), name="alive")
             await signals.first.wait()
             door.draining = True
             sessions = app[SESSIONS]
-            _log.info("gateway draining", extra={"sessions": len(sessions)})
-            await drain(sessions, config.gateway.drain_s, signals.second)
+            open_ = {"sessions": len(sessions), "requests": door.requests.taken}
+            _log.info("gateway draining", extra=open_)
+            await drain(
+                sessions, config.gateway.drain_s, signals.second, lambda: door.requests.taken
+            )
             raise _StopRequested
     except* _StopRequested:
         _log.info("gateway stopped")
@@ -112,12 +116,10 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
 
 
 async def _sweep(sessions: Sessions) -> None:
-    """Delete what is kept of sessions that nobody came for, and garbage while nobody talks."""
+    """Delete what is kept of sessions that nobody came for."""
     while True:
         await asyncio.sleep(_SWEEP_INTERVAL_S)
         sessions.sweep()
-        if any(gc.get_count()[1:]) and not any(session.in_turn for session in sessions):
-            gc.collect()
 
 
 async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:
@@ -129,7 +131,7 @@ def _collect_garbage_seldom() -> None:
     """Leave what was loaded alone, and look at the rest less often.
 
     The collector's look at everything stops all sessions for as long as it takes; reference counts
-    free nearly all that a session leaves, and `_sweep` frees the rest.
+    free nearly all that a session makes; `Sessions` has what is left of ended ones collected.
     """
     gc.collect()
     gc.freeze()

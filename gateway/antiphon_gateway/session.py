@@ -137,10 +137,15 @@ class Session:
         """Position of the microphone's audio, at 16 kHz."""
         return self._listener.audio.position_samples
 
+    @property
+    def owes_answer(self) -> bool:
+        """Whether the user speaks or waits for the rest of an answer."""
+        listens = self._listener.user_speaking or self._listener.transcribing
+        return listens or self._responses.pending
+
     def in_turn(self, now_ms: float) -> bool:
         """Whether the user speaks, waits for an answer or hears one."""
-        listens = self._listener.user_speaking or self._listener.transcribing
-        return listens or self._responses.pending or self._responses.audible(now_ms)
+        return self.owes_answer or self._responses.audible(now_ms)
 
     # --- the user's turns (what the listener calls) ----------------------------------------
 

@@ -1,5 +1,7 @@
 """All sessions of the gateway: opened here, found again by their token, forgotten at their end."""
 
+import asyncio
+import gc
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -22,6 +24,9 @@ from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 
+COLLECT_EVERY = 100
+"""Sessions that ended: their parts know each other, so the collector alone frees their 40 kB."""
+
 
 class Sessions:
     """The sessions that have not ended, with or without a connection."""
@@ -41,6 +46,7 @@ class Sessions:
         self._files = SnapshotFiles(config.bus.directory, config.gateway.name)
         self._retrieval = retrieval
         self._live: dict[str, LiveSession] = {}
+        self._ended = 0
 
     def __len__(self) -> int:
         return len(self._live)
@@ -145,6 +151,9 @@ class Sessions:
             del self._live[session.session_id]
             self._metrics.session_ended(close_code)
             leave()
+            self._ended += 1
+            if self._ended % COLLECT_EVERY == 0:
+                asyncio.get_running_loop().call_soon(gc.collect)
 
         session = LiveSession(core, self._config, self._make_driver, end, self._files, kept)
         self._live[session.session_id] = session

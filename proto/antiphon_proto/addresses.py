@@ -8,7 +8,7 @@ from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.messages import STAGES
 from antiphon_proto.settings import Config
 
-_TCP = re.compile(r"tcp://(?P<host>[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
+_TCP = re.compile(r"tcp://(?P<host>(\{name\})?[A-Za-z0-9.-]*):(?P<port>\d{1,5})")
 _HUB_CHANNELS = ("status", "control", "requests")
 _GATEWAY_CHANNELS = ("results", "notices")
 
@@ -17,7 +17,10 @@ class Address(NamedTuple):
     """Where gateways and dispatcher listen for workers."""
 
     host: str
+    """Name or address; `{name}` in it stands for the name of the process that listens."""
     port: int
+    listen_host: str
+    """What the one that listens binds."""
 
 
 def tcp_address(config: Config) -> Address | None:
@@ -29,16 +32,18 @@ def tcp_address(config: Config) -> Address | None:
     if not bus.address:
         return None
     found = _TCP.fullmatch(bus.address)
-    if not found:
+    if not found or not found["host"]:
         raise ConfigurationError(f"bus.address is {bus.address!r}, not tcp://HOST:PORT")
-    address = Address(found["host"], int(found["port"]))
+    host = found["host"]
+    address = Address(host, int(found["port"]), bus.listen_host or host)
     last = max(ports(config, address.port).values())
     if not address.port >= 1 or last > 65_535:
         raise ConfigurationError(
             f"bus.address is {bus.address}, whose ports would go up to {last}; the limit is 65535"
         )
-    for setting, host in (("address", address.host), ("worker_host", bus.worker_host)):
-        if not bus.key_dir and not is_loopback(host):
+    for setting in ("address", "listen_host", "worker_host"):
+        where = address.host if setting == "address" else getattr(bus, setting)
+        if where and not bus.key_dir and not is_loopback(where):
             raise ConfigurationError(
                 f"bus.{setting} is {getattr(bus, setting)}, which others can reach, and "
                 "bus.key_dir is empty: anybody could send jobs; set bus.key_dir and run: "

@@ -17,9 +17,16 @@ def open_bus(config: Config, name: str) -> Bus:
     address = addresses.tcp_address(config)
     if address is None:
         return Bus(config.bus.directory)
-    network = Network(address.host, addresses.ports(config, address.port), config.bus.worker_host)
+    network = Network(
+        name,
+        address.host,
+        address.listen_host.replace("{name}", name),
+        addresses.ports(config, address.port),
+        config.bus.worker_host,
+    )
     keys = None
     if config.bus.key_dir:
         directory = Path(config.bus.key_dir).expanduser()
-        keys = Keys(directory, name, partial(addresses.may_connect, config))
+        own = Path(config.bus.key_file).expanduser() if config.bus.key_file else None
+        keys = Keys(directory, name, partial(addresses.may_connect, config), own)
     return Bus(config.bus.directory, network, keys)

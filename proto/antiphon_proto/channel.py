@@ -37,8 +37,12 @@ EndT = TypeVar("EndT", "Sender", "Receiver")
 class Network(NamedTuple):
     """Channels over tcp."""
 
+    own: str
+    """The name of this process."""
     host: str
-    """Of gateways and dispatcher."""
+    """Where gateways and dispatcher are; `{name}` in it stands for the name of each."""
+    listen_host: str
+    """What this process binds if it is one of those."""
     ports: Mapping[str, int]
     """By the name of a channel, such as `gateway-0.results`."""
     worker_host: str
@@ -89,7 +93,10 @@ class Bus:
         if self._network is not None:
             network = self._network
             port = network.ports.get(name)
-            place = f"{network.worker_host}:*" if port is None else f"{network.host}:{port}"
+            owner = name.partition(".")[0]
+            host = network.listen_host if owner == network.own else network.host
+            host = host.replace("{name}", owner)
+            place = f"{network.worker_host}:*" if port is None else f"{host}:{port}"
             self._names[f"tcp://{place}"] = name
             return f"tcp://{place}"
         path = str(self._dir / name)

@@ -6,6 +6,7 @@ connect in the role of its name; any other may not.
 """
 
 import logging
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -39,15 +40,18 @@ class Pair(NamedTuple):
 class Keys:
     """The keys that a process knows: its own pair and the public ones of others."""
 
-    def __init__(self, directory: Path, name: str, permit: Permit) -> None:
-        """Read them. Raises StartupError when a key is missing or others could read the secret."""
+    def __init__(self, directory: Path, name: str, permit: Permit, own: Path | None = None) -> None:
+        """Read them. `own` is the file of the process's pair, if it is not in `directory`.
+
+        Raises StartupError when a key is missing or others could read the secret.
+        """
         self.permit = permit
         self._public = known(directory)
-        path = directory / f"{name}.key_secret"
+        path = own or directory / f"{name}.key_secret"
         remedy = f"run: antiphon keys make {name}"
         if not path.is_file():
             raise StartupError(f"{path} is missing; {remedy}")
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if _others_may_read(path.stat()):
             raise StartupError(f"{path} can be read by others; run: chmod 600 {path}")
         try:
             public, secret = zmq.auth.load_certificate(path)
@@ -135,6 +139,12 @@ def allow(directory: Path, name: str, public_key: str) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = f'metadata\ncurve\n    public-key = "{public_key}"\n'
     (directory / f"{name}.key").write_text(text)
+
+
+def _others_may_read(status: os.stat_result) -> bool:
+    # A mounted secret belongs to root; the process reads it as a member of the file's group.
+    by_group = status.st_uid == 0 and os.getuid() != 0
+    return bool(stat.S_IMODE(status.st_mode) & (0o037 if by_group else 0o077))
 
 
 def _check_name(name: str) -> None:

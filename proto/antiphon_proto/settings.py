@@ -106,12 +106,17 @@ class Bus(Section, frozen=True, kw_only=True):
     """Where jobs meet workers: in the gateway, or in a process that several gateways share."""
     address: str = ""
     """`tcp://HOST:PORT` where gateways and dispatcher listen for workers of other machines, on that
-    port and the next ones; empty: sockets in `runtime_dir`."""
+    port and the next ones; empty: sockets in `runtime_dir`. A HOST that begins with `{name}`, such
+    as `{name}.antiphon`, is one for each of them: gateway-0.antiphon, dispatcher.antiphon."""
+    listen_host: str = ""
+    """With `address`: what gateways and dispatcher bind, such as 0.0.0.0; empty: its HOST."""
     worker_host: str = "127.0.0.1"
     """With `address`: where a worker listens for its jobs."""
     key_dir: str = ""
     """With `address`: directory of the keys of those who may connect (`antiphon keys`); empty:
     anybody may, which is refused where others could."""
+    key_file: str = ""
+    """With `key_dir`: file of this process's own pair; empty: NAME.key_secret in `key_dir`."""
 
     @property
     def directory(self) -> Path:
@@ -231,6 +236,9 @@ class Supervision(Section, frozen=True, kw_only=True):
 
     supervisor: Literal["supervisord", "builtin"] = "supervisord"
     """`builtin` needs no other package and starts an ended program again within milliseconds."""
+    topology: str = ""
+    """TOML file that says which workers run on which graphics cards, in place of the `processes` of
+    each stage; empty: they run wherever they find room."""
 
 
 class Tracing(Section, frozen=True, kw_only=True):
@@ -243,7 +251,7 @@ class Tracing(Section, frozen=True, kw_only=True):
 class Log(Section, frozen=True, kw_only=True):
     """Logging."""
 
-    level: str = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
 class Config(Section, frozen=True, kw_only=True):

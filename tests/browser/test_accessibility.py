@@ -118,6 +118,34 @@ async def test_the_doctor_does_not_violate_wcag(
     assert await page.evaluate(width) == SIZES[size]["width"]
 
 
+@pytest.mark.parametrize(("size", "theme"), [("phone", "dark"), ("desktop", "light")])
+async def test_a_page_that_cannot_talk_does_not_violate_wcag(
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, axe: str, size: str, theme: str
+) -> None:
+    gateway.full = True
+    blocked = """navigator.mediaDevices.getUserMedia = async () => {
+        throw new DOMException("no", "NotAllowedError");
+    };"""
+    page: Page = await open_page(
+        gateway.url,
+        microphone=tone_wav,
+        init_script=blocked,
+        viewport=SIZES[size],
+        color_scheme=theme,
+        reduced_motion="reduce",
+        expected_errors="503|WebSocket connection",
+    )
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await expect(page.locator("#notes")).to_contain_text("The server is full")
+    found = {"waiting": await violations(page, axe)}
+    gateway.full = False
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked.")
+    found["error"] = await violations(page, axe)
+    assert found == {"waiting": [], "error": []}
+    width = "document.documentElement.scrollWidth"
+    assert await page.evaluate(width) == SIZES[size]["width"]
+
+
 async def test_a_transcript_that_looks_like_markup_stays_text(
     page: Page, gateway: ScriptedGateway
 ) -> None:

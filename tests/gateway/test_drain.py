@@ -13,6 +13,10 @@ class Talk:
         self.in_turn = in_turn
         self.answers = answers
         self.asked = asyncio.Event()
+        self.leaves = False
+
+    def leave_soon(self) -> None:
+        self.leaves = True
 
     def shut_down(self) -> None:
         self.asked.set()
@@ -25,6 +29,7 @@ async def test_who_is_in_a_turn_is_closed_when_it_is_over() -> None:
     async with asyncio.TaskGroup() as group:
         draining = group.create_task(drain({idle, busy}, 600, asyncio.Event()))
         await idle.closed.wait()
+        assert busy.leaves
         assert not busy.asked.is_set()
         busy.in_turn = False
         await draining
@@ -56,3 +61,18 @@ async def test_a_client_that_does_not_answer_the_close_code_is_left_behind() -> 
     silent = Talk(answers=False)
     await drain({silent}, 600, asyncio.Event())
     assert silent.asked.is_set()
+
+
+async def test_open_requests_are_waited_for() -> None:
+    idle, requests = Talk(), ["a transcription"]
+    async with asyncio.TaskGroup() as group:
+        draining = group.create_task(drain({idle}, 600, asyncio.Event(), lambda: len(requests)))
+        await idle.closed.wait()
+        await asyncio.sleep(0)
+        assert not draining.done()
+        requests.clear()
+        await draining
+
+
+async def test_patience_with_requests_ends_too() -> None:
+    await drain((), 0, asyncio.Event(), lambda: 1)

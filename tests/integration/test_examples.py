@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 import pytest
+import stranger
 from source_tree import ROOT
 from system import System
 from system_client import SPEECH, word_errors
@@ -60,6 +61,15 @@ def test_the_example_for_openai_agents_answers(embedded_system: System, tmp_path
         assert reply.getnframes() > 12_000
 
 
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_the_example_in_javascript_answers_with_what_its_line_installs(
+    embedded_system: System, tmp_path: Path, ears: Ears
+) -> None:
+    (example,) = (one for one in stranger.examples() if one.program == "openai_agents.mjs")
+    assert "ms of audio" in stranger.try_example(example, tmp_path, embedded_system.port)
+    assert ears.hear_file(tmp_path / "reply.wav").strip()
+
+
 def test_the_example_of_the_readme_is_the_same_program() -> None:
     program = (ROOT / "examples" / "openai_realtime.py").read_text(encoding="utf-8")
     assert f"```python\n{program}```" in (ROOT / "README.md").read_text(encoding="utf-8")
@@ -69,3 +79,4 @@ def test_every_example_is_listed_with_what_it_needs() -> None:
     page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     names = {path.name for path in (ROOT / "examples").iterdir()} - {"README.md", "__pycache__"}
     assert {name for name in names if f"`{name}`" not in page and f"`{name}/`" not in page} == set()
+    assert {one.program for one in stranger.examples()} == {name for name in names if "." in name}

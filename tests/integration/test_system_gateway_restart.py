@@ -123,6 +123,26 @@ async def test_a_gateway_that_is_stopped_hands_its_sessions_over(server: System)
     server.assert_no_traceback()
 
 
+async def test_who_asks_again_at_once_hears_a_reply_out_and_has_the_next_elsewhere() -> None:
+    with talkative({"gateway.drain_s": 60}) as server:
+        async with resuming_client(server.realtime_url) as client:
+            await client.say_text("Say a lot.")
+            await client.event("audio")
+            server.signal(GATEWAY, 15)
+            await client.event("response.done")
+            assert_heard_whole(client)
+            await client.say_text("And again.")
+            with pytest.raises(Lost) as end:
+                await client.event("response.created", within_s=5)
+            assert end.value.code == 1012
+            assert await asyncio.to_thread(server.wait_ended, GATEWAY) == 0
+            await restarted(server)
+            assert (await client.resume())["type"] == "antiphon.resumed"
+            await client.event("response.done")
+            assert len(client.of_type("response.done")) == 2
+        server.assert_no_traceback()
+
+
 async def test_what_is_kept_is_private_and_deleted_with_its_session(server: System) -> None:
     sessions = server.directory / "run" / "sessions"
     async with resuming_client(server.realtime_url) as client:

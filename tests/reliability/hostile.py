@@ -163,7 +163,8 @@ async def nonsense(run: Run) -> list[Figure]:
     """No crash, no unhandled exception, no session left; every framing case as the RFC says."""
     babblers, each = 10, run.size(1_000, 60)
     tally, wrong = Tally(), {}
-    with running_system({**ENGINES, **AT_ONCE}) as server:
+    everybody = {"gateway.admission_queue_wait_ms": 0}
+    with running_system({**ENGINES, **AT_ONCE, **everybody}) as server:
         async with asyncio.TaskGroup() as group:
             beside = group.create_task(tally.hold(server.realtime_url, run.size(10, 2)))
             for number in range(babblers):

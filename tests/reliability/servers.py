@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from system import GATEWAY, SIMULATED, System, children, is_running
 
-from antiphon import topology
+from antiphon import programs
 from antiphon.process_state import ProcessState
 
 __all__ = ["GATEWAY", "Up", "cpu_s", "files", "log_time_s", "resident_bytes", "running_up"]
@@ -68,7 +68,7 @@ class Up(System):
 
     def states(self) -> dict[str, ProcessState]:
         """Return what the built-in supervisor says of the programs."""
-        file = Path(str(self.settings["bus.runtime_dir"])) / topology.STATE_NAME
+        file = Path(str(self.settings["bus.runtime_dir"])) / programs.STATE_NAME
         states = msgspec.json.decode(file.read_bytes(), type=list[ProcessState])
         return {state.name: state for state in states}
 

@@ -1,42 +1,70 @@
-"""The table of docs/compatibility.md is complete and says what the tests are."""
+"""What counts as evidence of docs/compatibility.md, and what does not."""
 
-import typing
+from collections.abc import Iterator
+from typing import Any
 
-from conformance import TABLE, render, rows
+import pytest
+from conformance import NOTES, Evidence, Frame, declared, settings
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
-EVERY_ROW = rows(TABLE.read_text(encoding="utf-8"))
+from antiphon_gateway.realtime import link_events, server_events  # noqa: F401  define subclasses
+from antiphon_gateway.realtime.client_events import ClientEvent
+from antiphon_gateway.realtime.server_events.base import ServerEvent
 
 
-def declared(union: object) -> set[str]:
-    """Return the types of the events of a union of the `openai` package."""
-    members = typing.get_args(typing.get_args(union)[0])
-    return {typing.get_args(member.model_fields["type"].annotation)[0] for member in members}
+def client(kind: str, **fields: Any) -> Frame:
+    return "client", {"type": kind, "event_id": "mine", **fields}
 
 
-def test_the_table_names_only_tests_that_there_are() -> None:
-    now = dict(_claims(render(TABLE.read_text(encoding="utf-8"))))
-    gone = {
-        event: tests - now[event] for event, tests in _claims(TABLE.read_text(encoding="utf-8"))
-    }
-    assert {event: tests for event, tests in gone.items() if tests} == {}, (
-        "run: .venv/bin/python tests/support/conformance.py"
-    )
+def server(kind: str, **fields: Any) -> Frame:
+    return "server", {"type": kind, **fields}
 
 
-def test_every_event_that_the_sdk_declares_is_in_the_table() -> None:
-    listed = {name for names, _, _ in EVERY_ROW for name in names}
-    families = tuple(name[:-1] for name in listed if name.endswith("*"))
+def test_every_event_and_field_that_the_sdk_declares_is_a_row() -> None:
     events = declared(RealtimeClientEvent) | declared(RealtimeServerEvent)
     assert len(events) > 50
-    assert {name for name in events - listed if not name.startswith(families)} == set()
+    assert "response.usage.total_tokens" in events["response.done"]
+    assert {"tool_choice", "tool_choice.name", "audio.output.speed"} <= set(settings())
 
 
-def test_what_is_said_to_work_is_named_by_a_test() -> None:
-    claimed = [(names, tests) for names, state, tests in EVERY_ROW if state in ("yes", "partly")]
-    assert len(claimed) > 30
-    assert [names for names, tests in claimed if not tests] == []
+def test_an_event_counts_once_it_is_answered_and_not_when_it_is_refused() -> None:
+    update = client("session.update", session={"audio": {"output": {"speed": 9}}})
+    refusal = server("error", error={"event_id": "mine", "code": "invalid_value"})
+    answer = server("session.updated", session={})
+    for frames, counts in (
+        ([update], False),
+        ([answer, update], False),
+        ([update, refusal, answer], False),
+        ([update, answer], True),
+    ):
+        evidence = Evidence()
+        evidence.add("scenario", frames)
+        assert ("session.update" in evidence.events) is counts
+        assert ("session.update session.audio.output.speed" in evidence.fields) is counts
 
 
-def _claims(text: str) -> list[tuple[str, set[str]]]:
-    return [(names[0], set(tests.split(", ")) - {""}) for names, _, tests in rows(text)]
+def test_a_field_of_the_server_that_is_null_was_not_seen() -> None:
+    evidence = Evidence()
+    evidence.add("scenario", [server("response.created", response={"usage": None, "id": "r"})])
+    assert "response.created response.id" in evidence.fields
+    assert "response.created response.usage" not in evidence.fields
+
+
+def test_an_effect_counts_only_where_its_setting_was_set() -> None:
+    with pytest.raises(AssertionError, match="never set it"):
+        Evidence().add("scenario", [server("session.created")], ["audio.output.speed"])
+    with pytest.raises(AssertionError, match="no field"):
+        Evidence().add("scenario", [server("session.created")], ["audio.output.spede"])
+
+
+def subclasses(event: type[ServerEvent]) -> Iterator[type[ServerEvent]]:
+    for inner in event.__subclasses__():
+        yield inner
+        yield from subclasses(inner)
+
+
+def test_every_extension_is_a_row() -> None:
+    ours = [*subclasses(ServerEvent), *ClientEvent.__args__]
+    tags = {str(event.__struct_config__.tag) for event in ours}
+    listed = NOTES["client_extensions"].keys() | NOTES["server_extensions"].keys()
+    assert {tag for tag in tags if tag.startswith("antiphon.")} == listed

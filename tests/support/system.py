@@ -121,15 +121,7 @@ class System:
         self, path: str, headers: Mapping[str, str] | None = None, port: int | None = None
     ) -> Answer | None:
         """Return the answer to a GET; None when nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=5)
-        try:
-            connection.request("GET", path, headers=dict(headers or {}))
-            response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read())
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
+        return ask(("127.0.0.1", port or self.port), path, headers or {})
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until `/readyz` answers 200; fail with the logs when a process ends before."""
@@ -217,6 +209,19 @@ def system(settings: Mapping[str, object] | None = None) -> Iterator[System]:
 def worker_names(workers: Mapping[str, int]) -> list[str]:
     """Return the names of so many workers a stage."""
     return [f"{stage}-{index}" for stage, count in workers.items() for index in range(count)]
+
+
+def ask(place: tuple[str, int], path: str, headers: Mapping[str, str]) -> Answer | None:
+    """Return the answer to a GET; None when nobody listens."""
+    connection = http.client.HTTPConnection(*place, timeout=5)
+    try:
+        connection.request("GET", path, headers=dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read())
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 def free_port() -> int:

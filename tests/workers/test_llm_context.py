@@ -88,3 +88,20 @@ def test_the_last_turn_stays_however_small_the_clients_limit_is() -> None:
 
 def test_nothing_is_dropped_where_that_is_not_allowed() -> None:
     assert fit(conversation(50), LIMIT_TOKENS, truncation=Truncation(False)) == conversation(50)
+
+
+def test_what_is_counted_is_what_fits_to_the_last_token() -> None:
+    def count(before: str, message: ChatMessage) -> float:
+        return len(message.content.split()) + (5 if before == "start" else 2)
+
+    messages = conversation(6)
+    exact = sum(
+        count(before, message)
+        for before, message in zip(
+            ["start", *(one.role for one in messages)], messages, strict=False
+        )
+    )
+    assert fit(messages, int(exact), count=count) == messages
+    shorter = fit(messages, int(exact) - 1, count=count)
+    assert shorter == [SYSTEM, *messages[-len(shorter) + 1 :]]
+    assert len(shorter) < len(messages)

@@ -46,6 +46,8 @@ class Stream {
   ended = false;
   underruns = 0;
   droppedSamples = 0;
+  /** When it was there, and too little of it. @type {number | null} */
+  waitsSinceMs = null;
   arrivals = new Arrivals();
 
   /** @param {number} id @param {number} sampleRateHz @param {number} deviceRateHz */
@@ -198,8 +200,13 @@ export class Player {
   /** @param {Stream} stream */
   #ready(stream) {
     if (stream.running) return true;
-    if (stream.ring.length && !stream.arrivals.begun) stream.arrivals.begin(this.#nowMs);
-    if (!stream.ended && stream.bufferedMs <= this.jitterMs) return false;
+    if (!stream.ended && !stream.ring.length) return false;
+    if (!stream.arrivals.begun) stream.arrivals.begin(this.#nowMs);
+    stream.waitsSinceMs ??= this.#nowMs;
+    // What comes no faster than it is played is not worth a longer wait.
+    const waitedMs = this.#nowMs - stream.waitsSinceMs;
+    if (!stream.ended && Math.max(stream.bufferedMs, waitedMs) <= this.jitterMs) return false;
+    stream.waitsSinceMs = null;
     stream.running = true;
     this.#gain = 0;
     if (!stream.started && stream.written > 0) {

@@ -40,6 +40,13 @@ test("a voice as slow as speech fills the buffer in real time, and the wait is t
   assert.ok([first, ...rest].every(({ neededMs }) => neededMs < 12));
 });
 
+test("a voice slower than speech is waited for no longer than the buffer is", () => {
+  const ended = playOver({ seed: 1, latencyMs: 1, jitterMs: 0, pace: 2, chunkMs: 40, replies: 8, replyMs: 1_500 });
+  assert.ok(gaps(ended) > 0);
+  assert.ok(ended.some(({ jitterMs }) => jitterMs === MAX_JITTER_MS));
+  assert.ok(ended.every(({ waitedMs }) => waitedMs <= MAX_JITTER_MS + 6));
+});
+
 test("what a reply had to wait is what its latest message says", () => {
   const arrivals = new Arrivals();
   arrivals.begin(1_000);

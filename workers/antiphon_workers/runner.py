@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from antiphon_proto import alive
 from antiphon_proto.bus import open_bus
 from antiphon_proto.config import Config
 from antiphon_proto.messages import Goodbye, Stage
@@ -63,6 +64,9 @@ class Worker:
                 group.create_task(service.heartbeats(), name="heartbeats"),
                 group.create_task(service.jobs(), name="jobs"),
                 group.create_task(service.cancellations(), name="cancellations"),
+                group.create_task(
+                    alive.show(self._config.bus.directory, self.worker_id), name="alive"
+                ),
             ]
             await self._stop.wait()
             await service.drain()

@@ -20,7 +20,7 @@ from antiphon_gateway.dispatch.remote import NOTICES_HWM, REQUESTS_HWM
 from antiphon_gateway.dispatch.state import stage_state
 from antiphon_gateway.dispatch.worker_side import TICK_S, WorkerSide, now_ms
 from antiphon_gateway.startup import startup_errors
-from antiphon_proto import codec
+from antiphon_proto import alive, codec
 from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus, Message, Receiver, Sender
 from antiphon_proto.config import Config
@@ -146,6 +146,8 @@ async def _serve(bus: Bus, config: Config) -> None:
     process = DispatcherProcess(bus, config.hub, config.gateways)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(process.run(), name="dispatcher")
+        showing = group.create_task(alive.show(config.bus.directory, config.hub), name="alive")
         await stopped.wait()
         serving.cancel()
+        showing.cancel()
     logger.info("dispatcher stopped")

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from antiphon_proto.conversation import ChatMessage
+from antiphon_workers.llm.context import START
 
 Render = Callable[[Sequence[ChatMessage]], str | None]
 """Renders a conversation up to where the assistant's answer begins; None: it cannot."""
 
-_START = "start"
 _CONVERSATIONS = (
     ("system", "user", "assistant", "user"),
     ("user", "assistant", "user"),
@@ -30,7 +30,7 @@ class ChatTemplate(NamedTuple):
 
         None when the template was never seen with such a conversation.
         """
-        prompt, before = "", _START
+        prompt, before = "", START
         for message in messages:
             piece = self.between.get((before, message.role))
             if piece is None:
@@ -54,7 +54,7 @@ def learn(render: Render) -> ChatTemplate | None:
         if pieces is None:
             continue
         closings.add(pieces[-1])
-        for pair, piece in zip(zip((_START, *roles), roles, strict=False), pieces, strict=False):
+        for pair, piece in zip(zip((START, *roles), roles, strict=False), pieces, strict=False):
             if between.setdefault(pair, piece) != piece:
                 changing.add(pair)
     if len(closings) != 1:

@@ -1,7 +1,8 @@
 """Fitting a conversation into a model's context. Pure."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from antiphon_proto.conversation import ChatMessage, Truncation
 from antiphon_proto.errors import JobFailed
@@ -11,6 +12,10 @@ TOKENS_PER_BYTE = 1 / 3
 TOKENS_PER_MESSAGE = 8
 """What a chat template writes around a message."""
 ANY_LENGTH = Truncation()
+START = "start"
+"""What stands in place of a role before the first message."""
+Count = Callable[[str, ChatMessage], float]
+"""Tokens of a message, with what the template writes between it and one of the role before it."""
 
 
 def size_bytes(messages: Sequence[ChatMessage]) -> int:
@@ -30,8 +35,9 @@ def fit(
     limit_tokens: int,
     tokens_per_byte: float = TOKENS_PER_BYTE,
     truncation: Truncation = ANY_LENGTH,
+    count: Count | None = None,
 ) -> list[ChatMessage]:
-    """Drop the oldest turns of a conversation that is estimated not to fit.
+    """Drop the oldest turns of a conversation that does not fit, as `count` says or the estimate.
 
     Turns go in strides of what is not retained (half the limit, unless the client says otherwise),
     counted from the start: so the prompt keeps its beginning over many turns, and the model need
@@ -40,36 +46,50 @@ def fit(
     limit, which does not count these system messages, can be passed by the last turn alone.
     Nothing is dropped where that is not allowed. Raises JobFailed when what must stay does not fit.
     """
+    if not truncation.enabled:
+        return list(messages)
+    count = count or _estimated(tokens_per_byte)
     opening = next(
         (place for place, message in enumerate(messages) if message.role != "system"),
         len(messages),
     )
     system, turns = messages[:opening], messages[opening:]
     starts = [0, *(place for place, turn in enumerate(turns) if place and turn.role == "user")]
-    if not truncation.enabled:
-        return list(messages)
-    opening_tokens = estimate(system, tokens_per_byte)
+    roles = [START, *(message.role for message in messages)]
+    tokens = [count(before, message) for before, message in zip(roles, messages, strict=False)]
+    opening_tokens = sum(tokens[:opening])
+    until = [0.0, *itertools.accumulate(tokens[opening:])]
+    """Tokens of the turns before each place."""
     allowed = limit_tokens - opening_tokens
     if truncation.conversation_tokens:
         allowed = min(allowed, truncation.conversation_tokens)
     stride_tokens = max(int(allowed * (1 - truncation.retention_ratio)), 1)
-    wanted_tokens = 0
+    wanted_tokens = length_tokens = 0.0
     for start in starts:
-        kept = [*system, *turns[start:]]
-        if estimate(turns[:start], tokens_per_byte) < wanted_tokens and start != starts[-1]:
+        if until[start] < wanted_tokens and start != starts[-1]:
             continue
-        length_tokens = estimate(kept, tokens_per_byte)
-        if length_tokens - opening_tokens <= allowed or (
-            start == starts[-1] and length_tokens <= limit_tokens
+        length_tokens = until[-1] - until[start]
+        if start:
+            # The message stands behind another one now.
+            length_tokens += count(roles[opening], turns[start]) - tokens[opening + start]
+        if length_tokens <= allowed or (
+            start == starts[-1] and length_tokens + opening_tokens <= limit_tokens
         ):
-            return kept
+            return [*system, *turns[start:]]
         wanted_tokens += stride_tokens
     raise JobFailed(
         "context_length_exceeded",
-        f"system prompt and last message are about {estimate(kept, tokens_per_byte)} tokens, "
+        f"system prompt and last message are about {opening_tokens + length_tokens:.0f} tokens, "
         f"over the limit of {limit_tokens} (llm.context_tokens less the answer)",
         retryable=False,
     )
+
+
+def _estimated(tokens_per_byte: float) -> Count:
+    def count(_: str, message: ChatMessage) -> float:
+        return size_bytes([message]) * tokens_per_byte + TOKENS_PER_MESSAGE
+
+    return count
 
 
 def tokens_per_byte_seen(messages: Sequence[ChatMessage], tokens: int) -> float:

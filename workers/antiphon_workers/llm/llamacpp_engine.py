@@ -1,6 +1,7 @@
 """llama.cpp inside the worker process, through xllamacpp's server and its direct calls."""
 
 import functools
+import os
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from antiphon_proto.messages import (
     Job,
     ReadPrompt,
 )
-from antiphon_workers.engine import Engine, Step
+from antiphon_workers.engine import Engine, Step, Usage
 from antiphon_workers.llm import chat_template, functions, requantized
 from antiphon_workers.llm.chat_template import ChatTemplate
 from antiphon_workers.llm.context import fit, tokens_per_byte_seen
@@ -31,6 +32,7 @@ from antiphon_workers.llm.openai_form import as_json, tool_json
 from antiphon_workers.llm.replies import Reading, Reply
 from antiphon_workers.llm.session_order import SessionOrder
 from antiphon_workers.llm.template_probe import TemplateProbe
+from antiphon_workers.llm.token_counter import TokenCounter
 from antiphon_workers.threads import Emit, steps_from_callback
 
 _SILENT = -1
@@ -60,6 +62,8 @@ class LlamaCpp(Engine):
         self._order = SessionOrder()
         self._template: ChatTemplate | None = None
         self._end_token: int | None = None
+        self._counter: TokenCounter | None = None
+        self._socket: int | None = None
         self._knows_functions = False
         """Whether the model's chat template has a form for functions."""
         self.tokens_read = 0
@@ -71,19 +75,35 @@ class LlamaCpp(Engine):
         Raises StartupError when the model is not installed or not a GGUF model.
         """
         path = model_file(self.config)
-        # The server insists on listening. Its socket's directory goes away after two questions.
+        # The server insists on listening, and only there it counts tokens. Its socket's directory
+        # goes away at once: then this process alone can reach it.
         with tempfile.TemporaryDirectory(prefix="antiphon-llm-") as directory:
+            socket = f"{directory}/http.sock"
             try:
-                self._server = xllamacpp.Server(self._parameters(path, f"{directory}/http.sock"))
+                self._server = xllamacpp.Server(self._parameters(path, socket))
             except RuntimeError as exc:
                 raise StartupError(
                     f"llama.cpp cannot load {path} ({exc}); check it with: antiphon doctor --deep"
                 ) from exc
-            self._learn_template(TemplateProbe(f"{directory}/http.sock"))
+            self._learn_template(TemplateProbe(socket))
+            if hasattr(os, "O_PATH"):
+                self._socket = os.open(socket, os.O_PATH)
+        self._greet()
+
+    def _greet(self) -> None:
+        """Read the default instructions into the cache, and see how long the prompt was."""
         greeting = (ChatMessage("system", self.config.llm.instructions), ChatMessage("user", "Hi"))
-        self._complete(
-            Generate(messages=greeting, max_output_tokens=1, temperature=0.0), lambda _: True
-        )
+        usages: list[Usage] = []
+
+        def take(step: Step) -> bool:
+            usages.extend([step] if isinstance(step, Usage) else [])
+            return True
+
+        self._complete(Generate(messages=greeting, max_output_tokens=1, temperature=0.0), take)
+        if self._socket is not None:
+            probe = TemplateProbe(f"/proc/self/fd/{self._socket}")
+            self._counter = TokenCounter(probe.count, self._template)
+            self._counter.correct(greeting, usages[0].input_tokens)
 
     async def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
         """Yield the response's text as it is generated, or how probably the message has ended."""
@@ -106,6 +126,9 @@ class LlamaCpp(Engine):
         """Stop the server's threads."""
         self._executor.shutdown(cancel_futures=True)
         self._server = None
+        if self._socket is not None:
+            os.close(self._socket)
+            self._socket = None
 
     def _parameters(self, path: Path, socket: str) -> "xllamacpp.CommonParams":
         settings = self.config.llm
@@ -128,6 +151,17 @@ class LlamaCpp(Engine):
             threads.poll = 0
         return parameters
 
+    def _fit(self, command: Generate | ReadPrompt, most_output_tokens: int) -> list[ChatMessage]:
+        """Return what fits of a conversation, by the model's own tokens where they can be known."""
+        limit = self._prompt_limit(most_output_tokens)
+        messages, counter = command.messages, self._counter
+        if counter is None:
+            return fit(messages, limit, truncation=command.truncation)
+        limit -= counter.around
+        if self._knows_functions:
+            limit -= counter.functions(command.functions)
+        return fit(messages, limit, truncation=command.truncation, count=counter.message)
+
     def _prompt_limit(self, max_output_tokens: int) -> int:
         context_tokens = self.config.llm.context_tokens
         return max(context_tokens - max_output_tokens, context_tokens // 2)
@@ -147,8 +181,8 @@ class LlamaCpp(Engine):
         if command.functions and self._knows_functions:
             return
         # Cut as for the answer to come, whose prompt must begin with this one.
-        limit = self._prompt_limit(self.config.llm.max_output_tokens)
-        *before, last = fit(fold(command.messages), limit, truncation=command.truncation)
+        command = msgspec.structs.replace(command, messages=tuple(fold(command.messages)))
+        *before, last = self._fit(command, self.config.llm.max_output_tokens)
         words = without_end_mark(last.content)
         prompt = self._template and self._template.open_prompt(
             [*before, ChatMessage(last.role, words)]
@@ -179,10 +213,10 @@ class LlamaCpp(Engine):
 
     def _generate(self, command: Generate, emit: Emit) -> None:
         """Generate, dropping more of the conversation when it proves longer than estimated."""
-        limit = self._prompt_limit(command.max_output_tokens)
-        messages = fit(command.messages, limit, truncation=command.truncation)
+        messages = self._fit(command, command.max_output_tokens)
         reply = self._call(command, messages, emit)
         if reply.overlong_tokens and command.truncation.enabled:
+            limit = self._prompt_limit(command.max_output_tokens)
             ratio = tokens_per_byte_seen(messages, reply.overlong_tokens)
             messages = fit(command.messages, limit, ratio, command.truncation)
             reply = self._call(command, messages, emit)

@@ -13,7 +13,7 @@ _TIMEOUT_S = 10.0
 
 
 class TemplateProbe:
-    """A client of the two endpoints that are not to be had by a call."""
+    """A client of the two endpoints that are not to be had by a call. Threads may share it."""
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
@@ -36,9 +36,17 @@ class TemplateProbe:
 
     def first_token(self, text: str) -> int | None:
         """Return the first token of a text, special tokens included."""
-        answer = self._post("/tokenize", {"content": text, "parse_special": True})
-        tokens = answer.get("tokens") or [None]
+        tokens = self._tokens(text) or [None]
         return tokens[0] if isinstance(tokens[0], int) else None
+
+    def count(self, text: str) -> int | None:
+        """Return how many tokens a text is, special tokens included; None: no answer."""
+        tokens = self._tokens(text)
+        return None if tokens is None else len(tokens)
+
+    def _tokens(self, text: str) -> list[Any] | None:
+        tokens = self._post("/tokenize", {"content": text, "parse_special": True}).get("tokens")
+        return tokens if isinstance(tokens, list) else None
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON object of the answer; empty when there is none."""
