@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability stranger soak bench-web soak-web fuzz-decoder
+.PHONY: test-engines help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability stranger soak bench-web soak-web fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,30 @@ soak-web: setup-test ## talk to the page for an hour and see whether it grows; A
 fuzz-decoder: setup-test ## send 10,000 damaged packets of compressed audio to a server
 	@$(BIN)/python -m pytest tests/integration/test_system_encoded_audio.py -k damaged \
 	  --damaged-packets 10000 --timeout 1800 -o log_cli=true -o log_cli_level=INFO $(ARGS)
+
+# Coqui in an environment of its own: torch and what it needs take 3 GB.
+ENGINES_VENV := .venv-engines
+ENGINES_BIN := $(ENGINES_VENV)/bin
+ENGINES_PIP := $(ENGINES_BIN)/python -m pip --disable-pip-version-check install --quiet
+TORCH ?= torch==2.13.*
+
+$(ENGINES_VENV)/.stamp: pyproject.toml
+	@echo "Installing torch and Coqui into $(ENGINES_VENV) (some minutes the first time)"
+	@$(PYTHON) -m venv $(ENGINES_VENV)
+	@$(ENGINES_PIP) "$(TORCH)"
+	@$(ENGINES_PIP) --no-deps torchaudio torchcodec
+	@$(ENGINES_PIP) six editables hatchling blockbuster jiwer pytest pytest-asyncio pytest-timeout pytest-xdist
+	@$(ENGINES_PIP) --no-build-isolation -e '.[coqui,supervise]'
+	@# torchaudio's own libraries are built for CUDA and do not load beside a torch for processors.
+	@$(ENGINES_BIN)/python -c "import torch; raise SystemExit(torch.version.cuda is None)" || \
+	  for file in $(ENGINES_VENV)/lib/python*/site-packages/torchaudio/lib/*.so; do \
+	    [ ! -e "$$file" ] || mv "$$file" "$$file.aside"; done
+	@touch $@
+
+test-engines: $(ENGINES_VENV)/.stamp ## run the tests of Coqui in an environment of their own; the report: build/test-engines.xml
+	@mkdir -p build
+	@$(ENGINES_BIN)/python -m pytest tests/engines tests/workers/test_engine_contract.py \
+	  -k coqui -W default --junit-xml build/test-engines.xml $(ARGS)
 
 bench-sessions: setup-test ## measure how many talking sessions one gateway process carries
 	@$(BIN)/python -m bench.sessions $(ARGS)
@@ -154,4 +178,4 @@ lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the 
 	  -o requirements/test.lock
 
 clean: ## remove what `make` made here (not the model cache)
-	rm -rf $(VENV) web/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(ENGINES_VENV) build web/node_modules .mypy_cache .ruff_cache .pytest_cache

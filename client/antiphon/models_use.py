@@ -21,6 +21,8 @@ SERVED_CONTEXT_TOKENS = 8_192
 WAIT_S = 180.0
 """How long the new model may take to load."""
 _POLL_S = 0.2
+_CANNOT_START = "antiphon-worker llm: "
+"""How a worker's last line begins that cannot load its model."""
 _FIELDS = ("engine", "model", "url", "context_tokens")
 
 
@@ -113,7 +115,7 @@ def _await_worker(config: Config, worker_id: str, old_pid: int, log: Path, news:
         worker = _workers(config).get(worker_id)
         if worker and worker["pid"] != old_pid and worker["model"] == config.llm.model:
             return
-        if any("cannot start" in line or '"critical"' in line for line in news.new_lines()):
+        if any(line.startswith(_CANNOT_START) for line in news.new_lines()):
             break
         time.sleep(_POLL_S)
     reason = last_error(log) or f"it was not ready within {WAIT_S:.0f} s"
@@ -123,5 +125,5 @@ def _await_worker(config: Config, worker_id: str, old_pid: int, log: Path, news:
 def _workers(settings: Config) -> Mapping[str, Any]:
     """Return the language model's workers that have announced themselves, by id."""
     status = readiness.status(settings.gateway)
-    workers = status["stages"]["llm"]["workers"] if status else []
+    workers = status["stages"]["llm"]["workers"] if status and "stages" in status else []
     return {worker["worker_id"]: worker for worker in workers if worker["connected"]}

@@ -43,6 +43,9 @@ ENGINES: dict[tuple[Stage, str], Entry] = {
     ("tts", "piper"): Entry(
         "antiphon_workers.tts.piper_engine", "Piper", "embedded", ("piper", "onnx")
     ),
+    ("tts", "coqui"): Entry(
+        "antiphon_workers.tts.coqui_engine", "Coqui", "coqui", ("TTS", "torch")
+    ),
     ("tts", "simulated"): Entry("antiphon_workers.tts.simulated", "SimulatedTts"),
 }
 

@@ -116,7 +116,19 @@ class Tts(Section, frozen=True, kw_only=True):
 
     engine: str = "piper"
     model: str = "en_US-joe-medium"
-    """A name of the model manifest or the path of a Piper voice."""
+    """`piper`: a name of the model manifest or the path of a voice. `coqui`: a directory with
+    `config.json` and its checkpoint, or a name such as `tts_models/en/vctk/vits`."""
+    voices: tuple[str, ...] = ()
+    """Speakers of a model with many that clients may choose, the first unless they do; empty: the
+    model is the one voice."""
+    language: str = ""
+    """`coqui`: what is spoken by a model of many languages, such as `de`; empty: English, or the
+    model's first."""
+    device: str = "cpu"
+    """`coqui`: `cpu` or `cuda`."""
+    cloning_dir: str = ""
+    """`coqui`: directory of recordings NAME.wav, each a voice that may be spoken with as `NAME`; of
+    people who agreed. Empty: no voice is cloned."""
     streaming: bool = True
     """Hand out a clause's speech while the rest of it is made."""
     first_clause_words: Count = 3

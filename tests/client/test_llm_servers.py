@@ -1,6 +1,5 @@
 """Servers of language models: found on this machine, asked, told to fetch; what is said of them."""
 
-import model_server
 import model_servers
 import pytest
 from system import SIMULATED, free_port, running_system
@@ -28,7 +27,7 @@ def configuration(*settings: str) -> Config:
 def test_what_a_server_has_is_listed(server: model_servers.ModelServer) -> None:
     ollama = llm_servers.ask("ollama", server.ollama)
     assert ollama is not None
-    assert llm_servers.has(ollama.models, model_server.CHAT)
+    assert llm_servers.has(ollama.models, model_servers.CHAT)
     assert ollama.models[0].size_bytes > 1e6
     other = llm_servers.ask("openai", server.openai)
     assert other == LlmServer("openai", server.openai, (ServedModel("smollm2"),))
@@ -47,7 +46,7 @@ def test_a_server_on_this_machine_is_found_and_looking_can_be_turned_off(
     }
     first = llm_notice.lines(configuration())[0]
     assert first.startswith("Ollama runs at ")
-    assert f"antiphon models use ollama:{model_server.CHAT}" in first
+    assert f"antiphon models use ollama:{model_servers.CHAT}" in first
     assert llm_notice.lines(configuration("llm.engine=ollama")) == []
     assert llm_servers.found_here(configuration("llm.find_servers=false")) == []
 
@@ -77,12 +76,12 @@ def test_a_pulled_model_is_there_with_its_licence(
     server: model_servers.ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = ["--set", f"llm.url={server.ollama}"]
-    assert main(["models", "pull", f"ollama:{model_server.PULLABLE}", *url]) == 0
+    assert main(["models", "pull", f"ollama:{model_servers.PULLABLE}", *url]) == 0
     shown = capsys.readouterr().out
     assert "100 MB" in shown
     assert "licence: Apache" in shown
     assert main(["models", "list", *url]) == 0
-    assert f"ollama:{model_server.PULLABLE}" in capsys.readouterr().out
+    assert f"ollama:{model_servers.PULLABLE}" in capsys.readouterr().out
 
 
 @pytest.mark.models
@@ -107,8 +106,8 @@ def test_a_choice_is_checked_and_told_as_lines_of_a_configuration(
     server: model_servers.ModelServer,
 ) -> None:
     here = configuration(f"llm.url={server.ollama}")
-    lines = models_use.chosen(f"ollama:{model_server.CHAT}", here).lines
-    assert lines[:3] == ["[llm]", 'engine = "ollama"', f'model = "{model_server.CHAT}"']
+    lines = models_use.chosen(f"ollama:{model_servers.CHAT}", here).lines
+    assert lines[:3] == ["[llm]", 'engine = "ollama"', f'model = "{model_servers.CHAT}"']
     assert load(environment={}).llm.context_tokens < models_use.SERVED_CONTEXT_TOKENS
     assert f"context_tokens = {models_use.SERVED_CONTEXT_TOKENS}" in lines
     with pytest.raises(StartupError, match="antiphon models pull ollama:other"):
@@ -123,7 +122,7 @@ def test_the_doctor_looks_at_the_server(server: model_servers.ModelServer) -> No
         settings = (f"llm.engine={engine}", f"llm.url={url}", f"llm.model={model}")
         return doctor_checks.llm_server(configuration(*settings))
 
-    assert check("ollama", server.ollama, model_server.CHAT).level == "ok"
+    assert check("ollama", server.ollama, model_servers.CHAT).level == "ok"
     assert check("openai", server.openai, "").level == "ok"
     absent = check("ollama", server.ollama, "other")
     assert (absent.level, absent.fix) == ("FAIL", "run: antiphon models pull ollama:other")

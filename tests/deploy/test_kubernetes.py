@@ -105,6 +105,7 @@ def test_every_process_runs_confined(example: list[Resource]) -> None:
         assert security["capabilities"] == {"drop": ["ALL"]}, name
         if name in OURS:
             assert security["readOnlyRootFilesystem"] is True, name
+            assert pod["spec"]["enableServiceLinks"] is False, name
             assert pod["spec"]["securityContext"]["runAsNonRoot"] is True, name
             assert pod["spec"]["securityContext"]["runAsUser"] == 10001, name
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container(pod).keys(), name

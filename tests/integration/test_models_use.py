@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import model_server
 import model_servers
 import pytest
 from system import free_port
@@ -81,9 +80,9 @@ async def test_a_session_goes_on_with_another_model_and_with_the_old_one_when_th
         await client.text_only()
         await client.say_text("What is the capital of France?")
         assert (await client.done())["status"] == "completed"
-        assert "simulated" in client.reply_deltas
+        assert "This tone is the answer" in client.reply_deltas
 
-        switched = await asyncio.to_thread(up.use, f"ollama:{model_server.CHAT}", url)
+        switched = await asyncio.to_thread(up.use, f"ollama:{model_servers.CHAT}", url)
         assert switched.returncode == 0, switched.stderr
         assert 'engine = "ollama"' in switched.stdout
         before = len(client.reply_deltas)
@@ -91,7 +90,7 @@ async def test_a_session_goes_on_with_another_model_and_with_the_old_one_when_th
         assert (await client.done())["status"] in ("completed", "incomplete")
         assert "Paris" in client.reply_deltas[before:]
 
-        refused = await asyncio.to_thread(up.use, f"ollama:{model_server.EMBEDDING}", url)
+        refused = await asyncio.to_thread(up.use, f"ollama:{model_servers.EMBEDDING}", url)
         assert refused.returncode == 2
         assert "no chat model" in refused.stderr
         before = len(client.reply_deltas)
@@ -103,10 +102,10 @@ async def test_a_session_goes_on_with_another_model_and_with_the_old_one_when_th
 def test_without_a_server_it_says_what_to_write(models: model_servers.ModelServer) -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-") as directory:
         nobody = Up(0, ["--set", f"bus.runtime_dir={directory}"])
-        told = nobody.use(f"ollama:{model_server.CHAT}", f"llm.url={models.ollama}")
+        told = nobody.use(f"ollama:{model_servers.CHAT}", f"llm.url={models.ollama}")
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("No server runs")
-    assert f'model = "{model_server.CHAT}"' in told.stdout
+    assert f'model = "{model_servers.CHAT}"' in told.stdout
 
 
 def test_the_help_says_how() -> None:

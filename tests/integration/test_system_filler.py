@@ -45,12 +45,6 @@ async def call(talk: SdkTalk) -> str:
     return str(called.call_id)
 
 
-async def give_output(talk: SdkTalk, call_id: str) -> None:
-    item: Any = {"type": "function_call_output", "call_id": call_id, "output": "10:00"}
-    await talk.connection.conversation.item.create(item=item)
-    await talk.connection.response.create()
-
-
 async def answered(talk: SdkTalk) -> None:
     """Take the next response that is no filler."""
     while (response := (await talk.event("response.done")).response).metadata:
@@ -65,7 +59,7 @@ async def test_the_output_is_answered_while_the_filler_is_spoken(system: System)
         assert (await talk.event("response.created")).response.metadata == {"antiphon": "filler"}
         while len(talk.audio) < OUT_HZ:
             await talk.event("response.output_audio.delta")
-        await give_output(talk, call_id)
+        await talk.give_output(call_id, "10:00")
         filler = (await talk.event("response.done")).response
         assert (filler.status, filler.status_details.reason) == ("cancelled", "client_cancelled")
         kept = filler.output[0].content[0].transcript
@@ -100,7 +94,7 @@ async def test_speech_over_the_filler_stops_it_and_a_late_output_is_answered(
             again = await talk.event("response.function_call_arguments.done")
             assert again.call_id != call_id
             await talk.event("response.done")
-            await give_output(talk, call_id)
+            await talk.give_output(call_id, "10:00")
             await answered(talk)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import model_server
+import model_servers
 import numpy as np
 import pytest
 from model_servers import ModelServer
@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest, models: ModelServer) -> Iterator[Syst
     settings = {
         "llm.engine": request.param,
         "llm.url": getattr(models, request.param),
-        "llm.model": model_server.CHAT if request.param == "ollama" else "smollm2",
+        "llm.model": model_servers.CHAT if request.param == "ollama" else "smollm2",
         "llm.max_output_tokens": 32,
     }
     with running_system(settings, ready_within_s=90.0) as server:
@@ -66,7 +66,7 @@ def mortal() -> Iterator[tuple[System, ModelServer]]:
             "tts.engine": "simulated",
             "llm.engine": "ollama",
             "llm.url": models.ollama,
-            "llm.model": model_server.CHAT,
+            "llm.model": model_servers.CHAT,
         }
         with running_system(settings) as server:
             yield server, models

@@ -1,6 +1,7 @@
 """The stock `openai` SDK holds conversations with the embedded models, only its address changed."""
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -12,14 +13,13 @@ from system import System
 from system_client import OUT_HZ, SPEECH, word_errors
 from system_ears import Ears
 from system_sdk import SdkTalk, open_microphone, recorded, sdk_talk
+from whole_talk import GET_TIME, INTERRUPTION, QUESTION, UNDERSTOOD, Told, judge
 
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 
 README = Path(__file__).parents[2] / "README.md"
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 SHORT_ANSWERS: Any = {"type": "realtime", "max_output_tokens": 24}
-UNDERSTOOD = 0.25
-"""Word errors of a human question."""
 INTELLIGIBLE = 0.34
 """Word errors between the text of a reply and what another listener hears of it."""
 
@@ -72,6 +72,50 @@ async def test_a_spoken_conversation_of_two_turns(embedded_system: System, ears:
                 types
             )
             await spoken_turn(talk, "what_time_is_it", "what time is it", ears)
+
+
+async def test_a_spoken_conversation_with_a_call_and_an_interruption(
+    embedded_system: System, ears: Ears
+) -> None:
+    async with sdk_talk(embedded_system.url) as talk:
+        session: Any = {"type": "realtime", "tools": [GET_TIME], "tool_choice": "required"}
+        await update(talk, session)
+        async with open_microphone(talk):
+            talk.say(QUESTION)
+            call = await talk.event("response.function_call_arguments.done")
+            await talk.event("response.done")
+            await update(talk, {"type": "realtime", "tool_choice": "none"})
+            await talk.give_output(call.call_id, "It is ten o'clock in the morning.")
+            answer = (await talk.event("response.done")).response
+            await say_text(talk, "Tell me a long story about the sea.")
+            await talk.connection.response.create()
+            cut = await talk.speak_over(INTERRUPTION)
+            await talk.event(TRANSCRIBED)
+            known = await talk.retrieve(answer.output[0].id)
+            history = await talk.retrieve(cut.item_id)
+    kinds = {event.type for event in talk.events}
+    assert "response.output_audio_transcript.delta" in kinds
+    judge(
+        Told(
+            partials=[
+                e.delta for e in talk.events if e.type.endswith("input_audio_transcription.delta")
+            ],
+            transcripts=[e.transcript for e in talk.events if e.type == TRANSCRIBED],
+            called=[json.loads(call.arguments)],
+            said="".join(
+                e.delta
+                for e in talk.events
+                if e.type == "response.output_audio_transcript.delta" and e.item_id == cut.item_id
+            ),
+            audio=cut.audio,
+            audio_end_ms=cut.audio_end_ms,
+            kept=cut.kept,
+            history=history.content[0].transcript,
+            answer=answer.output[0].content[0].transcript,
+            answer_in_history=known.content[0].transcript,
+        ),
+        ears,
+    )
 
 
 async def test_push_to_talk(embedded_system: System) -> None:

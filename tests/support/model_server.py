@@ -18,11 +18,8 @@ from typing import Any
 import aiohttp
 import xllamacpp
 from aiohttp import web
+from model_servers import CAPABILITIES, PULLABLE
 
-CHAT, TOOLS, EMBEDDING = "smollm2:135m", "smollm2-tools:135m", "embedder:latest"
-"""One model under two names, with and without tools; and one that does not chat."""
-CAPABILITIES = {CHAT: ["completion"], TOOLS: ["completion", "tools"], EMBEDDING: ["embedding"]}
-PULLABLE = "pullable:1b"
 _SLOTS = 2
 _CONTEXT_TOKENS = 1024
 

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from antiphon_proto.config import load
-from antiphon_workers.llm.llamacpp_engine import model_file
+from antiphon_proto.errors import StartupError
 
 _PROGRAM = Path(__file__).with_name("model_server.py")
 _STOP_S = 20.0
+CHAT, TOOLS, EMBEDDING = "smollm2:135m", "smollm2-tools:135m", "embedder:latest"
+"""One model under two names, with and without tools; and one that does not chat."""
+CAPABILITIES = {CHAT: ["completion"], TOOLS: ["completion", "tools"], EMBEDDING: ["embedding"]}
+PULLABLE = "pullable:1b"
 
 
 class ModelServer(NamedTuple):
@@ -44,6 +48,10 @@ class ModelServer(NamedTuple):
 @contextlib.contextmanager
 def model_server(key: str = "") -> Iterator[ModelServer]:
     """Run one for the block. Raises StartupError when the embedded model is not installed."""
+    try:
+        from antiphon_workers.llm.llamacpp_engine import model_file
+    except ImportError as exc:
+        raise StartupError(f"no language model can be run here ({exc})") from exc
     model = model_file(load(environment={}))
     with tempfile.TemporaryDirectory(prefix="antiphon-") as directory:
         record = Path(directory) / "record.jsonl"

@@ -1,7 +1,7 @@
 """Conversations through the stock `openai-agents` SDK, with only the address changed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,7 +21,8 @@ class Talk:
         self.session = session
         self.events: list[Any] = []
         self.history: list[Any] = []
-        self.raw: list[str] = []
+        self.raw: list[dict[str, Any]] = []
+        """What the server sent, as it was."""
 
     async def until(self, type_: str) -> Any:
         """Return the next event of a type; an error ends the test."""
@@ -34,29 +35,39 @@ class Talk:
                 elif event.type == "history_added":
                     self.history = [*self.history, event.item]
                 elif event.type == "raw_model_event" and event.data.type == "raw_server_event":
-                    self.raw.append(event.data.data["type"])
+                    self.raw.append(event.data.data)
                 if event.type == type_:
                     return event
         raise AssertionError("the session has ended")
 
-    async def until_raw(self, type_: str) -> None:
-        """Wait for the next event of the server of a type."""
+    async def until_raw(
+        self, type_: str, fits: Callable[[dict[str, Any]], bool] = lambda _: True
+    ) -> dict[str, Any]:
+        """Return the next event of the server of a type."""
         while True:
+            seen = len(self.raw)
             await self.until("raw_model_event")
-            if self.raw and self.raw[-1] == type_:
-                self.raw.append("")
-                return
+            if len(self.raw) > seen and self.raw[-1]["type"] == type_ and fits(self.raw[-1]):
+                return self.raw[-1]
+
+    def of(self, kind: str, item_id: str = "") -> list[dict[str, Any]]:
+        """Return the server's events of a kind, of one item if that is named."""
+        events = [event for event in self.raw if event["type"].endswith(kind)]
+        return [event for event in events if item_id in ("", event.get("item_id"))]
 
     def said(self, role: str) -> list[str]:
         """Return what one side said, by the SDK's history."""
-        items = {item.item_id: item for item in self.history if item.type == "message"}
-        return [
-            part.transcript or ""
-            for item in items.values()
-            if item.role == role
+        return [text for said_by, text in self.texts().values() if said_by == role]
+
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Return who said what of each spoken item, by the SDK's history."""
+        return {
+            item.item_id: (item.role, part.transcript or "")
+            for item in self.history
+            if item.type == "message"
             for part in item.content
             if part.type in ("audio", "input_audio")
-        ]
+        }
 
     async def say(self, recording: str) -> None:
         """Say a recording in real time, and be silent."""
@@ -67,9 +78,15 @@ class Talk:
 
 
 @asynccontextmanager
-async def agent_talk(system: System, **agent: Any) -> AsyncIterator[Talk]:
+async def agent_talk(
+    system: System, *, model_settings: dict[str, Any] | None = None, **agent: Any
+) -> AsyncIterator[Talk]:
     """Connect as the SDK's documentation says, with only the address changed."""
     runner = RealtimeRunner(RealtimeAgent(name="Assistant", instructions="Be brief.", **agent))
-    model_config: Any = {"api_key": "anything", "url": f"{system.realtime_url}?model=gpt-realtime"}
+    model_config: Any = {
+        "api_key": "anything",
+        "url": f"{system.realtime_url}?model=gpt-realtime",
+        "initial_model_settings": model_settings or {},
+    }
     async with await runner.run(model_config=model_config) as session:
         yield Talk(session)

@@ -5,7 +5,7 @@ import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
@@ -19,6 +19,18 @@ _CHUNK_MS = 40
 _UNDECLARED = {"event.session.id", "event.session.object"}
 """What OpenAI's server sends too and the SDK's models leave out."""
 _server_event: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+
+
+class Cut(NamedTuple):
+    """An answer that was spoken over."""
+
+    item_id: str
+    audio: bytes
+    """All of it that came, PCM16 at 24 kHz."""
+    audio_end_ms: int
+    """How much of it was played."""
+    kept: str
+    """What the server keeps of its words."""
 
 
 class SdkTalk:
@@ -64,6 +76,37 @@ class SdkTalk:
                 if event.type == type_:
                     return event
                 assert event.type != "error", event
+
+    async def give_output(self, call_id: str, output: str, **response: Any) -> None:
+        """Tell what a function returned, and ask for a response."""
+        await self.connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": call_id, "output": output}
+        )
+        wanted: Any = response
+        await self.connection.response.create(response=wanted)
+
+    async def retrieve(self, item_id: str) -> Any:
+        """Return an item as the server has it."""
+        await self.connection.conversation.item.retrieve(item_id=item_id)
+        return (await self.event("conversation.item.retrieved")).item
+
+    async def speak_over(self, recording: str) -> Cut:
+        """Say a recording over the answer that comes; stop it, as a client does that plays audio
+        from its arrival on."""
+        first = await self.event("response.output_audio.delta")
+        began_s = time.monotonic()
+        while len(self.audio) < 5 * OUT_HZ:
+            await self.event("response.output_audio.delta")
+        self.say(recording)
+        await self.event("input_audio_buffer.speech_started")
+        played_ms = round((time.monotonic() - began_s) * 1000)
+        received_ms = len(self.audio) // 2 * 1000 // OUT_HZ
+        await self.connection.conversation.item.truncate(
+            item_id=first.item_id, content_index=0, audio_end_ms=min(played_ms, received_ms)
+        )
+        cut = await self.event("conversation.item.truncated")
+        kept = (await self.retrieve(first.item_id)).content[0].transcript
+        return Cut(first.item_id, bytes(self.audio), cut.audio_end_ms, kept)
 
     def types(self) -> list[str]:
         """Return the types of all events, each run of equal ones once."""

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 
-import model_server
+import coqui_checkpoints
 import model_servers
 import pytest
 
@@ -18,13 +18,14 @@ from antiphon_workers.registry import create
 wait_asleep()
 
 
-SERVED = {("llm", "ollama"), ("llm", "openai")}
-"""Engines that load no files: their model is in a server."""
+NOT_IN_MANIFEST = {("llm", "ollama"), ("llm", "openai"), ("tts", "coqui")}
+"""Engines whose models `antiphon models pull` does not know: those of servers, those of a hub."""
 NEEDED: dict[tuple[Stage, str], Callable[[], list[str]]] = {
     ("stt", "moonshine"): lambda: ["stt.model=moonshine-tiny-en"],
+    ("tts", "coqui"): lambda: [f"tts.model={coqui_checkpoints.shared('vits')}"],
     ("llm", "ollama"): lambda: [
         f"llm.url={model_servers.shared().ollama}",
-        f"llm.model={model_server.CHAT}",
+        f"llm.model={model_servers.CHAT}",
         "llm.slots=2",
     ],
     ("llm", "openai"): lambda: [

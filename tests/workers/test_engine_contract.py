@@ -27,7 +27,7 @@ from antiphon_workers import threads
 from antiphon_workers.engine import Engine, Step, Usage
 from antiphon_workers.registry import create
 
-from .engines import SERVED, job, loaded, results, steps
+from .engines import NOT_IN_MANIFEST, job, loaded, results, steps
 
 SPEECH = Path(__file__).parents[1] / "data" / "what_time_is_it.wav"
 QUESTION = (
@@ -45,8 +45,8 @@ RESULTS: dict[Stage, type[Transcript | TextDelta | AudioDelta]] = {
     "tts": AudioDelta,
 }
 
-WITH_FILES = [key for key in ENGINES if key[1] != "simulated" and key not in SERVED]
-"""Those of ours that load files; the others' model is in a server."""
+WITH_FILES = [key for key in ENGINES if key[1] != "simulated" and key not in NOT_IN_MANIFEST]
+"""Those of ours whose models are in the manifest."""
 
 KEYS: list[tuple[Stage, str]] = [(stage, name) for stage in STAGES for name in names(stage)]
 """Every engine that is installed, ours and those of other packages."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import jsonschema
-import model_server
+import model_servers
 import pytest
 from model_servers import ModelServer
 from model_servers import model_server as started_model_server
@@ -49,7 +49,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncGenerator[Engine, None]
 @pytest.fixture
 async def tool_model() -> AsyncGenerator[Engine, None]:
     """Ollama with a model that it says has tools."""
-    settings = ("llm.context_tokens=512", f"llm.model={model_server.TOOLS}")
+    settings = ("llm.context_tokens=512", f"llm.model={model_servers.TOOLS}")
     opened = await asyncio.to_thread(loaded, "llm", "ollama", *settings)
     yield opened
     await opened.disconnect()
@@ -231,7 +231,7 @@ async def test_a_server_that_dies_fails_the_job_and_may_be_tried_again(
     with contextlib.ExitStack() as opened:
         server = await asyncio.to_thread(opened.enter_context, started_model_server())
         settings = [f"llm.engine={name}", f"llm.url={getattr(server, name)}"]
-        settings.append(f"llm.model={model_server.CHAT if name == 'ollama' else ''}")
+        settings.append(f"llm.model={model_servers.CHAT if name == 'ollama' else ''}")
         engine = create("llm", load(environment={}, settings=settings))
         await asyncio.to_thread(engine.load)
         with pytest.raises(JobFailed) as caught:

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-import model_server
 import model_servers
 import pytest
 
@@ -71,7 +70,7 @@ async def test_the_context_the_limit_and_the_time_to_keep_the_model_are_asked_fo
     before = await chats_so_far()
     await steps(engine, generate(STORY, tokens=3))
     asked = (await last_chat(before + 1))["request"]
-    assert asked["model"] == model_server.CHAT
+    assert asked["model"] == model_servers.CHAT
     assert asked["keep_alive"] == "7m"
     assert asked["think"] is False
     assert asked["options"]["num_ctx"] == 640
@@ -124,12 +123,12 @@ def test_a_model_that_is_not_pulled_is_answered_with_the_command_that_pulls_it()
     url = f"llm.url={model_servers.shared().ollama}"
     message = startup_error(url, "llm.model=qwen9:4b")
     assert "run: ollama pull qwen9:4b" in message
-    assert model_server.CHAT in message
+    assert model_servers.CHAT in message
 
 
 def test_a_model_that_does_not_chat_is_named() -> None:
     url = f"llm.url={model_servers.shared().ollama}"
-    assert "no chat model" in startup_error(url, f"llm.model={model_server.EMBEDDING}")
+    assert "no chat model" in startup_error(url, f"llm.model={model_servers.EMBEDDING}")
 
 
 def test_a_server_that_is_not_there_is_answered_with_how_to_start_it() -> None:

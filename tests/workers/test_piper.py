@@ -6,7 +6,7 @@ import pytest
 from antiphon_proto.audio import pcm16_to_float
 from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 from antiphon_workers.engine import Engine
-from antiphon_workers.tts.piper_engine import PAUSES_MS, PHRASE_PAUSE_MS, pause_after_ms
+from antiphon_workers.tts.pauses import PAUSES_MS, PHRASE_PAUSE_MS, pause_after_ms
 from antiphon_workers.tts.piper_text import speakable_pieces
 
 from .engines import loaded, results

@@ -30,8 +30,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_config(config: Config) -> Catalogue:
-    """Return the catalogue of a server with one model a stage, where each voice is a model."""
-    voices = (_public_name(config.tts.model),)
+    """Return the catalogue of a server with one model a stage: its speakers, or itself, a voice."""
+    voices = config.tts.voices or (_public_name(config.tts.model),)
     return Catalogue(
         model=_public_name(config.llm.model),
         transcription_model=_public_name(config.stt.model),

@@ -1,6 +1,7 @@
 """Models of an Ollama server, through its own streaming API."""
 
 import json
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -54,6 +55,8 @@ class Ollama(Engine):
 
         Raises StartupError when nothing answers, or the model is not pulled or no chat model.
         """
+        # httpx logs each request.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         settings = self.config.llm
         greeting = [ChatMessage("system", settings.instructions), ChatMessage("user", "Hi")]
         with ollama.Client(

@@ -1,7 +1,6 @@
 """Piper voices (VITS), streamed inside a sentence, the same samples for the same text."""
 
 import logging
-import re
 from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -17,6 +16,7 @@ from antiphon_proto.messages import AudioDelta, Job, Synthesize
 from antiphon_workers.engine import Engine, Step
 from antiphon_workers.threads import steps_in_thread
 from antiphon_workers.tts import piper_stream
+from antiphon_workers.tts.pauses import LEAD_MS, LONGEST_PAUSE_MS, pause_after_ms
 from antiphon_workers.tts.piper_text import PiperText, SentenceWord
 from antiphon_workers.tts.silence import Edges, SilenceTrimmer
 from antiphon_workers.tts.word_times import PlacedWord, WordTimes
@@ -24,17 +24,10 @@ from antiphon_workers.tts.word_times import PlacedWord, WordTimes
 FIRST_CHUNK_MS = 40
 """As soon as so much is there, all that is there is sent."""
 CHUNK_MS = 100
-LEAD_MS = 5
-LONGEST_PAUSE_MS = 400
-PAUSES_MS = {".": 240, "!": 240, "?": 240, ":": 180, ";": 180, ",": 140, "\N{EM DASH}": 140}
-"""Silence behind a text by the mark that ends it, as a speaker would pause."""
-PHRASE_PAUSE_MS = 80
-"""Silence behind a text that ends without a mark."""
 
 _LEAD_FRAMES = 3
 """Rendered before the first phoneme; speech was heard at most 2 frames before it."""
 _MANIFEST_FILE = "voice.onnx"
-_LAST_MARK = re.compile(r"([.!?:;,\N{EM DASH}])[^\w.!?:;,]*$")
 _SAMPLE_TEXT = "The quick brown fox jumps over the lazy dog."
 _SAMPLE_PEAK = 0.8
 """What the loudest sample of `_SAMPLE_TEXT` is brought to; other sentences reach 1.0 at most."""
@@ -163,12 +156,6 @@ class Piper(Engine):
             )
             for word in words
         ]
-
-
-def pause_after_ms(text: str) -> int:
-    """Return how long a speaker pauses after `text`, which may be a part of a sentence."""
-    mark = _LAST_MARK.search(text)
-    return PAUSES_MS[mark[1]] if mark else PHRASE_PAUSE_MS
 
 
 def _onnx(path: Path) -> Path:
