@@ -102,7 +102,8 @@ async def test_strangers_at_every_file_change_nothing(tmp_path: Path) -> None:
         server.start(GATEWAY, *WORKERS)
         server.wait_ready()
         sockets = [path for path in (server.directory / "run").iterdir() if path.is_socket()]
-        assert len(sockets) == 3 + len(WORKERS)
+        # Results, status, control, and where sessions are handed over.
+        assert len(sockets) == 4 + len(WORKERS)
         for seed, path in enumerate(sockets):
             assert attack(f"ipc://{path}", seed, CONNECTIONS, canary) == CONNECTIONS
         await a_turn_is_answered(server)
