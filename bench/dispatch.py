@@ -232,7 +232,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps = [] if options.no_growth else options.workers or [1, 2, 4, 8]
     feeding = None
     try:
-        growths = [asyncio.run(_grow(step, options.service_ms, options.seconds)) for step in steps]
+        growths: list[Growth] = []
+        if steps:
+            print(HEAD)
+        for step in steps:
+            growths.append(asyncio.run(_grow(step, options.service_ms, options.seconds)))
+            _show_growth(growths[-1], growths[0])
         if options.rate:
             feeding = asyncio.run(
                 _feed(
