@@ -85,6 +85,16 @@ def test_outputs_are_put_before_the_words_that_asked_for_them() -> None:
     ]
 
 
+def test_an_output_behind_an_answer_is_what_the_model_answers() -> None:
+    meanwhile = [ChatMessage("user", "Who are you?"), ChatMessage("assistant", "A friend.")]
+    question, *call_and_output = OSLO
+    assert fold([question, *meanwhile, *call_and_output]) == [
+        question,
+        *meanwhile,
+        ChatMessage("user", 'get_time({"city": "Oslo"}): 10:00'),
+    ]
+
+
 def test_a_call_without_an_output_is_left_out() -> None:
     assert fold([SYSTEM, *OSLO[:2], ChatMessage("user", "Hello?")]) == [
         SYSTEM,

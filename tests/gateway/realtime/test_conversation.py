@@ -221,6 +221,34 @@ def test_the_model_reads_instructions_and_all_text_in_order() -> None:
     )
 
 
+def test_an_output_after_another_answer_comes_last_with_its_call() -> None:
+    conversation = filled(
+        user("a", "Look it up."),
+        CALL,
+        user("b", "Meanwhile, who are you?"),
+        assistant("e", "A friend."),
+        FunctionCallOutputItem(id="o", call_id="c", output="1"),
+    )
+    assert conversation.messages("") == (
+        ChatMessage("user", "Look it up."),
+        ChatMessage("user", "Meanwhile, who are you?"),
+        ChatMessage("assistant", "A friend."),
+        ChatMessage("assistant", "", calls=(FunctionCall("c", "f", "{}"),)),
+        ChatMessage("tool", "1", call_id="c"),
+    )
+
+
+def test_an_output_before_another_answer_stays_with_its_call() -> None:
+    output = FunctionCallOutputItem(id="o", call_id="c", output="1")
+    conversation = filled(CALL, user("b", "Hurry."), output, assistant("e", "It is one."))
+    assert conversation.messages("") == (
+        ChatMessage("assistant", "", calls=(FunctionCall("c", "f", "{}"),)),
+        ChatMessage("tool", "1", call_id="c"),
+        ChatMessage("user", "Hurry."),
+        ChatMessage("assistant", "It is one."),
+    )
+
+
 def test_without_instructions_there_is_no_empty_system_message() -> None:
     assert filled(user("a", "Hi")).messages("") == (ChatMessage("user", "Hi"),)
 

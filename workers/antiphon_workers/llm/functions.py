@@ -25,7 +25,8 @@ _COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator
 def fold(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Return a conversation without calls and outputs: these are put before the user's words.
 
-    A call without an output is left out.
+    A call without an output is left out. An output behind an answer becomes words of the user: the
+    model would go on with the answer otherwise.
     """
     folded: list[ChatMessage] = []
     calls = {call.call_id: call for message in messages for call in message.calls}
@@ -35,7 +36,7 @@ def fold(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
             call = calls.get(message.call_id)
             told = f"{call.name}({call.arguments})" if call is not None else "function"
             fact = f"{told}: {message.content}\n\n"
-            if asked_at >= 0:
+            if asked_at >= 0 and folded[-1].role != "assistant":
                 asked = folded[asked_at]
                 folded[asked_at] = ChatMessage("user", fact + asked.content)
             else:
