@@ -21,8 +21,11 @@ help: ## list the targets
 run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start the server; Ctrl-C stops it
 	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(if $(LAN),--lan) $(ARGS)
 
-test: setup-test chromium browser-models test-web ## set up and run every test
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+test: setup-test chromium browser-models test-web ## set up and run the tests
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not thorough" $(ARGS)
+
+test-thorough: setup-test chromium browser-models ## run the long tests that `make test` leaves out
+	@$(BIN)/python -m pytest -m thorough $(ARGS)
 
 bench-latency: setup-test ## measure the wait between a question and its answer
 	@$(BIN)/python -m bench.latency $(ARGS)

@@ -228,9 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    logging.disable(logging.WARNING)  # that workers go at the end of a step
     steps = [] if options.no_growth else options.workers or [1, 2, 4, 8]
     feeding = None
+    logging.disable(logging.WARNING)  # that workers go at the end of a step
     try:
         growths: list[Growth] = []
         if steps:
@@ -253,6 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as exc:
         print(exc, file=sys.stderr)
         return 2
+    finally:
+        logging.disable(logging.NOTSET)
     holds = _judge(growths, feeding)
     if options.json:
         found = {"growth": [g._asdict() for g in growths]}

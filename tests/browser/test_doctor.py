@@ -152,3 +152,5 @@ async def test_the_settings_lead_to_the_doctor(page: Page) -> None:
     await page.get_by_role("button", name="Settings", exact=True).click()
     await page.get_by_role("link", name="Check this browser").click()
     await expect(page.get_by_role("heading", name="Doctor")).to_be_visible()
+    # The server is gone after the test; the page would still be loading its parts.
+    await page.wait_for_load_state("networkidle")

@@ -165,7 +165,7 @@ def test_without_parallel_calls_there_is_one(where: str) -> None:
     assert item["name"] == "get_time"
 
 
-def test_outputs_stand_behind_their_calls_wherever_they_come() -> None:
+def test_an_output_that_comes_after_another_answer_is_read_last() -> None:
     rig = Rig()
     with_tools(rig)
     spoken_turn(rig)
@@ -178,10 +178,10 @@ def test_outputs_stand_behind_their_calls_wherever_they_come() -> None:
     rig.send(type="response.create")
     assert [said.role for said in messages_asked(rig)] == [
         "user",
-        "assistant",
-        "tool",
         "user",
         "assistant",
+        "assistant",
+        "tool",
     ]
 
 

@@ -13,7 +13,7 @@ from conformance_socket import SCENARIOS as OVER_A_SOCKET
 from conformance_talk import RecordedClient, RecordedRig, Scenario, recorded
 from system import SIMULATED, System, running_system
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("conformance")]
 
 SETTINGS = {
     **SIMULATED,

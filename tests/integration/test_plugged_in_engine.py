@@ -102,7 +102,7 @@ def test_an_unknown_engine_is_answered_with_the_plugged_in_ones_too(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(site)
-    with pytest.raises(StartupError, match="absent, hum, mute, piper, simulated, wordless"):
+    with pytest.raises(StartupError, match="absent, coqui, hum, mute, piper, simulated, wordless"):
         registry.create("tts", load(environment={}, settings=["tts.engine=hom"]))
 
 

@@ -61,6 +61,7 @@ async def test_speech_while_a_function_runs_is_a_turn_of_its_own(embedded_system
     assert order(talk) == [user, called, user, ("message", "assistant")]
 
 
+@pytest.mark.thorough
 async def test_speech_over_a_result_stops_it_and_the_words_heard_stay(
     embedded_system: System, ears: Ears
 ) -> None:

@@ -25,6 +25,7 @@ from antiphon_proto.messages import Heartbeat
 _REASON = why_not()
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.thorough,
     pytest.mark.models,
     pytest.mark.timeout(240),
     pytest.mark.skipif(bool(_REASON), reason=_REASON),

@@ -10,7 +10,12 @@ from resuming_client import Lost, ResumingClient, assert_is_speech_of, resuming_
 from system import GATEWAY, SIMULATED, System, system
 from system_client import MIC_HZ, silence, speech
 
-pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.thorough,
+    pytest.mark.models,
+    pytest.mark.timeout(240),
+]
 
 REPLY = "This reply is long enough to be cut. It has a second sentence of some length."
 SETTINGS = {**SIMULATED, "simulated.reply": REPLY, "simulated.stt_ms": 300}

@@ -4,8 +4,10 @@ import dataclasses
 import re
 from typing import Any
 
-from system_client import OUT_HZ, word_errors
+from system_client import MIC_HZ, OUT_HZ, silence, speech, word_errors
 from system_ears import Ears
+
+from antiphon_proto.audio import Resampler
 
 QUESTION, QUESTION_WORDS = "would_you_please", "would you please turn on the living room lamp"
 INTERRUPTION, INTERRUPTION_WORDS = "what_time_is_it", "what time is it"
@@ -23,6 +25,13 @@ GET_TIME: Any = {
 }
 CUT_WORDS = 3
 """Words at the cut: half heard, or spoken while the client learned that it is to be quiet."""
+
+
+def recordings() -> tuple[bytes, bytes]:
+    """Return the question and the interruption, PCM16 at 24 kHz with silence behind them."""
+    spoken = [speech(name) + silence(2.5) for name in (QUESTION, INTERRUPTION)]
+    question, interruption = (Resampler(MIC_HZ, OUT_HZ).feed(pcm, last=True) for pcm in spoken)
+    return question, interruption
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
