@@ -19,7 +19,12 @@ from system_client import connected
 from antiphon_proto.config import child_environment
 from antiphon_proto.errors import StartupError
 
-pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.thorough,
+    pytest.mark.models,
+    pytest.mark.timeout(240),
+]
 
 ANTIPHON = Path(sysconfig.get_path("scripts")) / "antiphon"
 

@@ -16,7 +16,12 @@ from antiphon_proto.errors import StartupError
 if TYPE_CHECKING:
     from system_ears import Ears
 
-pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.thorough,
+    pytest.mark.models,
+    pytest.mark.timeout(180),
+]
 
 QUESTION = "should i get a dog or a cat"
 

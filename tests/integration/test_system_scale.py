@@ -13,7 +13,7 @@ from talk import Tally
 
 from antiphon_proto.messages import STAGES
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.thorough, pytest.mark.timeout(240)]
 
 SLOW = {
     **ENGINES,
