@@ -4,7 +4,7 @@ A report says what had arrived when it left. What had not arrived was then young
 when the report came, and what had arrived was older: two bounds, without a clock at the client.
 """
 
-_MOST_MS = 600.0
+_MOST_MS = 500.0
 """What a client may make the gateway believe."""
 _NEW_WEIGHT = 0.25
 

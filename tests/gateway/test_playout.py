@@ -191,4 +191,4 @@ def test_what_a_client_says_of_its_buffer_cannot_raise_the_lead_without_end() ->
     for now_ms in range(0, 20_000, 100):
         audio.take(now_ms)
         audio.report(played_ms=max(0, now_ms - 2_000), now_ms=now_ms, buffered_ms=0)
-    assert audio.lead_ms(20_000) <= 400 + 600 + 2_000
+    assert audio.lead_ms(20_000) <= 400 + 500 + 2_000
