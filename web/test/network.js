@@ -12,7 +12,7 @@ const QUANTUM = 128;
 const REPORT_MS = 100;
 const LEAD_MS = 400;
 const UNREPORTED_LEAD_MS = 1_000;
-const MOST_ROUND_TRIP_MS = 600;
+const MOST_ROUND_TRIP_MS = 500;
 const PIECE_MS = 40;
 
 /** One direction. */
