@@ -30,6 +30,8 @@ def blocking_calls() -> Iterator[BlockBuster]:
         yield blockbuster
 
 
+# First, because pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests among processes: a file each, but those of the embedded server together.
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 from playwright.async_api import Page, expect
-from system import free_port
+from ports import free_port
 from system_client import MIC_HZ, silence, speech
 
 from antiphon_proto.audio import write_wav

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect
+from ports import free_port
 from scripted_gateway import stats
-from system import free_port
 from system_client import MIC_HZ, silence, speech
 
 from antiphon_proto import frames

@@ -2,13 +2,13 @@
 
 import http.server
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from antiphon import doctor_checks
 from antiphon.__main__ import main
@@ -19,13 +19,6 @@ from antiphon_proto.models import manifest
 
 def configuration(*settings: str) -> Config:
     return load(environment={}, settings=settings)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import model_servers
 import pytest
-from system import SIMULATED, free_port, running_system
+from ports import free_port
+from system import SIMULATED, running_system
 
 from antiphon import doctor_checks, llm_notice, llm_servers, models_use
 from antiphon.__main__ import main

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from dockerfile import copied, stages
+from ports import free_port
 from source_tree import ROOT
-from system import SIMULATED, free_port
+from system import SIMULATED
 
 from antiphon_proto.config import load
 from antiphon_proto.messages import STAGES

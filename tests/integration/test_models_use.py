@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import model_servers
 import pytest
-from system import free_port
+from ports import free_port
 from system_client import connected
 
 from antiphon_proto.config import child_environment

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system import DISPATCHER, GATEWAY, ONE_EACH, SIMULATED, System, free_port, system, worker_names
+from ports import free_port
+from system import DISPATCHER, GATEWAY, ONE_EACH, SIMULATED, System, system, worker_names
 from system_client import connected
 from zmtp_fuzz import attack
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from bars import Figure, Run, bar
 from chaos_proxy import ChaosProxy, Weather, chaos_proxy
 from history import History
+from ports import free_port
 from servers import ENGINES, System
-from system import GATEWAY, free_port, system
+from system import GATEWAY, system
 from system_client import connected
 
 from antiphon_proto.addresses import ports

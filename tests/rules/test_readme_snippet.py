@@ -1,7 +1,6 @@
 """The program in README.md, run as it stands there, against a server with simulated engines."""
 
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from source_tree import ROOT
 
 from antiphon_proto.audio import read_wav
@@ -17,13 +17,6 @@ QUESTION = ROOT / "tests" / "data" / "speech" / "what_time_is_it.wav"
 ASKED = "What time is it?"
 REPLY = "It is time to test this. It works."
 _PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
