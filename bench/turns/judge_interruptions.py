@@ -47,13 +47,24 @@ def killed(record: Record) -> bool:
 def silence_ms(record: Record) -> float | None:
     """Return how long after its onset the reply was silent for good; None: it went on.
 
-    A reply whose audio had run out is silent from when it was cancelled on.
+    A reply that was paused first is silent from then on; one whose audio had run out from when it
+    was cancelled on.
     """
     reply = interrupted_reply(record)
     at_s = stopped_s(record, reply) if reply else None
     if reply is None or reply.silent_s is None or at_s is None:
         return None
-    return (max(at_s, reply.silent_s) - record.speech_start_s) * 1000
+    item_id = record.item_of(reply.response_id)
+    cuts = [flush.silent_s for flush in record.listener.flushes if flush.item_id == item_id]
+    silent_s = min(cuts) if cuts else max(at_s, reply.silent_s)
+    return (silent_s - record.speech_start_s) * 1000
+
+
+def decision_ms(record: Record) -> float | None:
+    """Return how long after its onset the reply was stopped for good; None: it went on."""
+    reply = interrupted_reply(record)
+    at_s = stopped_s(record, reply) if reply else None
+    return None if at_s is None else (at_s - record.speech_start_s) * 1000
 
 
 def duck_ms(record: Record) -> float | None:
@@ -81,6 +92,7 @@ def judge_barge_ins(
     during = [record for record in records if interrupted_reply(record) is not None]
     stopped = [wait for record in during if (wait := silence_ms(record)) is not None]
     ducked = [wait for record in during if (wait := duck_ms(record)) is not None]
+    decided = [wait for record in during if (wait := decision_ms(record)) is not None]
     errors = [histories[id(record)] for record in during if id(record) in histories]
     wer = word_error_rate(
         (r.trial.sound.transcript, r.understood) for r in during if r.trial.sound is not None
@@ -88,6 +100,7 @@ def judge_barge_ins(
     return [
         *times("onset to duck", ducked, None, DUCK_MS),
         *times("onset to silence", stopped, None, SILENCE_MS),
+        *times("onset to decision", decided),
         rate("stopped", [silence_ms(record) is not None for record in during]),
         rate("heard history exact", [e.error == 0 for e in errors], EXACT_RATE),
         rate("heard history exact, doubtful words decided", [e.strict == 0 for e in errors]),

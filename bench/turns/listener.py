@@ -29,6 +29,8 @@ class Piece:
     response_id: str = ""
     pcm: bytes = b""
     sample_rate_hz: int = 0
+    after_pause: bool = False
+    """Whether it goes on where the listener had paused."""
 
     @property
     def audible_s(self) -> float | None:
@@ -45,6 +47,8 @@ class Flush:
     """The listener fell silent in the middle of an item."""
 
     at_s: float
+    silent_s: float
+    """When the last sample was played: before, if the listener had paused."""
     item_id: str
     played_ms: int
 
@@ -79,15 +83,37 @@ class Listener(PlayoutClock):
 
     def flush(self, now_s: float) -> Position | None:
         """Play nothing more of what has arrived; return the position if that cut something off."""
+        silent_s = self._clock_s(now_s)
         cut = super().flush(now_s)
-        for piece in reversed(self.pieces):
-            if piece.end_s <= now_s:
-                break
-            piece.start_s = min(piece.start_s, now_s)
-            piece.end_s = now_s
+        for piece in self._after(silent_s):
+            piece.start_s = min(piece.start_s, silent_s)
+            piece.end_s = silent_s
         if cut is not None:
-            self.flushes.append(Flush(now_s, cut.item_id, cut.played_ms))
+            self.flushes.append(Flush(now_s, silent_s, cut.item_id, cut.played_ms))
         return cut
+
+    def play_on(self, now_s: float) -> None:
+        """Play the rest of what has arrived, from where it paused."""
+        paused_s = self._clock_s(now_s)
+        super().play_on(now_s)
+        for piece in self._after(paused_s):
+            if piece.start_s < paused_s:
+                piece = self._split(piece, paused_s)
+            piece.start_s += now_s - paused_s
+            piece.end_s += now_s - paused_s
+
+    def _after(self, at_s: float) -> list[Piece]:
+        return list(itertools.takewhile(lambda piece: piece.end_s > at_s, reversed(self.pieces)))
+
+    def _split(self, piece: Piece, at_s: float) -> Piece:
+        """Cut a piece in two; return the second one."""
+        first_bytes = 2 * round((at_s - piece.start_s) * piece.sample_rate_hz)
+        rest = dataclasses.replace(
+            piece, start_s=at_s, pcm=piece.pcm[first_bytes:], after_pause=True
+        )
+        piece.end_s, piece.pcm = at_s, piece.pcm[:first_bytes]
+        self.pieces.insert(self.pieces.index(piece) + 1, rest)
+        return rest
 
     def heard(self, from_s: float, samples: int) -> Samples:
         """Return what is played from a time on, at 16 kHz; silence where nothing is."""
@@ -115,7 +141,8 @@ def pcm_of(pieces: Sequence[Piece], item_id: str) -> tuple[bytes, int]:
 
 
 def gaps_ms(pieces: Sequence[Piece], response_id: str) -> list[float]:
-    """Return the silences in a response that came from audio arriving too late."""
+    """Return the silences in a response from audio that arrived too late; pauses are none."""
     own = [piece for piece in pieces if piece.response_id == response_id]
-    waits = [(b.start_s - a.end_s) * 1000 for a, b in itertools.pairwise(own)]
+    pairs = itertools.pairwise(own)
+    waits = [(b.start_s - a.end_s) * 1000 for a, b in pairs if not b.after_pause]
     return [wait for wait in waits if wait > 1.0]

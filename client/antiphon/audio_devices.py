@@ -106,6 +106,7 @@ class Speaker:
         self._lock = threading.Lock()
         self._waiting = bytearray()
         self._gain = 1.0
+        self._paused = False
         self._resampler: tuple[int, Resampler] | None = None
 
     def play(self, pcm: bytes, sample_rate_hz: int) -> None:
@@ -121,17 +122,19 @@ class Speaker:
         """Fall silent at once."""
         with self._lock:
             self._waiting.clear()
-        self._gain = 1.0
+        self.duck(False)
 
-    def duck(self, ducked: bool) -> None:
-        """Play quietly, or as before again."""
+    def duck(self, ducked: bool, *, paused: bool = False) -> None:
+        """Play quietly, or not at all, or as before again from the same sample."""
         self._gain = DUCKED_GAIN if ducked else 1.0
+        self._paused = paused
 
     def on_block(self, block: Any, frames: int, _time: Any, _status: Any) -> None:
         """Fill a block. Called by PortAudio, on its own thread."""
         with self._lock:
-            audio = bytes(self._waiting[: 2 * frames])
-            del self._waiting[: 2 * frames]
+            played_bytes = 0 if self._paused else 2 * frames
+            audio = bytes(self._waiting[:played_bytes])
+            del self._waiting[:played_bytes]
         if self._gain != 1.0:
             audio = float_to_pcm16(pcm16_to_float(audio) * np.float32(self._gain))
         block[:] = audio.ljust(2 * frames, b"\0")

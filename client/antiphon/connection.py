@@ -245,6 +245,8 @@ class Connection:
             return self._hear(event.response_id, event.item_id, rate, event.delta, now_s)
         elif isinstance(event, events.ErrorEvent) and event.error.event_id == TRUNCATE_ID:
             return None
+        elif isinstance(event, events.Duck):
+            (self.playout.pause if event.paused else self.playout.play_on)(now_s)
         elif isinstance(event, events.SpeechStarted):
             await self._interrupt(now_s)
         elif isinstance(event, events.ResponseDone) and event.response.status == "cancelled":

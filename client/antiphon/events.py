@@ -159,10 +159,11 @@ class AudioStarted(Event, frozen=True, kw_only=True):
 
 
 class Duck(Event, frozen=True, kw_only=True):
-    """The user may be interrupting: play this item quietly, or as before again."""
+    """The user may be interrupting: play this item quietly, or pause it, or as before again."""
 
     item_id: str
     ducked: bool
+    paused: bool = False
 
 
 class Citation(msgspec.Struct, frozen=True):

@@ -67,7 +67,7 @@ class LiveConversation:
             case events.SpeechStarted():
                 self._speaker.stop()
             case events.Duck():
-                self._speaker.duck(message.ducked)
+                self._speaker.duck(message.ducked, paused=message.paused)
             case events.Citations():
                 self._show(f"from:  {message.sources}")
             case events.ResponseDone():

@@ -1,13 +1,14 @@
 """Follows speech over a response until it is known whether it interrupts it. Pure.
 
     speech    ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
-              │  │     │      └ verdict: stop (words, or long enough) or go on
-              │  │     └ words asked for
-              │  └ held: the response is ducked
+              │  │  │  │      └ verdict: stop (words, or long enough) or go on
+              │  │  │  └ words asked for
+              │  │  └ the response is paused
+              │  └ the response is ducked
               └ begins
 
-The client is told of the duck and of nothing else. The speech becomes a turn only when it stops the
-response.
+The client is told how to play the response and nothing else. The speech becomes a turn only when it
+stops the response.
 """
 
 from collections.abc import Callable
@@ -82,6 +83,7 @@ class BargeIn:
         self._echo = False
         self._echo_checked_at = 0
         self._ducked_item_id = ""
+        self._paused = False
         self._job_id = ""
         self._asked_ms = 0
         self._words: str | None = None
@@ -110,8 +112,12 @@ class BargeIn:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self.was_audible:
-            self._duck(not self._echo and not late)
+            self._duck(not self._echo and not late, now_ms, paused=self._is_speech(evidence))
         return verdict
+
+    def _is_speech(self, heard: OverlappingSpeech) -> bool:
+        limit_ms = self._context.config.turn_taking.pause_after_ms
+        return self._paused or (0 < limit_ms <= heard.speech_ms and not heard.silence_ms)
 
     def _rule(self) -> InterruptionRule:
         taking = self._context.config.turn_taking
@@ -146,7 +152,7 @@ class BargeIn:
         """End: the response stops or goes on as it was before."""
         self._cancel_job()
         if not stopped:
-            self._duck(False)
+            self._duck(False, now_ms)
         if self._response is not None and not stopped:
             self._response.release_start(now_ms)
 
@@ -232,16 +238,20 @@ class BargeIn:
     def _tells_ducks(self) -> bool:
         return self._context.extensions and self._context.config.turn_taking.duck
 
-    def _duck(self, ducked: bool) -> None:
-        if ducked == bool(self._ducked_item_id) or self._response is None:
+    def _duck(self, ducked: bool, now_ms: float, *, paused: bool = False) -> None:
+        paused = ducked and paused and self._tells_ducks
+        before = bool(self._ducked_item_id), self._paused
+        if (ducked, paused) == before or self._response is None:
             return
-        if ducked and not self._may_duck:
+        if ducked and not self._ducked_item_id and not self._may_duck:
             return
         self._may_duck = False
         item_id = self._ducked_item_id or self._response.item_id
         self._ducked_item_id = item_id if ducked else ""
+        self._paused = paused
+        self._response.pause(now_ms, paused=paused)
         if self._tells_ducks:
-            self._context.send(events.Duck(item_id=item_id, ducked=ducked))
+            self._context.send(events.Duck(item_id=item_id, ducked=ducked, paused=paused))
 
 
 def _to_ms(samples: int) -> int:

@@ -41,6 +41,7 @@ class Playout:
         """Where each chunk not yet reported ends, in ms of the item, and when it was sent."""
         self._received_sent_ms: float | None = None
         """When the newest chunk that the client has was sent."""
+        self._paused_since_ms: float | None = None
 
     @property
     def sent_samples(self) -> int:
@@ -67,6 +68,14 @@ class Playout:
         self._queue.clear()
         self._queued_bytes = 0
 
+    def pause(self, now_ms: float, *, paused: bool) -> None:
+        """The listener hears no more of it, or the rest from where it paused."""
+        if paused and self._paused_since_ms is None:
+            self._paused_since_ms = now_ms
+        elif not paused and self._paused_since_ms is not None:
+            self._play_end_ms += now_ms - self._paused_since_ms
+            self._paused_since_ms = None
+
     def take(self, now_ms: float) -> bytes:
         """Return the audio that may be sent now; empty when the listener has enough."""
         taken = bytearray()
@@ -74,7 +83,7 @@ class Playout:
             chunk = self._pop()
             taken += chunk
             duration_ms = len(chunk) / _BYTES_PER_SAMPLE * 1000 / self._rate
-            self._play_end_ms = max(self._play_end_ms, now_ms) + duration_ms
+            self._play_end_ms = max(self._play_end_ms, self._clock_ms(now_ms)) + duration_ms
             self._sent_samples += len(chunk) // _BYTES_PER_SAMPLE
             self._underway.append((self._sent_ms, now_ms))
         return bytes(taken)
@@ -85,19 +94,21 @@ class Playout:
         taken = b"".join(self._queue)[:wanted]
         self.drop()
         samples = len(taken) // _BYTES_PER_SAMPLE
-        self._play_end_ms = max(self._play_end_ms, now_ms) + samples * 1000 / self._rate
+        duration_ms = samples * 1000 / self._rate
+        self._play_end_ms = max(self._play_end_ms, self._clock_ms(now_ms)) + duration_ms
         self._sent_samples += samples
         return taken
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `take` will have something to give, or None when nothing is queued."""
-        if not self._queue:
+        enough = self.lead_ms(now_ms) >= self._limit_ms
+        if not self._queue or (self._paused_since_ms is not None and enough):
             return None
         return max(now_ms, self._play_end_ms - self._limit_ms)
 
     def lead_ms(self, now_ms: float) -> float:
         """Return how much sent audio the listener has not heard yet."""
-        return max(0.0, self._play_end_ms - now_ms)
+        return max(0.0, -self.since_end_ms(now_ms))
 
     @property
     def end_ms(self) -> float:
@@ -106,7 +117,7 @@ class Playout:
 
     def since_end_ms(self, now_ms: float) -> float:
         """Return how long ago the listener had heard all that was sent; negative before."""
-        return now_ms - self._play_end_ms
+        return self._clock_ms(now_ms) - self._play_end_ms
 
     def heard_samples(self, now_ms: float) -> int:
         """Return how much of the item the listener has heard."""
@@ -115,7 +126,7 @@ class Playout:
 
     def report(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
         """Take the client's word for what was heard of the item and what more has arrived."""
-        self._play_end_ms = now_ms + max(0.0, self._sent_ms - played_ms)
+        self._play_end_ms = self._clock_ms(now_ms) + max(0.0, self._sent_ms - played_ms)
         received_ms = played_ms + buffered_ms
         while self._underway and self._underway[0][0] <= received_ms + _ROUNDING_MS:
             _, self._received_sent_ms = self._underway.popleft()
@@ -124,6 +135,9 @@ class Playout:
             None if received is None else now_ms - received,
             now_ms - missing[0][1] if missing else None,
         )
+
+    def _clock_ms(self, now_ms: float) -> float:
+        return now_ms if self._paused_since_ms is None else self._paused_since_ms
 
     @property
     def _sent_ms(self) -> float:

@@ -187,6 +187,11 @@ class Response:
         self._start_held = False
         self.advance(now_ms)
 
+    def pause(self, now_ms: float, *, paused: bool) -> None:
+        """The listener hears nothing of it for a while, or goes on where that began."""
+        if self._speech is not None:
+            self._speech.playout.pause(now_ms, paused=paused)
+
     def report_playout(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
         """Take the client's word for how much of the audio it has played, and has to play."""
         if self._speech is not None and not self._silenced:
@@ -263,8 +268,7 @@ class Response:
         """Return how much of its audio was heard; 0 for a text response."""
         if self._speech is None:
             return 0.0
-        samples = self._speech.playout.heard_samples(now_ms)
-        return samples * 1000 / self._speech.sample_rate_hz
+        return self._speech.playout.heard_samples(now_ms) * 1000 / self._speech.sample_rate_hz
 
     @property
     def echo(self) -> ResponseEcho | None:

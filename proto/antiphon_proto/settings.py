@@ -162,6 +162,9 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     """The same while the client plays the response quietly, where a wait hurts less."""
     duck: bool = True
     """Lower an audible response until it is decided whether it is interrupted."""
+    pause_after_ms: Milliseconds = 160
+    """Speech after which a lowered response is paused until that is decided; it then goes on from
+    the same sample or ends. 0: it goes on quietly."""
     echo_check: bool = True
     """Do not let a response be interrupted by itself, heard through the microphone."""
     retraction_ms: Milliseconds = 700

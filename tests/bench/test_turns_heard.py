@@ -101,3 +101,26 @@ def test_words_spoken_as_one_share_its_time(
     words: list[int], groups: list[int], shares: list[list[int]]
 ):
     assert shared_out(words, groups) == shares
+
+
+def test_a_pause_is_no_gap_and_what_follows_is_played_later():
+    listener = Listener()
+    heard_tone(listener, 10.0)
+    heard_tone(listener, 10.5)
+    listener.pause(10.25)
+    listener.play_on(10.75)
+    spans = [(piece.start_s, piece.end_s) for piece in listener.pieces]
+    assert spans == [(10.0, 10.25), (10.75, 11.5), (11.5, 12.5)]
+    assert gaps_ms(listener.pieces, "r1") == []
+    assert played_ms(listener.pieces, "i1") == pytest.approx(2_000)
+    assert len(pcm_of(listener.pieces, "i1")[0]) == 2 * 2 * 8000
+
+
+def test_a_reply_that_paused_and_was_cut_fell_silent_at_the_pause():
+    listener = Listener()
+    heard_tone(listener, 10.0)
+    listener.pause(10.25)
+    listener.flush(10.75)
+    [flush] = listener.flushes
+    assert (flush.at_s, flush.silent_s, flush.played_ms) == (10.75, 10.25, 250)
+    assert played_ms(listener.pieces, "i1") == pytest.approx(250)

@@ -140,6 +140,25 @@ async def test_ducking_lowers_the_answer_until_it_is_lifted(
     await expect(page.get_by_role("status")).to_have_text("Speaking")
 
 
+async def test_a_paused_answer_goes_on_from_the_same_sample(
+    open_page: Any, gateway: ScriptedGateway, tone_wav: Path, until: Any
+) -> None:
+    page: Page = await open_page(gateway.url, microphone=tone_wav, init_script=KEEP_OUTPUT)
+    await talk(page, gateway)
+    ids = await answer(gateway, 1, "La")
+    await gateway.send_audio(1, tone(2))
+    await until(page, "stats.playedSamples > 2400")
+    await gateway.send("antiphon.duck", item_id="item_a1", ducked=True, paused=True)
+    await until(page, "window.loudest() === 0")
+    played = (await stats(page))["playedSamples"]
+    await page.wait_for_timeout(500)
+    assert (await stats(page))["playedSamples"] - played <= RATE_HZ // 10
+    await gateway.send("antiphon.duck", item_id="item_a1", ducked=False, paused=False)
+    await finish(gateway, ids, "La")
+    await until(page, f"stats.playedSamples === {2 * RATE_HZ}")
+    assert (await stats(page))["underruns"] == 0
+
+
 async def test_a_muted_microphone_sends_silence_and_keeps_the_session(
     page: Page, gateway: ScriptedGateway
 ) -> None:

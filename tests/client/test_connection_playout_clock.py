@@ -60,3 +60,24 @@ def test_audio_after_a_flush_plays_at_once():
     clock.flush(10.5)
     clock.received("b", 1.0, now_s=11.0)
     assert clock.report(11.25) == Position("b", 250, 750)
+
+
+def test_a_pause_plays_nothing_and_skips_nothing():
+    clock = PlayoutClock()
+    clock.received("a", 1.0, now_s=10.0)
+    clock.pause(10.25)
+    assert clock.report(12.0) == Position("a", 250, 750)
+    clock.received("a", 0.5, now_s=12.0)
+    clock.play_on(13.0)
+    assert clock.report(13.25) == Position("a", 500, 1000)
+    assert clock.end_s == 14.25
+    assert clock.report(14.5) == Position("a", 1500, 0)
+
+
+def test_a_flush_in_a_pause_cuts_where_it_paused_and_ends_it():
+    clock = PlayoutClock()
+    clock.received("a", 1.0, now_s=10.0)
+    clock.pause(10.25)
+    assert clock.flush(11.5) == Position("a", 250, 750)
+    clock.received("b", 1.0, now_s=12.0)
+    assert clock.position(12.5) == Position("b", 500, 500)

@@ -192,3 +192,32 @@ def test_what_a_client_says_of_its_buffer_cannot_raise_the_lead_without_end() ->
         audio.take(now_ms)
         audio.report(played_ms=max(0, now_ms - 2_000), now_ms=now_ms, buffered_ms=0)
     assert audio.lead_ms(20_000) <= 400 + 500 + 2_000
+
+
+def test_in_a_pause_nothing_is_heard_and_no_more_than_the_lead_is_sent() -> None:
+    audio = playout()
+    audio.add(SECOND * 3)
+    audio.take(0)
+    audio.report(played_ms=600, now_ms=600, buffered_ms=400)
+    audio.pause(600, paused=True)
+    for now_ms in range(600, 5_000, 100):
+        audio.report(played_ms=600, now_ms=now_ms, buffered_ms=audio.sent_samples / 24 - 600)
+        audio.take(now_ms)
+        assert audio.heard_samples(now_ms) == 600 * RATE // 1000
+        assert audio.sent_samples <= (600 + 400 + 40) * RATE // 1000
+    assert audio.next_due_ms(5_000) is None
+    audio.pause(5_000, paused=False)
+    assert audio.heard_samples(5_300) == 900 * RATE // 1000
+    assert audio.take(5_300)
+
+
+def test_a_pause_that_was_told_twice_is_one() -> None:
+    audio = playout()
+    audio.add(SECOND)
+    audio.take(0)
+    audio.pause(100, paused=True)
+    audio.pause(200, paused=True)
+    audio.pause(1_000, paused=False)
+    audio.pause(1_100, paused=False)
+    assert audio.heard_samples(1_200) == 300 * RATE // 1000
+    assert audio.end_ms == 1_900

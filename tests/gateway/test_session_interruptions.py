@@ -1,5 +1,6 @@
 """Speech over a response: what stops it and what does not."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -37,8 +38,15 @@ def speaking(*, heard_ms: int = 1_500, extensions: bool = True, **options: Any) 
 
 
 def ducks(rig: Rig) -> list[tuple[str, bool]]:
-    """Return the duck events so far: item and state."""
-    return [(e["item_id"], e["ducked"]) for e in rig.events if e["type"] == "antiphon.duck"]
+    """Return how the duck has changed so far: item and state."""
+    told = [(e["item_id"], e["ducked"]) for e in rig.events if e["type"] == "antiphon.duck"]
+    return [change for change, _ in itertools.groupby(told)]
+
+
+def pauses(rig: Rig) -> list[bool]:
+    """Return how the pause has changed so far."""
+    told = [event["paused"] for event in rig.events if event["type"] == "antiphon.duck"]
+    return [change for change, _ in itertools.groupby(told)]
 
 
 def test_a_response_is_ducked_at_once_and_stopped_by_a_word() -> None:
@@ -106,6 +114,52 @@ def test_words_after_a_backchannel_in_one_breath_stop_the_response() -> None:
     rig.transcribe("Yeah, but why?")
     rig.speak("x")
     assert STARTED in rig.types()
+
+
+def test_speech_pauses_the_response_until_it_is_judged_and_nothing_of_it_is_lost() -> None:
+    rig = speaking()
+    rig.speak("x" * (DUCK_MS // 32))
+    assert pauses(rig) == [False]
+    rig.speak("x" * 2)
+    assert pauses(rig) == [False, True]
+    rig.speak("x" * 5)
+    rig.transcribe("Uh-huh.")
+    assert rig.audio_ms() < 4_000
+    rig.speak("." * 10)
+    assert pauses(rig) == [False, True, False]
+    rig.pass_time(6_000)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+    assert rig.audio_ms() == 4_000
+
+
+@pytest.mark.parametrize(("pause_after_ms", "same"), [(160, True), (0, False)])
+def test_what_was_heard_of_a_paused_response_ends_at_the_pause(
+    pause_after_ms: int, same: bool
+) -> None:
+    def heard_when_judged_after(windows: int) -> str:
+        rig = Rig(
+            extensions=True,
+            config=Config(turn_taking=TurnTaking(pause_after_ms=pause_after_ms)),
+        )
+        spoken_turn(rig)
+        answer(rig, " ".join(f"w{n}" for n in range(40)) + ".", clause_ms=4_000)
+        rig.pass_time(1_500)
+        rig.speak("x" * (8 + windows))
+        rig.transcribe("What about")
+        rig.speak("x")
+        done = rig.last("response.done")["response"]
+        assert done["status"] == "cancelled"
+        text: str = done["output"][0]["content"][0]["transcript"]
+        return text
+
+    assert heard_when_judged_after(1)
+    assert (heard_when_judged_after(1) == heard_when_judged_after(8)) is same
+
+
+def test_a_pause_can_be_turned_off() -> None:
+    rig = speaking(config=Config(turn_taking=TurnTaking(pause_after_ms=0)))
+    rig.speak("x" * 12)
+    assert pauses(rig) == [False]
 
 
 def test_a_short_noise_undoes_the_duck_and_asks_for_no_words() -> None:

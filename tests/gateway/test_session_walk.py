@@ -82,6 +82,7 @@ class Walk:
         self.next_sample: dict[int, int] = {}
         self.turn = (0, 0)
         self.ducked = ""
+        self.paused = False
         self.deletes = False
         self.interrupts = True
 
@@ -275,14 +276,17 @@ class Walk:
             kind = event["type"]
             if kind == "antiphon.duck":
                 assert self.rig.session.context.extensions
-                assert event["ducked"] == (not self.ducked), event
+                deeper = event["paused"] and not self.paused
+                assert event["ducked"] == (not self.ducked) or deeper, event
+                assert event["ducked"] or not event["paused"], event
+                self.paused = event["paused"]
                 assert self.ducked in ("", event["item_id"])
                 self.ducked = event["item_id"] if event["ducked"] else ""
             elif kind == "session.updated":
                 detection = event["session"]["audio"]["input"]["turn_detection"]
                 self.interrupts = detection is not None and detection["interrupt_response"]
             elif kind == "input_audio_buffer.speech_started":
-                self.ducked = ""
+                self.ducked, self.paused = "", False
         kinds = [event["type"] for event in events]
         if kinds.count("input_audio_buffer.speech_started") and "response.created" not in kinds:
             assert not (self.interrupts and self.rig.session.audible(self.rig.now_ms))

@@ -86,7 +86,7 @@ export class Answers {
       case "antiphon.duck":
         this.#localDuck.settle();
         this.ducked = event.ducked && this.#playout.speaks(event.item_id);
-        return [{ do: "duck", to: this.ducked ? "ducked" : "full" }];
+        return [{ do: "duck", to: this.ducked ? (event.paused ? "paused" : "ducked") : "full" }];
       case "response.created":
         this.#responseId = event.response.id;
         this.awaited = false;

@@ -15,7 +15,7 @@ import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
 
 /** @type {Record<import("./commands.js").Loudness, number>} */
-const GAINS = { full: 1, "half-ducked": 0.251, ducked: 0.126 }; // -12 dB, -18 dB
+const GAINS = { full: 1, "half-ducked": 0.251, ducked: 0.126, paused: 0.126 }; // -12 dB, -18 dB
 /** The gain is within 1 dB of its aim after 50 ms, and never jumps. */
 const DUCK_TIME_CONSTANT_S = 0.012;
 
@@ -166,6 +166,7 @@ export class Audio {
   setLoudness(loudness) {
     const { currentTime } = this.#context;
     this.#gain.gain.setTargetAtTime(GAINS[loudness], currentTime, DUCK_TIME_CONSTANT_S);
+    this.play({ type: "pause", paused: loudness === "paused" });
   }
 
   /** @param {string} deviceId "" for the default. Only where the browser can. */

@@ -2,7 +2,8 @@
 /** What the session asks the page to do. Pure. */
 
 /** How loud a reply is played; half, while only this page thinks that somebody speaks over it.
- * @typedef {"full" | "half-ducked" | "ducked"} Loudness */
+ * Paused, it stands still.
+ * @typedef {"full" | "half-ducked" | "ducked" | "paused"} Loudness */
 
 /**
  * @typedef {{do: "connect"} | {do: "disconnect"}

@@ -35,6 +35,8 @@ export class PlayerHost {
         return this.#player.push(command.stream, command.firstSample, command.pcm);
       case "end":
         return this.#player.end(command.stream);
+      case "pause":
+        return this.#player.pause(command.paused);
       case "flush":
         return this.#player.flush();
     }

@@ -35,6 +35,7 @@ export const MAX_BUFFER_S = 60;
  * @typedef {{type: "open", stream: number, sampleRateHz: number}
  *   | {type: "audio", stream: number, firstSample: number, pcm: Int16Array}
  *   | {type: "end", stream: number}
+ *   | {type: "pause", paused: boolean}
  *   | {type: "flush"}} PlaybackCommand
  */
 
@@ -98,6 +99,7 @@ export class Player {
   #gain = 0;
   /** @type {Stream | undefined} the stream that is fading out after a flush */
   #fading;
+  #paused = false;
   /** The last sample played, and how much of it still sounds after the audio broke off. */
   #last = 0;
   #residue = 0;
@@ -160,9 +162,15 @@ export class Player {
     stream.dry = false;
   }
 
+  /** Fade out within 5 ms and stand still, or go on from the same sample. @param {boolean} paused */
+  pause(paused) {
+    this.#paused = paused;
+  }
+
   /** Fade out within 5 ms and drop all streams; each reports how far it was played. */
   flush() {
     const first = this.#streams[0];
+    this.#paused = false;
     this.#fading = first?.running ? first : undefined;
     const dropped = this.#streams.filter((stream) => stream !== this.#fading);
     this.#streams = this.#fading ? [this.#fading] : [];
@@ -180,21 +188,33 @@ export class Player {
     let at = 0;
     while (at < out.length) {
       const stream = this.#streams[0];
-      if (!stream || !this.#ready(stream)) break;
-      const count = stream.resampler.pull(
-        stream.ring, out, at, out.length, stream.ended, stream.written,
-      );
+      if (!stream || this.#stands(stream) || !this.#ready(stream)) break;
+      const end = this.#paused ? Math.min(out.length, at + this.#fadeSamples) : out.length;
+      const count = stream.resampler.pull(stream.ring, out, at, end, stream.ended, stream.written);
+      const whole = at + count === end;
       this.#shape(out, at, at + count);
       at += count;
       if (stream === this.#fading) {
-        if (this.#gain === 0 || at < out.length) this.#endFade(stream);
-      } else if (at < out.length) {
+        if (this.#gain === 0 || !whole) this.#endFade(stream);
+      } else if (!whole) {
         this.#runDry(stream);
       }
     }
     out.fill(0, at);
     this.#decay(out, at);
-    this.#rendered += out.length;
+    const first = this.#streams[0];
+    const stood = first && this.#stands(first) ? out.length - at : 0;
+    this.#rendered += out.length - stood;
+  }
+
+  /** Whether nothing of a stream is played now. Time stands still then. @param {Stream} stream */
+  #stands(stream) {
+    return this.#paused && (this.#gain === 0 || !stream.running);
+  }
+
+  /** How long the rest of a fade is. */
+  get #fadeSamples() {
+    return Math.ceil(this.#gain / this.#gainStep);
   }
 
   /** @param {Stream} stream */
@@ -231,7 +251,7 @@ export class Player {
   /** Apply the fades. @param {Float32Array} out @param {number} from @param {number} to */
   #shape(out, from, to) {
     for (let i = from; i < to; i++) {
-      const change = this.#fading ? -this.#gainStep : this.#gainStep;
+      const change = this.#fading || this.#paused ? -this.#gainStep : this.#gainStep;
       this.#gain = Math.min(1, Math.max(0, this.#gain + change));
       out[i] = /** @type {number} */ (out[i]) * this.#gain;
     }

@@ -93,6 +93,57 @@ test("a flush fades within 5 ms, reports the position and ignores what comes aft
   assert.equal(player.progress(), undefined);
 });
 
+test("a pause fades within 5 ms and what follows goes on from the same sample", () => {
+  const { player, reports, render, events } = setUp();
+  player.open(1, RATE_HZ);
+  player.push(1, 0, tone(400));
+  const before = render(200);
+  player.pause(true);
+  const paused = render(300);
+  const { playedSamples } = player.progress();
+  player.push(1, (400 * RATE_HZ) / 1000, tone(200));
+  player.end(1);
+  player.pause(false);
+  const after = render(600);
+  assert.ok(paused.subarray(5 * 48 + QUANTUM).every((x) => x === 0));
+  const startedMs = before.findIndex((x) => x !== 0) / 48;
+  assert.ok(Math.abs(playedSamples / 24 - (200 - startedMs) - 5) < 1);
+  const whole = Float32Array.of(...before, ...paused, ...after);
+  assert.ok(largestStep(whole) < SMOOTH);
+  assert.equal(after.findLastIndex((x) => x !== 0) + 1 >= (600 * 24 - playedSamples) * 2, true);
+  assert.equal(reports.at(-1).playedSamples, 600 * 24);
+  assert.deepEqual(reports.at(-1).underruns, 0);
+  assert.deepEqual(events(), ["1 started", "1 ended"]);
+});
+
+test("nothing starts in a pause, and a flush ends it", () => {
+  const { player, render, events } = setUp();
+  player.pause(true);
+  player.open(1, RATE_HZ);
+  player.push(1, 0, tone(200));
+  assert.ok(render(300).every((x) => x === 0));
+  player.flush();
+  player.open(2, RATE_HZ);
+  player.push(2, 0, tone(200));
+  player.end(2);
+  render(400);
+  assert.deepEqual(events(), ["1 flushed", "2 started", "2 ended"]);
+});
+
+test("audio that arrives in a pause is not late", () => {
+  const { player, reports, render } = setUp();
+  player.open(1, RATE_HZ);
+  player.push(1, 0, tone(200));
+  render(150);
+  player.pause(true);
+  render(1_000);
+  player.pause(false);
+  player.push(1, (200 * RATE_HZ) / 1000, tone(200));
+  player.end(1);
+  render(600);
+  assert.ok(reports.at(-1).neededMs < 10, `${reports.at(-1).neededMs}`);
+});
+
 test("a stream opened after a flush is played in full", () => {
   const { player, reports, render } = setUp();
   player.open(1, RATE_HZ);

@@ -157,9 +157,10 @@ test("speech while nothing is audible flushes nothing", () => {
 
 test("a ducked answer that goes on is neither flushed nor truncated", () => {
   const session = speaking();
-  const duck = (ducked) => ({ type: "antiphon.duck", item_id: "item_a1", ducked });
+  const duck = (ducked, paused) => ({ type: "antiphon.duck", item_id: "item_a1", ducked, paused });
   assert.deepEqual(session.onEvent(duck(true), 0), [{ do: "duck", to: "ducked" }]);
   assert.equal(session.caption, "Speaking quietly");
+  assert.deepEqual(session.onEvent(duck(true, true), 0), [{ do: "duck", to: "paused" }]);
   assert.deepEqual(session.onEvent(duck(false), 0), [{ do: "duck", to: "full" }]);
   assert.equal(session.caption, "Speaking");
   assert.equal(session.phase, "speaking");

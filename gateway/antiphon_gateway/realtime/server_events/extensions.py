@@ -22,10 +22,12 @@ class TranscriptPartial(ServerEvent, frozen=True, kw_only=True, tag="antiphon.tr
 
 
 class Duck(ServerEvent, frozen=True, kw_only=True, tag="antiphon.duck"):
-    """The user may be interrupting: play this item quietly, or as before again."""
+    """The user may be interrupting: play this item quietly, or not at all, or as before again."""
 
     item_id: str
     ducked: bool
+    paused: bool
+    """Not at all: what is heard next is the same sample of it, or nothing more of it."""
 
 
 class Citation(msgspec.Struct, frozen=True):
