@@ -142,9 +142,10 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     """Hold one Realtime session."""
     app = request.app
     caller = caller_of(request, behind_proxy=app[CONFIG].gateway.behind_proxy)
+    waiter = request.query.get("waiting", "")
     if request.headers.get("Upgrade", "").lower() != "websocket":
         # A browser hides from its page why a WebSocket was refused; a page can ask like this.
-        if refusal := app[DOOR].look(handshake_of(request), caller, time.time()):
+        if refusal := app[DOOR].look(handshake_of(request), caller, time.time(), waiter=waiter):
             return _refusal(refusal)
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
@@ -168,7 +169,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
             session = sessions.restore(left, functools.partial(door.seats.leave, place))
         assert session is not None
         return await Connection(app[INPUT_BUDGET], app[DECODERS]).resume(request, session)
-    entry = app[DOOR].enter(handshake, caller, time.time())
+    entry = app[DOOR].enter(handshake, caller, time.time(), waiter=waiter)
     if isinstance(entry, Refusal):
         return _refusal(entry)
     verdict, seat = entry
@@ -195,8 +196,10 @@ async def realtime(request: web.Request) -> web.StreamResponse:
 def _refusal(refusal: Refusal) -> web.Response:
     after = refusal.retry_after_s
     headers = {} if after is None else {"Retry-After": str(after)}
-    body = {"error": {"message": refusal.message}}
-    return web.json_response(body, status=refusal.status, headers=headers)
+    error: dict[str, object] = {"message": refusal.message}
+    if refusal.position is not None:
+        error["position"] = refusal.position
+    return web.json_response({"error": error}, status=refusal.status, headers=headers)
 
 
 async def _file(path: Path) -> web.FileResponse:

@@ -16,10 +16,13 @@ from antiphon_gateway.seats import (
 )
 from antiphon_gateway.security import Handshake, Verdict
 from antiphon_gateway.tickets import Tickets
+from antiphon_gateway.waiting_list import WaitingList
 from antiphon_proto.config import Gateway, Lan
 from antiphon_proto.messages import Stage
 
 BusyStages = Callable[[], frozenset[Stage]]
+FIRST_RETRY_AFTER_S = 1
+"""For the first who waits: the next free place is kept for it."""
 BUSY_RETRY_AFTER_S = WINDOW_MS // 1000
 _NO_LAN = Lan()
 
@@ -36,6 +39,7 @@ class Door:
         self.gatekeeper = Listeners(gateway, lan)
         self.seats = Seats(of_sessions(gateway))
         self.requests = Seats(of_requests(gateway))
+        self.waiting = WaitingList(gateway.max_sessions_per_address)
         self.tickets = Tickets()
         self.tell_of_entry: Callable[[], None] = lambda: None
         """Called when somebody was let in."""
@@ -45,17 +49,19 @@ class Door:
         """Handshakes refused, by cause."""
 
     def enter(
-        self, handshake: Handshake, caller: Caller, now_s: float
+        self, handshake: Handshake, caller: Caller, now_s: float, *, waiter: str = ""
     ) -> tuple[Verdict, Seat] | Refusal:
         """Return what was found out about the client and its place, or why it gets none.
 
-        `now_s` is Unix time. A short-lived key is used up only when there is a place.
+        `now_s` is Unix time. A short-lived key is used up only when there is a place. `waiter` is
+        what the client calls itself while it waits for one.
         """
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))
-        place = self._judge(verdict, caller)
+        place = self._judge(verdict, caller, waiter, now_s)
         if isinstance(place, Refusal):
             self.refused[place.cause] += 1
             return place
+        self.waiting.leave(waiter)
         self.tickets.spend(verdict.spent)
         self.tell_of_entry()
         return verdict, place
@@ -81,10 +87,12 @@ class Door:
             self.refused[place.cause] += 1
         return place
 
-    def look(self, handshake: Handshake, caller: Caller, now_s: float) -> Refusal | None:
+    def look(
+        self, handshake: Handshake, caller: Caller, now_s: float, *, waiter: str = ""
+    ) -> Refusal | None:
         """Return why a client would get no session now; nothing is taken, spent or counted."""
         verdict = self.gatekeeper.judge(handshake, lambda key: self.tickets.find(key, now_s))
-        place = self._judge(verdict, caller)
+        place = self._judge(verdict, caller, waiter, now_s)
         if isinstance(place, Refusal):
             return place
         self.seats.leave(place)
@@ -102,8 +110,16 @@ class Door:
             return refusal
         return self.requests.take(caller.address, verdict.key)
 
-    def _judge(self, verdict: Verdict, caller: Caller) -> Seat | Refusal:
-        return self._refusal(verdict, self.busy()) or self.seats.take(caller.address, verdict.key)
+    def _judge(self, verdict: Verdict, caller: Caller, waiter: str, now_s: float) -> Seat | Refusal:
+        if refusal := self._refusal(verdict, self.busy()):
+            return refusal
+        kept = self.waiting.ahead_of(waiter, now_s)
+        place = self.seats.take(caller.address, verdict.key, kept=kept)
+        if isinstance(place, Seat) or place.cause != "full" or not waiter:
+            return place
+        position = self.waiting.join(waiter, caller.address, now_s)
+        retry_after_s = FIRST_RETRY_AFTER_S if position == 1 else RETRY_AFTER_S
+        return place._replace(position=position, retry_after_s=retry_after_s)
 
     def _refusal(self, verdict: Verdict, busy: Collection[Stage]) -> Refusal | None:
         if not verdict.allowed:

@@ -18,6 +18,8 @@ class Refusal(NamedTuple):
     cause: Cause
     message: str
     retry_after_s: int | None = None
+    position: int | None = None
+    """Its place, from 1, among those that wait for a free one."""
 
 
 class Limits(NamedTuple):
@@ -63,10 +65,13 @@ class Seats:
         """How many are open."""
         return self._taken
 
-    def take(self, address: str, key: str) -> Seat | Refusal:
-        """Take a place for a client of this address that presents this key, empty for none."""
+    def take(self, address: str, key: str, *, kept: int = 0) -> Seat | Refusal:
+        """Take a place for a client of this address that presents this key, empty for none.
+
+        `kept` of the free places are for others.
+        """
         in_all, most, most_of_key, noun = self._limits
-        if self._taken >= in_all:
+        if self._taken + kept >= in_all:
             return Refusal(503, "full", f"{in_all} {noun} are open", RETRY_AFTER_S)
         if most and not is_loopback(address) and self._of_address[address] >= most:
             text = f"{most} {noun} of this address are open"

@@ -36,6 +36,13 @@ async def test_the_page_learns_that_it_needs_a_key_and_then_a_place(
         await expect(page.get_by_role("alert").first).to_contain_text("asks for an access key")
         await page.get_by_label("Access key").fill(KEY)
         await page.keyboard.press("Enter")
-        await expect(page.locator("#notes")).to_contain_text("1 sessions are open")
+        await expect(page.locator("#notes")).to_contain_text("you are next")
+        await expect(page.get_by_role("status")).to_contain_text("Waiting for a place")
+        query = {"waiting": "somebody-else"}
+        async with http.get(
+            f"{guarded_system.url}/v1/realtime", params=query, headers=headers
+        ) as no:
+            assert no.status == 503
+            assert (await no.json())["error"]["position"] == 2
         await other.close()
     await expect(page.get_by_role("status")).to_have_text("Listening", timeout=20_000)

@@ -7,7 +7,7 @@
 
 import { CLOSE_LOST, resumeDelayMs, retryDelayMs } from "./backoff.js";
 import * as frames from "./frames.js";
-import { FOREIGN, UNAUTHORISED, keySubprotocols, refusal } from "./handshake.js";
+import { FOREIGN, UNAUTHORISED, keySubprotocols, refusal, waitingUrl } from "./handshake.js";
 import { Resumption } from "./resume.js";
 
 const SUBPROTOCOLS = ["antiphon.v1", "realtime"];
@@ -21,10 +21,11 @@ const RESUME_PATIENCE_MS = 5_000;
 /**
  * @typedef {{state: "connecting"} | {state: "open"}
  *   | {state: "resuming"} | {state: "resumed"} | {state: "anew"}
- *   | {state: "waiting", code: number, reason: string, delayMs: number}
+ *   | {state: "waiting", code: number, reason: string, delayMs: number, position?: number}
  *   | {state: "closed", code: number, reason: string}} Link
- *   `code` is the WebSocket's, or the HTTP status of a refused handshake; "anew" follows the
- *   `session.created` of a session that stands for one that could not be resumed
+ *   `code` is the WebSocket's, or the HTTP status of a refused handshake; `position` the place among
+ *   those who wait for a session; "anew" follows the `session.created` of a session that stands for
+ *   one that could not be resumed
  */
 
 /**
@@ -65,7 +66,7 @@ export class Connection {
 
   /** @param {string} url @param {Listener} listener */
   constructor(url, listener) {
-    this.#url = url;
+    this.#url = waitingUrl(url);
     this.#listener = listener;
   }
 
@@ -311,7 +312,7 @@ export class Connection {
     }
     if (this.#resuming) this.#lose();
     this.#ready = false;
-    if (refused) this.#retry(refused.status, refused.reason);
+    if (refused) this.#retry(refused.status, refused.reason, refused.position);
     else this.#retry(code, reason);
   }
 
@@ -335,8 +336,8 @@ export class Connection {
     socket?.close(code);
   }
 
-  /** @param {number} code @param {string} reason */
-  #retry(code, reason) {
+  /** @param {number} code @param {string} reason @param {number} [position] among those who wait */
+  #retry(code, reason, position) {
     const attempt = Math.max(1, this.#attempt);
     const closed = { code, reason, attempt, hadSession: this.#hadSession };
     const delayMs = retryDelayMs(closed, Math.random());
@@ -344,7 +345,7 @@ export class Connection {
       this.#listener.onLink({ state: "closed", code, reason });
       return;
     }
-    this.#listener.onLink({ state: "waiting", code, reason, delayMs });
+    this.#listener.onLink({ state: "waiting", code, reason, delayMs, position });
     this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
   }
 }

@@ -16,6 +16,13 @@ const NO_KEY = "This server asks for an access key.";
 const WRONG_KEY = "The server does not accept this access key.";
 const PATIENCE_MS = 4_000;
 
+/** An address with the name under which this page waits when there is no place. @param {string} url */
+export function waitingUrl(url) {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  const name = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${url}${url.includes("?") ? "&" : "?"}waiting=${name}`;
+}
+
 /** Characters of a subprotocol, which a key travels as (RFC 9110, token). @param {string} key */
 export function isPossibleKey(key) {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(key);
@@ -28,8 +35,8 @@ export function keySubprotocols(key) {
 
 /**
  * @param {string} url of the WebSocket @param {string} key "" for none
- * @returns {Promise<{status: number, reason: string} | null>} null when it is not a refusal, or
- *   nobody answers
+ * @returns {Promise<{status: number, reason: string, position?: number} | null>} null when it is
+ *   not a refusal, or nobody answers; `position` among those who wait for a place
  */
 export async function refusal(url, key) {
   try {
@@ -44,7 +51,8 @@ export async function refusal(url, key) {
     const body = await response.json().catch(() => null);
     const after = response.headers.get("Retry-After");
     const message = String(body?.error?.message ?? "");
-    return { status, reason: after ? `${message}, room again in ${after} s perhaps` : message };
+    const reason = after ? `${message}, room again in ${after} s perhaps` : message;
+    return { status, reason, position: body?.error?.position };
   } catch {
     return null;
   }

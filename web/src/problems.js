@@ -197,9 +197,10 @@ export function connectionProblem(code, reason) {
 
 /**
  * Why the page waits before it connects again, or null where the caption says enough.
- * @param {number} code @param {string} reason @returns {Problem | null}
+ * @param {number} code @param {string} reason
+ * @param {number} [position] among those who wait for a place @returns {Problem | null}
  */
-export function waitingProblem(code, reason) {
+export function waitingProblem(code, reason, position) {
   if (code === CLOSE_RESTART) {
     return {
       message: "The server is restarting.",
@@ -213,6 +214,14 @@ export function waitingProblem(code, reason) {
       message: "The server is stopping.",
       fix: "The page connects as soon as it is back.",
       tone: "note",
+    };
+  }
+  if (position) {
+    return {
+      message: position === 1 ? "The server is full; you are next." : `The server is full; you are number ${position} in line.`,
+      fix: "Your place in line is kept while this page is open. It connects by itself.",
+      tone: "note",
+      queued: true,
     };
   }
   return {

@@ -224,7 +224,7 @@ export class Session {
     this.#loseConnection();
     if (link.state === "waiting") {
       this.#retryInS = Math.max(1, Math.round(link.delayMs / 1000));
-      this.problem = waitingProblem(link.code, link.reason);
+      this.problem = waitingProblem(link.code, link.reason, link.position);
       return [{ do: "flush" }, { do: "duck", to: "full" }];
     }
     this.#close();
