@@ -31,6 +31,7 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 _PATIENCE_S = 60.0
+_UNDO_STEPS = 1_000
 _WARM_UP = 8
 """Turns before memory counts."""
 _PROXY = Path(__file__).parents[1] / "tests" / "support"
@@ -113,6 +114,13 @@ async def _type(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
+async def fill_undo_history(page: Page) -> None:
+    """Chromium keeps what was typed, a node a time, for undoing: so often, and no more."""
+    for number in range(_UNDO_STEPS):
+        await page.get_by_label("Your message").fill(f"{number}")
+    await page.get_by_label("Your message").fill("")
+
+
 COUNT = """(() => {
     const log = document.querySelector("#log");
     const walker = document.createTreeWalker(log);
@@ -188,6 +196,7 @@ async def soak(url: str, minutes: float) -> bool:
         session = await watched(page)
         for number in range(_WARM_UP):
             await ask(page, wire, f"Warm up {number}.")
+        await fill_undo_history(page)
         prints = [await footprint(session)]
         began_s = time.monotonic()
         turns = 0
