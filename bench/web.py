@@ -115,10 +115,11 @@ async def _type(page: Page, text: str) -> None:
 
 
 async def fill_undo_history(page: Page) -> None:
-    """Chromium keeps what was typed, a node a time, for undoing: so often, and no more."""
+    """Chromium keeps what was typed and taken away, a node a time, for so many steps of undoing."""
+    field = page.get_by_label("Your message")
     for number in range(_UNDO_STEPS):
-        await page.get_by_label("Your message").fill(f"{number}")
-    await page.get_by_label("Your message").fill("")
+        await field.fill(f"{number}")
+        await field.evaluate("field => { field.value = ''; }")
 
 
 COUNT = """(() => {
