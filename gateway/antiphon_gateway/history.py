@@ -41,6 +41,8 @@ class History:
         self.conversation = Conversation()
         self._context = context
         self._recent: OrderedDict[str, Response] = OrderedDict()
+        self._cut_by_client: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
+        """Of these it is known what was heard, not estimated."""
         self._taken_back: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
         """Deleted by us; a client that has not read that yet may still cut them."""
 
@@ -182,8 +184,10 @@ class History:
         )
         if response is not None:
             self.record(response)
-        self.conversation.truncate(event.item_id, event.content_index, heard)
+        known = response is not None and event.item_id not in self._cut_by_client
+        self.conversation.truncate(event.item_id, event.content_index, heard, known=known)
         if response is not None:
+            self._cut_by_client.append(event.item_id)
             response.silence()
         self._context.send(
             events.ItemTruncated(

@@ -96,6 +96,27 @@ def test_a_playout_report_does_not_undo_a_cut() -> None:
     assert history(rig)[-1] == ("assistant", "One two")
 
 
+def test_what_a_client_says_was_heard_takes_the_place_of_the_estimate_once() -> None:
+    rig = Rig()
+    spoken_turn(rig)
+    answer(rig, "One two three four five six.", clause_ms=3_000)
+    item_id = rig.last("response.output_item.added")["item"]["id"]
+    rig.pass_time(1_000)
+    rig.speak("x" * 20)
+    assert rig.last("response.done")["response"]["status"] == "cancelled"
+    estimated = history(rig)[-1][1]
+    assert "One two" in estimated
+    assert "four" not in estimated
+    for audio_end_ms, kept in ((2_000, "One two three four"), (3_000, "One two three four")):
+        rig.send(
+            type="conversation.item.truncate",
+            item_id=item_id,
+            content_index=0,
+            audio_end_ms=audio_end_ms,
+        )
+        assert history(rig)[-1] == ("assistant", kept)
+
+
 def test_a_response_cut_while_it_runs_keeps_only_what_was_heard() -> None:
     rig = Rig()
     spoken_turn(rig)

@@ -139,11 +139,14 @@ class Conversation:
         self.replace(changed)
         return changed
 
-    def truncate(self, item_id: str, content_index: int, heard_text: str) -> MessageItem:
+    def truncate(
+        self, item_id: str, content_index: int, heard_text: str, *, known: bool = False
+    ) -> MessageItem:
         """Cut a spoken part of the assistant to what was heard and return the new item.
 
-        The text is never made longer by this, so a late or repeated cut does no harm. A message
-        whose speech has not begun stays empty.
+        With `known` that takes the place of an estimate, which it may be longer than. Else the text
+        is never made longer, so a late or repeated cut does no harm. A message whose speech has not
+        begun stays empty.
 
         Raises InvalidEvent when there is no such item or part, or it is not the assistant's speech.
         """
@@ -165,7 +168,8 @@ class Conversation:
         cut = msgspec.structs.replace(item, status="incomplete")
         if item.content:
             text = content_text(item.content[content_index])
-            cut = with_part(cut, content_index, min(text, heard_text, key=len))
+            heard = heard_text if known else min(text, heard_text, key=len)
+            cut = with_part(cut, content_index, heard)
         self.replace(cut)
         return cut
 
