@@ -95,7 +95,7 @@ class SdkTalk:
         from its arrival on."""
         first = await self.event("response.output_audio.delta")
         began_s = time.monotonic()
-        while len(self.audio) < 5 * OUT_HZ:
+        while len(self.audio) < 2 * OUT_HZ:  # a second: the model's answers may be short
             await self.event("response.output_audio.delta")
         self.say(recording)
         await self.event("input_audio_buffer.speech_started")
