@@ -252,6 +252,10 @@ class Receiver:
     async def receive(self) -> list[Message]:
         """Wait for messages and return those at hand, at most 64, each as its frames."""
         await self._poller.poll()
+        return self.at_hand()
+
+    def at_hand(self) -> list[Message]:
+        """Return the messages that have arrived, at most 64, without waiting for any."""
         batch: list[Message] = []
         while len(batch) < _DRAIN_BATCH:
             try:

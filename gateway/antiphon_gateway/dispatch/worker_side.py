@@ -19,13 +19,15 @@ from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.links import Links
 from antiphon_gateway.dispatch.malformed import MalformedLog
 from antiphon_proto import codec
-from antiphon_proto.channel import Bus, PeerEvent, Receiver, Sender
+from antiphon_proto.channel import Bus, Message, PeerEvent, Receiver, Sender
 from antiphon_proto.errors import MalformedMessage
 from antiphon_proto.messages import CancelJobs, Status
 
 STATUS_HWM = 1_000
 CONTROL_HWM = 1_000
 TICK_S = 0.1
+MAX_LAST_WORDS = 16
+"""Batches of status messages read before a connection counts as closed."""
 
 ActionT = TypeVar("ActionT")
 ActionT_co = TypeVar("ActionT_co", covariant=True)
@@ -74,6 +76,7 @@ class WorkerSide(Generic[ActionT]):
         self._perform = perform
         self._changed = changed
         self._links: Links | None = None
+        self._status: Receiver | None = None
         self._control: Sender | None = None
         self._malformed = MalformedLog(core.counters)
 
@@ -81,7 +84,7 @@ class WorkerSide(Generic[ActionT]):
         """Serve until cancelled. Raises StartupError when the endpoints cannot be bound."""
         bus, name = self._bus, self._name
         with ExitStack() as sockets:
-            status = bus.pull(bus.endpoint(f"{name}.status"), hwm=STATUS_HWM)
+            self._status = status = bus.pull(bus.endpoint(f"{name}.status"), hwm=STATUS_HWM)
             sockets.enter_context(closing(status))
             self._control = bus.publish(bus.endpoint(f"{name}.control"), hwm=CONTROL_HWM)
             sockets.enter_context(closing(self._control))
@@ -107,27 +110,44 @@ class WorkerSide(Generic[ActionT]):
 
     async def _read_status(self, channel: Receiver) -> None:
         while True:
-            for frames in await channel.receive():
-                try:
-                    status, _ = codec.status.decode(frames)
-                    status = announced(status, frames, self._bus)
-                except MalformedMessage as exc:
-                    self._malformed.count("status", exc)
-                    continue
-                self._perform(self._core.status(status, now_ms()))
-            self._changed()
+            self._take(await channel.receive())
             # A receive that finds messages at hand does not give way to other tasks.
             await asyncio.sleep(0)
+
+    def _take(self, messages: list[Message]) -> None:
+        for frames in messages:
+            try:
+                status, _ = codec.status.decode(frames)
+                status = announced(status, frames, self._bus)
+            except MalformedMessage as exc:
+                self._malformed.count("status", exc)
+                continue
+            self._perform(self._core.status(status, now_ms()))
+        self._changed()
+
+    def _take_last_words(self) -> None:
+        """Read what a worker said before its connection closed, such as its goodbye.
+
+        It says so on another socket than the one that closes, and the event loop may serve either
+        first.
+        """
+        for _ in range(MAX_LAST_WORDS):
+            if self._status is None or not (messages := self._status.at_hand()):
+                return
+            self._take(messages)
 
     def _on_link(self, worker_id: str, incarnation: str, event: PeerEvent) -> None:
         if event == "connected":
             logger.info("worker connected", extra={"worker": worker_id})
             self._perform(self._core.worker_connected(worker_id, incarnation, now_ms()))
         else:
-            before = self._core.counters.tries_lost
+            self._take_last_words()
+            counters = self._core.counters
+            workers, tries = counters.workers_lost, counters.tries_lost
             actions = self._core.worker_lost(worker_id, incarnation, now_ms())
-            lost = self._core.counters.tries_lost - before
-            logger.warning("worker lost", extra={"worker": worker_id, "reissued": lost})
+            if counters.workers_lost > workers:
+                lost = counters.tries_lost - tries
+                logger.warning("worker lost", extra={"worker": worker_id, "reissued": lost})
             self._perform(actions)
         self._changed()
 
