@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from antiphon_gateway.dispatch.actions import Connect
 from antiphon_proto.channel import Bus, PeerEvent, Sender
 
-LAST_WORDS_S = 0.05
-"""What a worker said before it closed its connection may be read so much later than its closing."""
-
 LinkChanged = Callable[[str, str, PeerEvent], None]
 
 
@@ -25,10 +22,7 @@ class Links:
     """The open job connections, by worker id."""
 
     def __init__(self, bus: Bus, group: asyncio.TaskGroup, changed: LinkChanged) -> None:
-        """Watch connections in tasks of `group`; call `changed(worker_id, incarnation, event)`.
-
-        A connection that `close` ends within `LAST_WORDS_S` of its peer's going was not lost.
-        """
+        """Watch connections in tasks of `group`; call `changed(worker_id, incarnation, event)`."""
         self._bus = bus
         self._group = group
         self._changed = changed
@@ -61,6 +55,4 @@ class Links:
         async with aclosing(sender.watch()) as events:  # type: ignore[type-var]
             sender.connect()
             async for event in events:
-                if event == "disconnected":
-                    await asyncio.sleep(LAST_WORDS_S)
                 self._changed(connect.worker_id, connect.incarnation, event)
