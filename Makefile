@@ -22,7 +22,7 @@ run: $(if $(SIMULATED),$(VENV)/.run-stamp,setup) ## set everything up and start 
 	@$(BIN)/antiphon up $(if $(SIMULATED),--simulated) $(if $(LAN),--lan) $(ARGS)
 
 test: setup-test chromium browser-models test-web ## set up and run the tests
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not thorough" $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not thorough" $(ARGS)
 
 test-thorough: setup-test chromium browser-models ## run the long tests that `make test` leaves out
 	@$(BIN)/python -m pytest -m thorough $(ARGS)

@@ -30,19 +30,13 @@ def blocking_calls() -> Iterator[BlockBuster]:
         yield blockbuster
 
 
-# First, because pytest-xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests among processes: a file each, but those of the embedded server together.
+    """Begin with the tests of the embedded server, which take the longest.
 
-    It is loaded once, and they come first because they take the longest: they speak and listen in
-    real time, so the processor has room for the others beside them.
+    They speak and listen in real time, so the processor has room for the others beside them.
     """
 
     def listens(item: pytest.Item) -> bool:
         return not {"embedded_system", "ears"}.isdisjoint(getattr(item, "fixturenames", ()))
 
     items.sort(key=listens, reverse=True)  # stable: within both parts the order stays
-    for item in items:
-        group = "embedded" if listens(item) else item.location[0]
-        item.add_marker(pytest.mark.xdist_group(group))

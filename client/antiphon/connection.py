@@ -123,6 +123,7 @@ class Connection:
         self._closed: ConnectionClosed | None = None
         self._microphone_seq = 0
         self._told_item_id = ""
+        self._duck: events.Duck | None = None
         self._resampler: tuple[int, Resampler] | None = None
 
     @property
@@ -219,8 +220,15 @@ class Connection:
         """Queue what arrives, and last of all why nothing more will."""
         try:
             while True:
+                before = self.resumptions
                 raw = await self._link.receive()
                 now_s = time.monotonic()
+                if self.resumptions > before and self._duck and self._duck.ducked:
+                    # The gateway that would say so may be gone.
+                    loud = events.Duck(
+                        type="antiphon.duck", item_id=self._duck.item_id, ducked=False
+                    )
+                    await self._arrived.put(await self._take_event(loud, now_s) or loud)
                 message: Message | None = None
                 if raw.type is aiohttp.WSMsgType.TEXT:
                     message = await self._take_event(events.parse(raw.data), now_s)
@@ -246,6 +254,7 @@ class Connection:
         elif isinstance(event, events.ErrorEvent) and event.error.event_id == TRUNCATE_ID:
             return None
         elif isinstance(event, events.Duck):
+            self._duck = event
             (self.playout.pause if event.paused else self.playout.play_on)(now_s)
         elif isinstance(event, events.SpeechStarted):
             await self._interrupt(now_s)

@@ -25,7 +25,8 @@ from antiphon_proto.messages import Done
 VERSION = 1
 
 _UNIMPORTANT = (events.TranscriptPartial, events.Duck, events.TurnMetrics)
-"""A client that has one of these more than the snapshot tells loses nothing."""
+"""A client that has one of these more than the snapshot tells loses nothing: it ends a duck and a
+pause itself when its connection is lost."""
 
 
 class TurnSnapshot(msgspec.Struct, frozen=True, array_like=True):

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from scripted_peer import SESSION, Peer
 
+from antiphon import events
 from antiphon.connection import Connection, connect
 from antiphon.server_address import ConnectionClosed
 from antiphon_proto.frames import AudioFrame
@@ -193,6 +194,28 @@ async def test_a_server_that_restarts_is_asked_again_when_it_said(serve: Any) ->
     assert server.claim["last_seq"] == 3
     offered = server.again._request.headers["Sec-WebSocket-Protocol"]
     assert "antiphon.resume.sess_1.t0ken" in offered
+
+
+async def test_a_pause_ends_with_the_connection_that_it_was_told_on(serve: Any) -> None:
+    class Pausing(ResumableServer):
+        async def first_connection(self, peer: Peer) -> None:
+            await peer.send("antiphon.session", **TICKET)
+            await peer.send("antiphon.duck", item_id="item_a", ducked=True, paused=True)
+            await peer.receive_event("hello")
+            peer.abort()
+
+    server = Pausing()
+    async with connect(await serve.app(server.handle)) as talk:
+        talk.playout.received("item_a", 60.0, time.monotonic())
+        assert (await talk.receive()).paused  # type: ignore[union-attr]
+        await asyncio.sleep(0.05)
+        stood = talk.playout.position(time.monotonic())
+        assert stood == talk.playout.position(time.monotonic() + 1)
+        await talk.send({"type": "hello"})
+        loud = await talk.receive()
+        assert loud == events.Duck(type="antiphon.duck", item_id="item_a", ducked=False)
+        assert (await talk.receive()).type == "resumed-here"  # type: ignore[union-attr]
+        assert talk.playout.position(time.monotonic() + 1) != stood
 
 
 async def test_1012_without_a_ticket_ends_the_session(serve: Any) -> None:

@@ -39,8 +39,11 @@ def speaking(*, heard_ms: int = 1_500, extensions: bool = True, **options: Any) 
 
 def ducks(rig: Rig) -> list[tuple[str, bool]]:
     """Return how the duck has changed so far: item and state."""
-    told = [(e["item_id"], e["ducked"]) for e in rig.events if e["type"] == "antiphon.duck"]
-    return [change for change, _ in itertools.groupby(told)]
+    told = [event for event in rig.events if event["type"] == "antiphon.duck"]
+    for before, after in itertools.pairwise(told):
+        assert before != {**after, "event_id": before["event_id"]}, "the same was told twice"
+    changes = itertools.groupby((event["item_id"], event["ducked"]) for event in told)
+    return [change for change, _ in changes]
 
 
 def pauses(rig: Rig) -> list[bool]:

@@ -35,8 +35,11 @@ async def begin_answer(client: Client) -> None:
 
 def ducks(client: Client) -> list[bool]:
     """Return how the duck has changed so far; a pause is another event of the same duck."""
-    told = [event["ducked"] for event in client.of_type("antiphon.duck")]
-    return [change for change, _ in itertools.groupby(told)]
+    told = [(event["ducked"], event["paused"]) for event in client.of_type("antiphon.duck")]
+    for before, after in itertools.pairwise([(False, False), *told]):
+        assert after in ((True, False), (True, True), (False, False))
+        assert before != after, "the same was told twice"
+    return [ducked for ducked, _ in itertools.groupby(ducked for ducked, _ in told)]
 
 
 async def test_a_person_who_speaks_over_an_answer_stops_it_and_is_answered(server: System) -> None:

@@ -217,7 +217,8 @@ export class Session {
       if (link.state === "resuming") this.problem = RESUMING;
       else if (link.state === "anew") this.problem = BEGUN_ANEW;
       else if (this.problem === RESUMING) this.problem = null;
-      return [];
+      // Who would end the duck or the pause may be gone for good.
+      return link.state === "resuming" && this.ducked ? this.#answers.duck(false) : [];
     }
     this.link = link.state;
     if (link.state === "connecting" || link.state === "open") return [];

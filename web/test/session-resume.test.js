@@ -34,6 +34,14 @@ test("a connection that comes back leaves everything as it was, and a note meanw
   assert.ok(session.accepts(1));
 });
 
+test("a pause ends with the connection that it was told on", () => {
+  const session = speaking();
+  const duck = { type: "antiphon.duck", item_id: "item_a1", ducked: true, paused: true };
+  assert.deepEqual(session.onEvent(duck, 0), [{ do: "duck", to: "paused" }]);
+  assert.deepEqual(session.onLink({ state: "resuming" }), [{ do: "duck", to: "full" }]);
+  assert.equal(session.ducked, false);
+});
+
 test("a session that cannot be resumed is followed by a new one that says so", () => {
   const session = speaking();
   session.onLink({ state: "resuming" });
