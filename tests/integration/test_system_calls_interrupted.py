@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from system import System
-from system_client import word_errors
+from system_client import OUT_HZ, word_errors
 from system_ears import Ears
 from system_sdk import SdkTalk, open_microphone, sdk_talk
 from whole_talk import (
@@ -16,12 +16,15 @@ from whole_talk import (
     judge_heard,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(240)]
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 FORCED: Any = {"type": "realtime", "tools": [GET_TIME], "tool_choice": "required"}
 FREE: Any = {"type": "realtime", "tool_choice": "none"}
 AT_LENGTH = "Explain in many sentences how rain is made."
+SHORT_S = 4
+"""An answer may be over before the words over it are known: the small model is brief by chance."""
+MOST_TRIES = 4
 
 
 async def call(talk: SdkTalk) -> str:
@@ -65,16 +68,20 @@ async def test_speech_while_a_function_runs_is_a_turn_of_its_own(embedded_system
 async def test_speech_over_a_result_stops_it_and_the_words_heard_stay(
     embedded_system: System, ears: Ears
 ) -> None:
-    async with sdk_talk(embedded_system.url) as talk, open_microphone(talk):
-        call_id = await call(talk)
-        since = len(talk.events)
-        await talk.give_output(call_id, "It is ten o'clock.", instructions=AT_LENGTH)
-        cut = await talk.speak_over(INTERRUPTION)
-        await talk.event(TRANSCRIBED)
-        history = (await talk.retrieve(cut.item_id)).content[0].transcript
-        over = talk.events[since:]
-    ended_at = next(at for at, event in enumerate(over) if event.type == "response.done")
-    stopped = over[ended_at].response
+    for _ in range(MOST_TRIES):
+        async with sdk_talk(embedded_system.url) as talk, open_microphone(talk):
+            call_id = await call(talk)
+            since = len(talk.events)
+            await talk.give_output(call_id, "It is ten o'clock.", instructions=AT_LENGTH)
+            cut = await talk.speak_over(INTERRUPTION)
+            await talk.event(TRANSCRIBED)
+            history = (await talk.retrieve(cut.item_id)).content[0].transcript
+            over = talk.events[since:]
+        ended_at = next(at for at, event in enumerate(over) if event.type == "response.done")
+        stopped = over[ended_at].response
+        if stopped.status == "cancelled":
+            break
+        assert len(cut.audio) < SHORT_S * OUT_HZ * 2, "it was long enough to be stopped"
     assert (stopped.status, stopped.status_details.reason) == ("cancelled", "turn_detected")
     assert stopped.output[0].id == cut.item_id
     late = [event for event in over[ended_at:] if event.type == "response.output_audio.delta"]
