@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,6 +116,17 @@ class StandIns:
         path = self.root / "pids"
         lines = path.read_text().splitlines() if path.exists() else []
         return [(name, int(pid)) for name, pid in (line.split() for line in lines)]
+
+    def once_started(self, *names: str) -> dict[str, int]:
+        """Return the programs' processes when these are among them.
+
+        The stand-in of the gateway says that all are ready, whether the others have begun or not.
+        """
+        deadline_s = time.monotonic() + 20
+        while not set(names) <= dict(self.started()).keys():
+            assert time.monotonic() < deadline_s, f"started: {self.started()}"
+            time.sleep(0.05)
+        return dict(self.started())
 
     def running(self) -> list[str]:
         """Return the names of the program processes that still run."""

@@ -91,7 +91,7 @@ def test_a_second_signal_ends_programs_that_will_not_stop(server: StandIns) -> N
 def test_a_killed_program_is_started_again(server: StandIns) -> None:
     process = server.up()
     read_until(process, "Ready")
-    os.kill(dict(server.started())["tts-0"], signal.SIGKILL)
+    os.kill(server.once_started("tts-0")["tts-0"], signal.SIGKILL)
     read_until(process, "tts-0 ended and was started again")
     process.terminate()
     wait_until_ended(server, process)
@@ -102,7 +102,7 @@ def test_a_program_that_fails_again_and_again_is_started_again_and_again(server:
     process = server.up()
     read_until(process, "Ready")
     server.rule("crash", "tts-0", "no luck")
-    os.kill(dict(server.started())["tts-0"], signal.SIGKILL)
+    os.kill(server.once_started("tts-0")["tts-0"], signal.SIGKILL)
     while [name for name, _ in server.started()].count("tts-0") < 4:
         time.sleep(0.05)
     (server.control / "crash-tts-0").unlink()

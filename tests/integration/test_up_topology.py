@@ -64,10 +64,11 @@ def test_each_worker_sees_the_card_that_the_file_gives_it(server: StandIns) -> N
     process = server.up("--topology", str(server.root / "topology.toml"))
     assert process.stdout
     assert any("Ready" in line for line in process.stdout)
-    seen = {name: visible(pid) for name, pid in server.started()}
+    wanted = {"gateway": "7", "stt-0": "0", "stt-1": "1", "llm-0": "1", "tts-0": ""}
+    seen = {name: visible(pid) for name, pid in server.once_started(*wanted).items()}
     process.terminate()
     process.communicate()
-    assert seen == {"gateway": "7", "stt-0": "0", "stt-1": "1", "llm-0": "1", "tts-0": ""}
+    assert seen == wanted
 
 
 def test_a_topology_that_does_not_fit_starts_nothing(server: StandIns) -> None:
