@@ -7,8 +7,10 @@ import pytest
 
 from antiphon_proto.messages import Stage
 from antiphon_workers.engine import Engine
-from tests.workers.engines import loaded
+from tests.workers.engines import loaded, results
 from tests.workers.test_engine_contract import (
+    COMMANDS,
+    payload,
     test_a_cancelled_job_leaves_the_engine_free_for_the_next,
     test_a_cancelled_job_makes_at_most_the_step_that_it_is_in,
     test_a_job_gives_results_of_its_stage_and_its_usage_last,
@@ -43,4 +45,6 @@ async def engine(request: pytest.FixtureRequest, device: str) -> AsyncGenerator[
         loaded, stage, name, f"{stage}.device={device}", *numbers, *settings
     )
     yield opened
+    # The pass of a cancelled job goes on and ends where it began: in this test's event loop.
+    await results(opened, COMMANDS[opened.stage], payload(opened))
     await opened.disconnect()
