@@ -315,7 +315,8 @@ class Response:
 
     @property
     def _may_speak(self) -> bool:
-        return self.in_progress and not self._start_held and not self._context.away
+        held = self._start_held or self._context.away or self._context.behind
+        return self.in_progress and not held
 
     @property
     def _has_begun(self) -> bool:
