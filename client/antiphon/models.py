@@ -82,11 +82,9 @@ def _list(arguments: argparse.Namespace) -> int:
         print("  ".join((*padded, row[-1])))
     print(f"\nkept in {cache_dir}")
     if proposed := proposals.proposal(servers, settings):
-        size = f"{megabytes(proposed.size_bytes)}, licence {proposed.licence}"
-        step = "use" if proposed.installed else "pull"
-        print(
-            f"fits this machine: {proposed.name} ({size}): antiphon models {step} {proposed.name}"
-        )
+        what = f"{megabytes(proposed.size_bytes)}, licence {proposed.licence}"
+        command = f"antiphon models {'use' if proposed.installed else 'pull'} {proposed.name}"
+        print(f"fits this machine: {proposed.name} ({what}): {command}")
     return 0
 
 
