@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from antiphon import llm_servers, programs, readiness, runtime_dir
+from antiphon import programs, readiness, runtime_dir
 from antiphon.change_lock import alone
 from antiphon.log_files import Tail, last_error
 from antiphon.supervisor_link import write_private
-from antiphon_proto import config, models
+from antiphon_proto import config, llm_servers, models
 from antiphon_proto.config import Config, Llm
 from antiphon_proto.errors import StartupError
 

@@ -16,7 +16,9 @@ class RunningModels:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._names = {stage: (_configured_name(config, stage),) for stage in STAGES}
+        self._names: dict[Stage, tuple[str, ...]] = {
+            stage: (_configured_name(config, stage),) for stage in STAGES
+        }
         self.catalogue: Catalogue = catalogue.from_config(config)
         """Names as clients see them; of several models of a stage that of the first worker."""
 
