@@ -16,6 +16,7 @@ from antiphon_gateway.app import (
     HAND_OVER,
     LANGUAGE_MODELS,
     QUIET_CONNECTIONS,
+    RUNNING_MODELS,
     SESSIONS,
     create_app,
 )
@@ -67,7 +68,7 @@ def _detector(config: Config) -> Model:
 
 async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
     _collect_garbage_seldom()
-    metrics = Metrics(create_tracer(config), config.llm.model)
+    metrics = Metrics(create_tracer(config))
     admission = Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
@@ -98,6 +99,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
             group.create_task(_tell_of_stages(dispatcher, app), name="degradation")
+            group.create_task(app[RUNNING_MODELS].watch(dispatcher), name="running-models")
             group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
