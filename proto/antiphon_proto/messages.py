@@ -226,6 +226,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """How long the steps took that were made since the heartbeat before."""
     load_ms: int = 0
     """How long it took to load its engine; 0: not known."""
+    voices: tuple[str, ...] = ()
+    """Speakers of its model that clients may choose, the default first; empty: it has one."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -365,6 +367,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Slots that are occupied."""
     connected: bool
     load_ms: int = 0
+    voices: tuple[str, ...] = ()
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
