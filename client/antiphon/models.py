@@ -1,6 +1,7 @@
 """`antiphon models`: list, fetch, find and choose models."""
 
 import argparse
+import json
 from pathlib import Path
 
 from antiphon import models_fetch, models_use
@@ -56,6 +57,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
             )
         if name == "use":
             action.add_argument("name", metavar="NAME", help="ollama:MODEL, openai:MODEL, ...")
+            action.add_argument("--json", action="store_true", help="say what was done as JSON")
         if name == "path":
             action.add_argument("name", nargs="?", metavar="NAME", help="default: the cache")
 
@@ -135,7 +137,11 @@ def _pull_served(url: str, name: str, progress: Progress) -> None:
 def _use(arguments: argparse.Namespace) -> int:
     settings = config.from_arguments(arguments)
     choice = models_use.chosen(arguments.name, settings)
-    if models_use.switch(choice, settings):
+    switched = models_use.switch(choice, settings)
+    if arguments.json:
+        print(json.dumps({"switched": switched, "keep": "\n".join(choice.lines)}))
+        return 0
+    if switched:
         print(f"The running server answers with {choice.llm.model} now; its sessions go on.")
         print("To keep that after it is stopped, put into its configuration file:")
     else:

@@ -17,6 +17,7 @@ from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.hand_over import HandOver, Stuck
 from antiphon_gateway.input_budget import InputBudget
+from antiphon_gateway.language_models import LanguageModels
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.neighbours.routes import Neighbours
@@ -41,6 +42,7 @@ RUNNING_MODELS = web.AppKey("running_models", RunningModels)
 SESSIONS = web.AppKey("sessions", Sessions)
 HAND_OVER = web.AppKey("hand_over", HandOver)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
+LANGUAGE_MODELS = web.AppKey("language_models", LanguageModels)
 BROWSER_MODELS = web.AppKey("browser_models", BrowserModels)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
@@ -88,6 +90,8 @@ def create_app(
     Neighbours(config, dispatcher, vad, door, app[DECODERS], running).add_routes(app.router)
     operators = Operators(config, metrics, door, dispatcher, budget, sessions)
     operators.add_routes(app.router)
+    app[LANGUAGE_MODELS] = language_models = LanguageModels(config, door, dispatcher)
+    language_models.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
     app.router.add_get("/doctor", lambda _: _file(page / "doctor.html"))
     app.router.add_static("/src", page / "src")

@@ -14,6 +14,7 @@ from antiphon_gateway import degradation, dispatch
 from antiphon_gateway.admission import Admission
 from antiphon_gateway.app import (
     HAND_OVER,
+    LANGUAGE_MODELS,
     QUIET_CONNECTIONS,
     RUNNING_MODELS,
     SESSIONS,
@@ -104,6 +105,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             await _listen(runner, config)
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
+            group.create_task(app[LANGUAGE_MODELS].change.run(), name="model-change")
             group.create_task(_sweep(app[SESSIONS]), name="sweep")
             group.create_task(alive.show(config.bus.directory, config.gateway.name), name="alive")
             await signals.first.wait()
