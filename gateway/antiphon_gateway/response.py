@@ -315,8 +315,7 @@ class Response:
 
     @property
     def _may_speak(self) -> bool:
-        held = self._start_held or self._context.away or self._context.behind
-        return self.in_progress and not held
+        return self.in_progress and not self._start_held and self._context.takes_audio
 
     @property
     def _has_begun(self) -> bool:

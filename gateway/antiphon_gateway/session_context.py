@@ -58,6 +58,11 @@ class SessionContext:
         """Jobs numbered so far."""
         self._effects: list[Effect] = []
 
+    @property
+    def takes_audio(self) -> bool:
+        """Whether audio that is handed out reaches the client soon."""
+        return not (self.away or self.behind)
+
     def take_effects(self) -> list[Effect]:
         """Return the effects since the last call."""
         effects, self._effects = self._effects, []
