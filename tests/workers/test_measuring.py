@@ -4,7 +4,7 @@ import pytest
 
 from antiphon_proto.config import load
 from antiphon_proto.errors import StartupError
-from antiphon_workers.measuring import measure
+from antiphon_workers.measuring.engines import measure
 
 SETTINGS = (
     "stt.engine=simulated",

@@ -1,27 +1,20 @@
-"""`python -m antiphon_workers.measuring`: how long engines take, by how many jobs each holds.
+"""How long engines take, by how many jobs each holds.
 
-For `antiphon plan`; prints figures as JSON. Engines are loaded in this process, one after the
-other, so each has the machine to itself. The voice comes first: it speaks what the transcriber
-then hears.
+Engines are loaded in this process, one after the other, so each has the machine to itself. The
+voice comes first: it speaks what the transcriber then hears.
 """
 
-import argparse
 import asyncio
 import os
 import statistics
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from antiphon_proto import config as configuration
-from antiphon_proto import log
 from antiphon_proto.audio import Resampler
 from antiphon_proto.config import Config
 from antiphon_proto.conversation import ChatMessage
-from antiphon_proto.errors import AntiphonError, StartupError
+from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import (
     STT_SAMPLE_RATE_HZ,
     AudioDelta,
@@ -37,7 +30,6 @@ from antiphon_proto.planning import Engine as Measured
 from antiphon_proto.planning import Figures, Point
 from antiphon_workers import registry
 from antiphon_workers.engine import Engine, Usage
-from antiphon_workers.process import wait_asleep
 
 ROUNDS = 5
 """Times that each number of jobs is held; medians count."""
@@ -61,25 +53,32 @@ class _Seen(NamedTuple):
     """Words, or seconds of speech made; 0 of a transcript."""
 
 
-def measure(config: Config) -> Figures:
+Progress = Callable[[str], None]
+
+
+def measure(config: Config, progress: Progress = lambda _: None) -> Figures:
     """Return what the engines of a configuration do on this machine. Loads them: blocks.
+
+    `progress` is told what is done next.
 
     Raises StartupError when one cannot be loaded or answers nothing.
     """
-    return asyncio.run(_measure(config))
+    return asyncio.run(_measure(config, progress))
 
 
-async def _measure(config: Config) -> Figures:
-    tts, speech = await _engine("tts", config, b"")
-    stt, _ = await _engine("stt", config, speech)
-    llm, _ = await _engine("llm", config, b"")
+async def _measure(config: Config, progress: Progress) -> Figures:
+    tts, speech = await _engine("tts", config, b"", progress)
+    stt, _ = await _engine("stt", config, speech, progress)
+    llm, _ = await _engine("llm", config, b"", progress)
     cores = os.cpu_count() or 1
     return Figures(engines={"stt": stt, "llm": llm, "tts": tts}, cores=cores)
 
 
-async def _engine(stage: Stage, config: Config, speech: bytes) -> tuple[Measured, bytes]:
+async def _engine(
+    stage: Stage, config: Config, speech: bytes, progress: Progress
+) -> tuple[Measured, bytes]:
     """Measure one engine; of a voice, return too what it said, for a transcriber to hear."""
-    _tell(f"loading {config.stage(stage).engine} ({stage})")
+    progress(f"loading {config.stage(stage).engine} ({stage})")
     engine = await asyncio.to_thread(registry.load, stage, config)
     slots, said = config.stage(stage).slots, b""
     points = []
@@ -87,7 +86,7 @@ async def _engine(stage: Stage, config: Config, speech: bytes) -> tuple[Measured
         if stage == "tts":
             said = await _spoken(engine)
         for jobs in _counts(slots):
-            _tell(f"{stage}: {jobs} at once")
+            progress(f"{stage}: {jobs} at once")
             points.append(await _point(engine, jobs, speech))
     finally:
         await engine.disconnect()
@@ -199,32 +198,3 @@ async def _spoken(engine: Engine) -> bytes:
 
 def _cut(speech: bytes, seconds: float) -> bytes:
     return speech[: 2 * int(seconds * STT_SAMPLE_RATE_HZ)]
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"  {text}\n")
-    sys.stderr.flush()
-
-
-def main() -> int:
-    """Measure; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m antiphon_workers.measuring", description=measure.__doc__
-    )
-    configuration.add_arguments(parser)
-    wait_asleep()
-    try:
-        config = configuration.from_arguments(parser.parse_args())
-        log.configure("measuring", "WARNING")
-        figures = measure(config)
-    except AntiphonError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
