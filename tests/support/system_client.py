@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -257,3 +258,12 @@ def word_errors(reference: str | Sequence[str], hypothesis: str | Sequence[str])
         [hypothesis] if isinstance(hypothesis, str) else list(hypothesis),
     )
     return float(jiwer.wer(*pairs, reference_transform=_WORDS, hypothesis_transform=_WORDS))
+
+
+def reply_errors(text: str, heard: str) -> float:
+    """Return the word error rate of what was heard of a reply; what has digits does not count.
+
+    "20:45" is rightly heard as "20, 45", "2045" and "a quarter to nine".
+    """
+    words, heard = (re.sub(r"\S*\d\S*", "", each) for each in (text, heard))
+    return word_errors(words, heard) if re.search(r"\w", words) else float(not heard)
