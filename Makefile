@@ -196,7 +196,7 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet pyproject.toml
 
 lock: setup-test ## resolve the dependencies again; UPGRADE=--upgrade takes the newest
-	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise \
+	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra ollama \
 	  -o requirements/run.lock
 	$(LOCK) $(UPGRADE) --extra cuda -c requirements/run.lock -o requirements/cuda.lock
 	$(LOCK) $(UPGRADE) --extra build --extra embedded --extra lan --extra supervise --extra ollama --extra otel --extra test --extra dev \

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from antiphon import llm_servers, models_fetch, readiness, runtime_dir
-from antiphon_proto import models
+from antiphon import models_fetch, readiness, runtime_dir
+from antiphon_proto import llm_servers, models
 from antiphon_proto.audio import Resampler, float_to_pcm16, pcm16_to_float
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config

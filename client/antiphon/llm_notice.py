@@ -1,6 +1,7 @@
-"""What `antiphon up` says of the language-model servers that it finds on this machine."""
+"""What `antiphon up` says of better language models: those of servers here, or one to fetch."""
 
-from antiphon import llm_servers
+from antiphon.sizes import megabytes
+from antiphon_proto import llm_servers, proposals
 from antiphon_proto.config import Config
 
 EMBEDDED = "llamacpp"
@@ -8,22 +9,41 @@ _MOST_NAMES = 4
 
 
 def lines(settings: Config) -> list[str]:
-    """Return a line for each server that could answer instead of the embedded model."""
+    """Return how to talk with another model than the embedded one."""
     if settings.llm.engine != EMBEDDED:
         return []
-    return [notice(server) for server in llm_servers.found_here(settings)]
+    servers = llm_servers.found_here(settings)
+    said = [notice(server) for server in servers if server.offered]
+    if not said and settings.llm.model == proposals.DEMONSTRATION:
+        proposed = proposals.proposal(servers, settings)
+        said = [proposal_notice(servers, proposed)] if proposed else []
+    return said
 
 
 def notice(server: llm_servers.LlmServer) -> str:
-    """Return what was found, and how to switch to it."""
-    found = f"{server.title[:1].upper()}{server.title[1:]} runs at {server.url}"
-    if not server.models:
-        return f"{found}, without a model. Fetch one: antiphon models pull ollama:qwen3:4b"
-    names = [model.name for model in server.models[:_MOST_NAMES]]
-    more = len(server.models) - len(names)
+    """Return what a server has, and how to switch to it."""
+    names = [model.name for model in server.offered[:_MOST_NAMES]]
+    more = len(server.offered) - len(names)
     has = f"{', '.join(names)}{f' and {more} more' if more else ''}"
     url = "" if server.engine == "ollama" else f" --set llm.url={server.url}"
     return (
-        f"{found} with {has}. To talk with one of them instead, now: "
+        f"{_found(server)} with {has}. To talk with one of them instead, now: "
         f"antiphon models use {server.engine}:{names[0]}{url}"
     )
+
+
+def proposal_notice(servers: list[llm_servers.LlmServer], proposed: proposals.Proposal) -> str:
+    """Return which model this machine could run, its size and licence, and how to get it."""
+    without = f"{_found(servers[0])}, without a model to talk with." if servers else ""
+    small = without or "The language model that came along is for demonstration."
+    use = f"antiphon models use {proposed.name}"
+    how = use if proposed.installed else f"antiphon models pull {proposed.name} && {use}"
+    have = "is installed" if proposed.installed else "fits this machine"
+    return (
+        f"{small} {proposed.title} {have} ({megabytes(proposed.size_bytes)}, licence "
+        f"{proposed.licence}); the page offers it under Settings, or run: {how}"
+    )
+
+
+def _found(server: llm_servers.LlmServer) -> str:
+    return f"{server.title[:1].upper()}{server.title[1:]} runs at {server.url}"

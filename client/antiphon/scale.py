@@ -1,16 +1,15 @@
 """`antiphon scale`: more or fewer workers of a server that runs, without losing a turn."""
 
 import argparse
-import contextlib
-import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from antiphon import programs, readiness, runtime_dir
+from antiphon.change_lock import alone
 from antiphon.log_files import last_error
 from antiphon.placement import Deployment, applied, scaled
 from antiphon.supervisor_link import LINKS, read_deployment
@@ -31,7 +30,6 @@ when they have loaded; those that go take no new jobs, finish what they hold and
 The next start has again what its configuration says.
 """
 
-LOCK_NAME = "scale.lock"
 JOIN_WAIT_S = 600.0
 """Longer than a large model takes to load."""
 LEAVE_WAIT_S = programs.WORKER_STOP_WAIT_S + 10.0
@@ -56,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     directory = config.from_arguments(arguments).bus.directory.absolute()
     if runtime_dir.owner(directory) is None:
         raise StartupError(f"no server runs in {directory}; start one: antiphon up")
-    with _alone(directory):
+    with alone(directory):
         settings, before = _running(directory)
         after = scaled(before, counts)
         _check_keys(settings, after)
@@ -191,13 +189,3 @@ def _check_keys(settings: Config, deployment: Deployment) -> None:
                 f"{worker.name} has no key, and keys are read at the start; run: "
                 f"antiphon keys make {worker.name}, and start the server again"
             )
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    with (directory / LOCK_NAME).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise StartupError("another antiphon scale is at work; wait until it ends") from exc
-        yield

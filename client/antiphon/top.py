@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon import gpus, programs, readiness
+from antiphon import programs, readiness
 from antiphon.supervisor_link import read_deployment
 from antiphon.top_view import Seen, screen
-from antiphon_proto import config
+from antiphon_proto import config, gpus
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
 from antiphon_proto.settings import Gateway

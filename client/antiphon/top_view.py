@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from antiphon.gpus import Gpu
+from antiphon_proto.gpus import Gpu
 
 MOST_SESSIONS = 20
 """Rows; the others are counted."""

@@ -5,9 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from antiphon import gpus, rendered, topology_file
+from antiphon import rendered, topology_file
 from antiphon.placement import Deployment, applied, used_cards
-from antiphon_proto import config
+from antiphon_proto import config, gpus
 from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from antiphon import gpus
 from antiphon.placement import (
     Deployment,
     Group,
@@ -19,6 +18,7 @@ from antiphon.placement import (
     unpinned,
     used_cards,
 )
+from antiphon_proto import gpus
 from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.messages import STAGES

@@ -17,14 +17,16 @@ from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.door import Door
 from antiphon_gateway.hand_over import HandOver, Stuck
 from antiphon_gateway.input_budget import InputBudget
+from antiphon_gateway.language_models import LanguageModels
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.neighbours.routes import Neighbours
 from antiphon_gateway.operators import Operators
 from antiphon_gateway.quiet_connections import QuietConnections
-from antiphon_gateway.realtime import beta_dialect, catalogue
+from antiphon_gateway.realtime import beta_dialect
 from antiphon_gateway.resume_tokens import claim_in
 from antiphon_gateway.retrieval.service import RetrievalService
+from antiphon_gateway.running_models import RunningModels
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.sessions import Sessions
@@ -36,9 +38,11 @@ CONFIG = web.AppKey("config", Config)
 DOOR = web.AppKey("door", Door)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DECODERS = web.AppKey("decoders", Decoders)
+RUNNING_MODELS = web.AppKey("running_models", RunningModels)
 SESSIONS = web.AppKey("sessions", Sessions)
 HAND_OVER = web.AppKey("hand_over", HandOver)
 INPUT_BUDGET = web.AppKey("input_budget", InputBudget)
+LANGUAGE_MODELS = web.AppKey("language_models", LanguageModels)
 BROWSER_MODELS = web.AppKey("browser_models", BrowserModels)
 QUIET_CONNECTIONS = web.AppKey("quiet_connections", QuietConnections)
 
@@ -69,7 +73,8 @@ def create_app(
     app[INPUT_BUDGET] = budget = InputBudget()
     app[QUIET_CONNECTIONS] = quiet
     app[DISPATCHER] = dispatcher
-    app[SESSIONS] = sessions = Sessions(config, dispatcher, vad, metrics, retrieval)
+    app[RUNNING_MODELS] = running = RunningModels(config)
+    app[SESSIONS] = sessions = Sessions(config, running, dispatcher, vad, metrics, retrieval)
     app[HAND_OVER] = HandOver(config.bus.directory, config.gateway.name, sessions)
     app[DECODERS] = Decoders(config.gateway.max_decoders)
     app.on_response_prepare.append(_add_page_headers)
@@ -80,11 +85,13 @@ def create_app(
     app.router.add_get("/v1/catalogue", show_catalogue)
     app[BROWSER_MODELS] = browser_models = BrowserModels(config.models.directory)
     browser_models.add_routes(app.router)
-    secrets = ClientSecrets(config, door.gatekeeper, door.tickets)
+    secrets = ClientSecrets(config, running, door.gatekeeper, door.tickets)
     app.router.add_post("/v1/realtime/client_secrets", secrets.create)
-    Neighbours(config, dispatcher, vad, door, app[DECODERS]).add_routes(app.router)
+    Neighbours(config, dispatcher, vad, door, app[DECODERS], running).add_routes(app.router)
     operators = Operators(config, metrics, door, dispatcher, budget, sessions)
     operators.add_routes(app.router)
+    app[LANGUAGE_MODELS] = language_models = LanguageModels(config, door, dispatcher)
+    language_models.add_routes(app.router)
     app.router.add_get("/", lambda _: _file(page / "index.html"))
     app.router.add_get("/doctor", lambda _: _file(page / "doctor.html"))
     app.router.add_static("/src", page / "src")
@@ -132,7 +139,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def show_catalogue(request: web.Request) -> web.Response:
     """Answer what a page needs to know before it has a session; nothing of it is secret."""
-    ours = catalogue.from_config(request.app[CONFIG])
+    ours = request.app[RUNNING_MODELS].catalogue
     recognition = await asyncio.to_thread(request.app[BROWSER_MODELS].device_recognition)
     body = {"voices": ours.voices, "simulated": ours.simulated, "device_recognition": recognition}
     return web.json_response(body)

@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from antiphon_gateway.listeners import Listeners
-from antiphon_gateway.realtime import catalogue, session_settings
+from antiphon_gateway.realtime import session_settings
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.ids import new_id
 from antiphon_gateway.realtime.validation import check_free_form, convert
+from antiphon_gateway.running_models import RunningModels
 from antiphon_gateway.security import handshake_of
 from antiphon_gateway.tickets import Tickets
 from antiphon_proto.config import Config
@@ -33,8 +34,11 @@ class _Request(msgspec.Struct, frozen=True):
 class ClientSecrets:
     """Makes short-lived keys for whoever presents a lasting one."""
 
-    def __init__(self, config: Config, gatekeeper: Listeners, tickets: Tickets) -> None:
+    def __init__(
+        self, config: Config, running: RunningModels, gatekeeper: Listeners, tickets: Tickets
+    ) -> None:
         self._config = config
+        self._running = running
         self._gatekeeper = gatekeeper
         self._tickets = tickets
 
@@ -62,7 +66,7 @@ class ClientSecrets:
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     def _settings(self, update: dict[str, Any]) -> session_settings.Session:
-        names = catalogue.from_config(self._config)
+        names = self._running.catalogue
         only_transcribes = update.get("type") == "transcription"
         kind: session_settings.SessionType = "transcription" if only_transcribes else "realtime"
         return session_settings.merge(

@@ -37,6 +37,7 @@ class Connection:
         self._decoders = decoders
         self._account = budget.open(self._when_too_much)
         self._session: LiveSession | None = None
+        self._receiving = self._stopped = False
         self.opened = False
         """Whether a session was opened here."""
 
@@ -97,9 +98,15 @@ class Connection:
                 if greeting:
                     await socket.send_str(greeting)
                 to_client = beta_dialect.to_client if self._beta else str
-                sender = group.create_task(send(socket, transport, feed, to_client), name="sender")
                 encoded = EncodedAudio(self._decoders, group, session.take_decoded, session.refuse)
-                await self._read(socket, session, feed, encoded)
+                reader = group.create_task(
+                    self._read(socket, session, feed, encoded), name="reader"
+                )
+                sender = group.create_task(
+                    send(socket, transport, feed, to_client, lambda: self._stop(reader)),
+                    name="sender",
+                )
+                await asyncio.wait((reader,))
                 await encoded.close()
                 if feed.closing is None:
                     sender.cancel()
@@ -115,15 +122,25 @@ class Connection:
         feed: Feed,
         encoded: EncodedAudio,
     ) -> None:
-        async for message in socket:
+        while not self._stopped:
+            self._receiving = True
+            message = await socket.receive()
+            self._receiving = False
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return
             if feed.closing is not None:
                 continue  # what a client that resumes sends now, it sends again
-            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                text = self._beta and message.type is WSMsgType.TEXT
-                taken = beta_dialect.from_client(message.data) if text else message.data
-                audio_s = await session.take(taken, encoded)
-                self._account.handled(message.data)
-                await session.ready_for_more(audio_s)
+            text = self._beta and message.type is WSMsgType.TEXT
+            taken = beta_dialect.from_client(message.data) if text else message.data
+            audio_s = await session.take(taken, encoded)
+            self._account.handled(message.data)
+            await session.ready_for_more(audio_s)
+
+    def _stop(self, reader: asyncio.Task[None]) -> None:
+        """Have the reader receive nothing more; what it has it takes to the end."""
+        self._stopped = True
+        if self._receiving:
+            reader.cancel()
 
     def _when_too_much(self) -> None:
         if self._session is not None:

@@ -59,6 +59,10 @@ class Listeners:
         """See `Gatekeeper.is_own_host`."""
         return self._of(handshake).is_own_host(handshake.host)
 
+    def is_own_page(self, handshake: Handshake) -> bool:
+        """See `Gatekeeper.is_own_page`."""
+        return self._of(handshake).is_own_page(handshake)
+
     def is_for_lan(self, handshake: Handshake) -> bool:
         """Tell whether a handshake came from the local network."""
         return handshake.listener in self._others

@@ -42,9 +42,9 @@ _DROPPED = ("fenced", "malformed", "ignored_heartbeats")
 class Metrics:
     """The gateway's counters and histograms, and what is read when it is asked for."""
 
-    def __init__(self, tracer: "Tracer | None" = None, model: str = "") -> None:
-        """With a `tracer` sessions make spans too; `model` is the language model's name in them."""
-        self._tracer, self._model = tracer, model
+    def __init__(self, tracer: "Tracer | None" = None) -> None:
+        """With a `tracer` sessions make spans too."""
+        self._tracer = tracer
         self._registry = CollectorRegistry()
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -65,11 +65,11 @@ class Metrics:
             "event_loop_lag_seconds", "How late the event loop woke up", _LAG_S
         )
 
-    def observer(self, session_id: str) -> SessionObserver:
-        """Return who watches a session that begins."""
+    def observer(self, session_id: str, model: str) -> SessionObserver:
+        """Return who watches a session that begins; `model` answers in it."""
         if self._tracer is None:
             return SessionObserver([self.sessions])
-        traces = TurnTraces(self._tracer, session_id, self._model)
+        traces = TurnTraces(self._tracer, session_id, model)
         return SessionObserver([self.sessions, traces])
 
     def include(self, collector: Collector) -> None:

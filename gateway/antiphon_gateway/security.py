@@ -71,6 +71,7 @@ class Gatekeeper:
         check_exposure(gateway)
         self._keys = tuple(key.encode() for key in gateway.api_keys)
         self._is_loopback = is_loopback(gateway.host)
+        self._behind_proxy = gateway.behind_proxy
         self._origins = frozenset(_configured_origin(origin) for origin in gateway.allowed_origins)
         self._hosts = frozenset(host for _, host, _ in self._origins)
 
@@ -95,6 +96,17 @@ class Gatekeeper:
             return Verdict(403, "the Origin is not in gateway.allowed_origins")
         return None
 
+    def is_own_page(self, handshake: Handshake) -> bool:
+        """Tell whether a request comes from a page of this server, or from no page at all."""
+        if handshake.origin is None:
+            return True
+        origin = _parse_origin(handshake.origin)
+        # A proxy that encrypts speaks without TLS to us; its page's origin has the other scheme.
+        scheme = "https" if handshake.is_tls else "http"
+        if self._behind_proxy and origin is not None:
+            scheme = origin[0]
+        return origin == _own_origin(handshake, scheme)
+
     def is_own_host(self, host_header: str) -> bool:
         """Tell whether a Host header names this server; the check for every other route.
 
@@ -111,8 +123,7 @@ class Gatekeeper:
         if origin is None:
             return False
         own_scheme = "https" if handshake.is_tls else "http"
-        own = (own_scheme, *(_host_and_port(handshake.host, own_scheme) or ("", 0)))
-        return origin == own or origin in self._origins
+        return origin == _own_origin(handshake, own_scheme) or origin in self._origins
 
     def _name_of_key(self, key: str | None) -> str | None:
         """Return `key-N` for an offered key that is valid, empty where none is needed, else None.
@@ -159,6 +170,10 @@ def _parse_origin(text: str) -> _Origin | None:
         return None
     address = _host_and_port(authority, scheme)
     return None if address is None else (scheme, *address)
+
+
+def _own_origin(handshake: Handshake, scheme: str) -> _Origin:
+    return (scheme, *(_host_and_port(handshake.host, scheme) or ("", 0)))
 
 
 def _host_and_port(authority: str, scheme: str) -> tuple[str, int] | None:

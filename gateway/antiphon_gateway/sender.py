@@ -36,10 +36,14 @@ async def send(
     transport: asyncio.Transport,
     feed: Feed,
     to_client: Callable[[str], str | None],
+    stop_reading: Callable[[], None],
 ) -> None:
     """Send what there is to send; cut off a client that takes too long to read or to be closed.
 
-    `to_client` returns a text message in the client's form, or None for none.
+    `to_client` returns a text message in the client's form, or None for none. `stop_reading` ends
+    the reader of `socket`. `socket.close` reads until the client has answered the close code only
+    where nobody else waits for a message, and otherwise ends the connection at once: what the
+    client had on its way would then be answered with a reset, on which it may never see the code.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -53,6 +57,7 @@ async def send(
                     else:
                         await socket.send_bytes(message)
             code, reason = feed.closing or (1000, "")
+            stop_reading()
             await socket.close(code=code, message=reason.encode())
     except TimeoutError:
         _log.info("client cut off: it does not read")

@@ -12,7 +12,14 @@ from aiohttp import web
 
 from antiphon_gateway import degradation, dispatch
 from antiphon_gateway.admission import Admission
-from antiphon_gateway.app import HAND_OVER, QUIET_CONNECTIONS, SESSIONS, create_app
+from antiphon_gateway.app import (
+    HAND_OVER,
+    LANGUAGE_MODELS,
+    QUIET_CONNECTIONS,
+    RUNNING_MODELS,
+    SESSIONS,
+    create_app,
+)
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
@@ -61,7 +68,7 @@ def _detector(config: Config) -> Model:
 
 async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService) -> None:
     _collect_garbage_seldom()
-    metrics = Metrics(create_tracer(config), config.llm.model)
+    metrics = Metrics(create_tracer(config))
     admission = Admission(config.gateway.admission_queue_wait_ms)
 
     def waited(stage: Stage, urgent: bool, waited_ms: int, now_ms: int) -> None:
@@ -92,11 +99,13 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(vad.run(), name="vad")
             group.create_task(_tell_of_stages(dispatcher, app), name="degradation")
+            group.create_task(app[RUNNING_MODELS].watch(dispatcher), name="running-models")
             group.create_task(metrics.watch_event_loop(), name="event-loop-lag")
             signals = StopSignals()
             await _listen(runner, config)
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
+            group.create_task(app[LANGUAGE_MODELS].change.run(), name="model-change")
             group.create_task(_sweep(app[SESSIONS]), name="sweep")
             group.create_task(alive.show(config.bus.directory, config.gateway.name), name="alive")
             await signals.first.wait()

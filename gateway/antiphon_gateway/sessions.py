@@ -13,11 +13,12 @@ from antiphon_gateway.effects import Effect
 from antiphon_gateway.live_session import LiveSession
 from antiphon_gateway.metrics import Metrics
 from antiphon_gateway.outbox import Outbox
-from antiphon_gateway.realtime import catalogue, client_events
+from antiphon_gateway.realtime import client_events
 from antiphon_gateway.realtime.ids import new_id
 from antiphon_gateway.realtime.session_settings import SessionType
 from antiphon_gateway.resume_tokens import Claim, proves
 from antiphon_gateway.retrieval.service import RetrievalService
+from antiphon_gateway.running_models import RunningModels
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
@@ -34,12 +35,14 @@ class Sessions:
     def __init__(
         self,
         config: Config,
+        running: RunningModels,
         dispatcher: Dispatcher,
         vad: Vad,
         metrics: Metrics,
         retrieval: RetrievalService,
     ) -> None:
         self._config = config
+        self._running = running
         self._dispatcher = dispatcher
         self._vad = vad
         self._metrics = metrics
@@ -142,7 +145,7 @@ class Sessions:
             load=self._dispatcher.load,
             first_sample=first_sample,
         )
-        return Session(context, catalogue.from_config(self._config), kind)
+        return Session(context, self._running.catalogue, kind)
 
     def _begin(
         self, core: Session, leave: Callable[[], None], kept: KeptSession | None = None
@@ -162,7 +165,7 @@ class Sessions:
     def _make_driver(
         self, session: Session, outbox: Outbox, after_step: Callable[[list[Effect]], None]
     ) -> SessionDriver:
-        observer = self._metrics.observer(session.context.session_id)
+        observer = self._metrics.observer(session.context.session_id, self._running.catalogue.model)
         return SessionDriver(
             session,
             self._dispatcher,

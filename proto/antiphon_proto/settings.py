@@ -133,6 +133,9 @@ class Models(Section, frozen=True, kw_only=True):
 
     cache_dir: str = ""
     """Empty: $XDG_CACHE_HOME/antiphon/models or ~/.cache/antiphon/models."""
+    hub_url: str = "https://huggingface.co"
+    """Where `antiphon models pull` fetches the manifest's larger language models; a mirror has the
+    same files, which are checked by their sums."""
 
     @property
     def directory(self) -> Path:

@@ -52,8 +52,8 @@ class Llm(Section, frozen=True, kw_only=True):
     """`openai`: file with the server's key; empty: $OPENAI_API_KEY, which goes over https or to
     this machine alone."""
     find_servers: bool = True
-    """Let `antiphon up` and `antiphon models list` ask on this machine, half a second at most, for
-    servers of language models."""
+    """Let `antiphon up`, `antiphon models list` and the page of this machine's own user ask on this
+    machine, half a second at most, for servers of language models."""
     keep_alive: Annotated[str, msgspec.Meta(pattern=r"^(-?\d+|(\d+(\.\d+)?(ms|s|m|h))+)$")] = "30m"
     """`ollama`: how long the server keeps the model loaded after an answer, such as `30m` or `24h`;
     `-1`: for ever."""

@@ -1,15 +1,20 @@
 """Servers of language models: found on this machine, asked, told to fetch; what is said of them."""
 
+import json
+from pathlib import Path
+
 import model_servers
 import pytest
 from ports import free_port
 from system import SIMULATED, running_system
 
-from antiphon import doctor_checks, llm_notice, llm_servers, models_use
+from antiphon import doctor_checks, llm_notice, models_use
 from antiphon.__main__ import main
-from antiphon.llm_servers import LlmServer, ServedModel
+from antiphon_proto import llm_servers, machine, models, proposals
 from antiphon_proto.config import Config, load
 from antiphon_proto.errors import StartupError
+from antiphon_proto.llm_servers import LlmServer, ServedModel
+from antiphon_proto.machine import Machine
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,9 @@ def test_a_server_on_this_machine_is_found_and_looking_can_be_turned_off(
         ("ollama", server.ollama),
         ("openai", server.openai),
     }
+    [ollama] = [each for each in found if each.url == server.ollama]
+    assert model_servers.EMBEDDING in {model.name for model in ollama.models}
+    assert model_servers.EMBEDDING not in {model.name for model in ollama.offered}
     first = llm_notice.lines(configuration())[0]
     assert first.startswith("Ollama runs at ")
     assert f"antiphon models use ollama:{model_servers.CHAT}" in first
@@ -66,10 +74,44 @@ def test_our_own_server_is_not_offered() -> None:
         assert llm_servers.ask("openai", f"{server.url}/v1") is None
 
 
-def test_a_server_without_a_model_is_told_how_to_get_one() -> None:
-    assert "antiphon models pull ollama:" in llm_notice.notice(LlmServer("ollama", "u", ()))
+def test_a_server_without_a_model_to_talk_with_gets_one_proposed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    embedder = LlmServer("ollama", "u", (ServedModel("bge-m3", chats=False),))
+    cloud = LlmServer("ollama", "u", (ServedModel("far:1t-cloud", is_here=False),))
+    monkeypatch.setattr(machine, "look", lambda *, cards: Machine(8, 12_000_000_000))
+    for servers in ([LlmServer("ollama", "u", ())], [embedder], [cloud]):
+        proposed = proposals.proposal(servers, configuration())
+        assert proposed is not None
+        assert (proposed.name, proposed.url) == ("ollama:qwen3:4b-instruct", "u")
+        said = llm_notice.proposal_notice(servers, proposed)
+        assert "2.5 GB, licence Apache-2.0" in said
+        assert "antiphon models pull ollama:qwen3:4b-instruct && antiphon models use" in said
+    proposed = proposals.proposal([], configuration())
+    assert proposed is not None
+    assert proposed.name == "qwen3-4b"
+    assert proposals.proposal([LlmServer("openai", "u", (ServedModel("m"),))], Config()) is None
     many = tuple(ServedModel(f"m{number}") for number in range(9))
     assert "and 5 more" in llm_notice.notice(LlmServer("openai", "http://localhost:1/v1", many))
+
+
+def test_without_a_server_up_proposes_what_fits_unless_another_model_is_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "look", lambda *, cards: Machine(2, 12_000_000_000))
+    nobody = ("llm.find_servers=false", f"models.cache_dir={tmp_path}")
+    [said] = llm_notice.lines(configuration(*nobody))
+    assert "Qwen2.5 1.5B fits this machine (1.1 GB, licence Apache-2.0)" in said
+    assert "antiphon models pull qwen2.5-1.5b && antiphon models use qwen2.5-1.5b" in said
+    assert llm_notice.lines(configuration(*nobody, "llm.model=/some/file.gguf")) == []
+    (tmp_path / "qwen2.5-1.5b").mkdir()
+    with (tmp_path / "qwen2.5-1.5b" / "model.gguf").open("wb") as file:
+        file.truncate(models.manifest()["qwen2.5-1.5b"].bytes)
+    [said] = llm_notice.lines(configuration(*nobody))
+    assert "is installed" in said
+    assert "pull" not in said
+    monkeypatch.setattr(machine, "look", lambda *, cards: Machine(1, 500_000_000))
+    assert llm_notice.lines(configuration(*nobody)) == []
 
 
 @pytest.mark.models
@@ -77,12 +119,15 @@ def test_a_pulled_model_is_there_with_its_licence(
     server: model_servers.ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = ["--set", f"llm.url={server.ollama}"]
-    assert main(["models", "pull", f"ollama:{model_servers.PULLABLE}", *url]) == 0
+    assert main(["models", "pull", "ollama:pullable:1b", *url]) == 0
     shown = capsys.readouterr().out
     assert "100 MB" in shown
     assert "licence: Apache" in shown
+    assert main(["models", "pull", "--json", "ollama:pullable:1b", *url]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["total_bytes"] for line in lines} == {0, 100_000_000}
     assert main(["models", "list", *url]) == 0
-    assert f"ollama:{model_servers.PULLABLE}" in capsys.readouterr().out
+    assert "ollama:pullable:1b" in capsys.readouterr().out
 
 
 @pytest.mark.models

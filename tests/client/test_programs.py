@@ -6,9 +6,9 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from antiphon import programs, rendered
-from antiphon.gpus import Gpu
 from antiphon.placement import Deployment, Group, placed, unpinned
 from antiphon_proto.config import Config, load
+from antiphon_proto.gpus import Gpu
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = Path("/run/100% antiphon")

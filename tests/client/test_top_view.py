@@ -4,8 +4,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from antiphon.gpus import parse
 from antiphon.top_view import MOST_SESSIONS, Seen, screen
+from antiphon_proto.gpus import parse
 
 BOUNDS = (0.1, 0.2, 0.4, 1.0)
 

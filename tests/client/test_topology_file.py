@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import gpus, topology_file
+from antiphon import topology_file
 from antiphon.placement import Deployment, scaled
+from antiphon_proto import gpus
 from antiphon_proto.config import load
 from antiphon_proto.errors import ConfigurationError
 

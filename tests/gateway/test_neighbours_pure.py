@@ -9,7 +9,6 @@ import pytest
 
 from antiphon_gateway.neighbours import audio_files, transcript_formats, transcription_request
 from antiphon_gateway.neighbours.bodies import Memory
-from antiphon_gateway.neighbours.model_names import ModelNames
 from antiphon_gateway.neighbours.refusals import RequestRefused
 from antiphon_gateway.neighbours.speech import commands
 from antiphon_gateway.neighbours.speech_request import SpeechRequest
@@ -21,7 +20,6 @@ from antiphon_gateway.neighbours.speech_segments import (
 )
 from antiphon_gateway.neighbours.stop_text import StopText
 from antiphon_gateway.neighbours.transcript_formats import Segment
-from antiphon_gateway.realtime.catalogue import Catalogue
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.messages import Transcript
 
@@ -164,23 +162,6 @@ def test_a_form_that_cannot_be_honoured_names_its_field(fields: dict[str, str], 
     with pytest.raises(Exception, match=param.replace("[]", "")) as refused:
         transcription_request.interpret(b"", fields)
     assert refused.value.param == param  # type: ignore[attr-defined]
-
-
-def test_openais_names_stand_for_the_model_of_their_stage() -> None:
-    catalogue = Catalogue(model="brain", transcription_model="ears", voices=("mouth",))
-    names = ModelNames(catalogue, 0)
-    meant = {
-        name: (names.find(name) or {}).get("root")
-        for name in (
-            "whisper-1",
-            "gpt-4o-transcribe",
-            "tts-1-hd",
-            "gpt-4o-mini-tts",
-            "gpt-4o-2024-11-20",
-        )
-    }
-    assert list(meant.values()) == ["ears", "ears", "mouth", "mouth", "brain"]
-    assert names.find("unheard-of") is None
 
 
 def test_all_of_a_text_is_said_in_order() -> None:

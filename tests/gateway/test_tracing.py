@@ -102,8 +102,8 @@ def test_a_turn_is_one_trace_with_a_span_for_each_job_and_no_words() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    metrics = Metrics(provider.get_tracer("test"), "a-model")
-    hold_turn(metrics.observer("sess"))
+    metrics = Metrics(provider.get_tracer("test"))
+    hold_turn(metrics.observer("sess", "a-model"))
     spans = {span.name: span for span in exporter.get_finished_spans()}
     names = [span.name for span in exporter.get_finished_spans()]
     assert sorted(names) == ["antiphon.turn", "llm", "playback", "stt", "tts", "tts"]
@@ -125,12 +125,12 @@ def test_a_turn_is_one_trace_with_a_span_for_each_job_and_no_words() -> None:
 
 
 def test_without_a_tracer_nothing_is_traced() -> None:
-    hold_turn(Metrics().observer("sess"))
+    hold_turn(Metrics().observer("sess", "a-model"))
 
 
 async def test_a_turns_figures_are_those_of_its_jobs() -> None:
     metrics = Metrics()
-    observer = metrics.observer("sess")
+    observer = metrics.observer("sess", "a-model")
     hold_turn(observer)
     observer.effect(NoteClientUnderruns(2), 1_500.0)
     interrupted = response(status="cancelled", status_details=cancelled("turn_detected"))

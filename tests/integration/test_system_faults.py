@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from system import GATEWAY, SIMULATED, System, running_system
-from system_client import OUT_HZ, Client, connected, speech, word_errors
+from system_client import OUT_HZ, Client, connected, reply_errors, speech
 from system_ears import Ears
 
 from antiphon_gateway.speech_text import speakable
@@ -232,5 +232,5 @@ async def test_the_embedded_models_lose_and_repeat_no_word_when_killed(
         reply = item["content"][0]["transcript"]
         assert reply == client.reply_deltas
         heard = ears.hear(bytes(client.audio), OUT_HZ)
-        assert word_errors(reply, heard) <= 0.34, f"{reply!r} was heard as {heard!r}"
+        assert reply_errors(reply, heard) <= 0.34, f"{reply!r} was heard as {heard!r}"
     server.wait_ready()

@@ -9,7 +9,7 @@ import pytest
 from model_servers import ModelServer
 from model_servers import model_server as started_model_server
 from system import System, running_system
-from system_client import OUT_HZ, connected, word_errors
+from system_client import OUT_HZ, connected, reply_errors, word_errors
 
 from antiphon_proto.errors import StartupError
 
@@ -59,7 +59,7 @@ async def test_what_is_said_is_answered_aloud(server: System, ears: "Ears") -> N
         assert len(spoken) > OUT_HZ // 2
         assert client.reply_deltas
         heard = ears.hear(bytes(client.audio), OUT_HZ)
-        assert word_errors(client.reply_deltas, heard) < 0.5, (client.reply_deltas, heard)
+        assert reply_errors(client.reply_deltas, heard) < 0.5, (client.reply_deltas, heard)
 
 
 @pytest.fixture

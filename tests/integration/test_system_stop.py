@@ -4,6 +4,7 @@ import asyncio
 import signal
 from typing import Any
 
+import aiohttp
 import pytest
 from openai import APIError, AsyncOpenAI, OpenAI
 from openai.types.realtime import SessionCreatedEvent
@@ -11,6 +12,9 @@ from openai.types.websocket_reconnection import ReconnectingEvent
 from system import GATEWAY, SIMULATED, running_system
 
 pytestmark = [pytest.mark.integration, pytest.mark.models]
+
+MASKED_TEXT = b"\x81\x82\0\0\0\0{}"
+"""A WebSocket frame of a client; the mask is zero."""
 
 
 @pytest.mark.parametrize("drain_s", [30, 0])
@@ -35,6 +39,27 @@ def test_sigterm_lets_requests_finish_while_patience_lasts(drain_s: int) -> None
                     list(stream)
             assert server.wait_ended(GATEWAY) == 0
         server.assert_no_traceback()
+
+
+async def test_the_connection_stays_until_the_client_has_answered_the_close_code() -> None:
+    """What a client sends meanwhile would be answered with a reset, which hides the code."""
+    with running_system(SIMULATED) as server:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(server.realtime_url, protocols=("realtime",), autoclose=False) as talk,
+        ):
+            await talk.receive_json()
+            server.signal(GATEWAY, signal.SIGTERM)
+            closing = await talk.receive(10)
+            assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1012)
+            assert talk._response.connection is not None
+            transport: Any = talk._response.connection.transport
+            for _ in range(20):
+                assert not transport.is_closing()
+                transport.write(MASKED_TEXT)
+                await asyncio.sleep(0.01)
+            await talk.close(code=1012)
+        assert await asyncio.to_thread(server.wait_ended, GATEWAY) == 0
 
 
 async def test_the_sdk_comes_back_after_a_restart_by_the_close_code() -> None:

@@ -4,7 +4,8 @@ The model is the embedded one, run by llama.cpp's own server, whose OpenAI-compa
 handed out as they are. Before it stands what Ollama documents of its API, as lines of JSON:
 `/api/version`, `/api/tags`, `/api/show`, `/api/chat` and `/api/pull`.
 
-`python model_server.py GGUF RECORD [KEY]` prints a line of JSON with both addresses. RECORD gets a
+`python model_server.py GGUF RECORD KEY EMPTY` prints a line of JSON with both addresses; KEY may be
+"", and EMPTY is 1 for an Ollama that has no model before one is pulled. RECORD gets a
 line when a chat begins to be answered, and one when it ended: its request, and how.
 """
 
@@ -18,10 +19,12 @@ from typing import Any
 import aiohttp
 import xllamacpp
 from aiohttp import web
-from model_servers import CAPABILITIES, PULLABLE
+from model_servers import CAPABILITIES, PULLABLE, PULLED_BYTES
 
 _SLOTS = 2
 _CONTEXT_TOKENS = 1024
+_PULL_STEPS = 20
+_PULL_STEP_S = 0.05
 
 
 def llama_server(model: str, key: str) -> xllamacpp.Server:
@@ -46,11 +49,11 @@ def llama_server(model: str, key: str) -> xllamacpp.Server:
 class Ollama:
     """The documented API, answered by llama.cpp's server at `url`."""
 
-    def __init__(self, url: str, key: str, record: Path) -> None:
+    def __init__(self, url: str, key: str, record: Path, *, empty: bool) -> None:
         self._url = url
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._record = record
-        self._pulled = dict(CAPABILITIES)
+        self._pulled = {} if empty else dict(CAPABILITIES)
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -93,13 +96,14 @@ class Ollama:
     async def pull(self, request: web.Request) -> web.StreamResponse:
         name = (await request.json())["model"]
         answer = await ndjson(request)
-        if name != PULLABLE and name not in self._pulled:
+        if name not in PULLABLE and name not in self._pulled:
             await send(answer, {"error": "pull model manifest: file does not exist"})
             return answer
         await send(answer, {"status": "pulling manifest"})
-        for done in (0, 50_000_000, 100_000_000):
-            layer = {"status": "pulling 0000", "digest": "sha256:0000", "total": 100_000_000}
-            await send(answer, {**layer, "completed": done})
+        layer = {"status": "pulling 0000", "digest": "sha256:0000", "total": PULLED_BYTES}
+        for step in range(_PULL_STEPS + 1):
+            await send(answer, {**layer, "completed": PULLED_BYTES * step // _PULL_STEPS})
+            await asyncio.sleep(_PULL_STEP_S)
         self._pulled[name] = ["completion"]
         await send(answer, {"status": "success"})
         return answer
@@ -228,9 +232,9 @@ async def send(answer: web.StreamResponse, line: dict[str, Any]) -> None:
     await answer.write(json.dumps(line).encode() + b"\n")
 
 
-async def serve(model: str, record: Path, key: str) -> None:
+async def serve(model: str, record: Path, key: str, *, empty: bool) -> None:
     server = llama_server(model, key)
-    ollama = Ollama(server.listening_address, key, record)
+    ollama = Ollama(server.listening_address, key, record, empty=empty)
     # Ollama, too, stops generating when its client has gone.
     runner = web.AppRunner(ollama.app(), handler_cancellation=True, access_log=None)
     await runner.setup()
@@ -243,4 +247,4 @@ async def serve(model: str, record: Path, key: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], Path(sys.argv[2]), *(sys.argv[3:4] or [""])))
+    asyncio.run(serve(sys.argv[1], Path(sys.argv[2]), sys.argv[3], empty=sys.argv[4] == "1"))

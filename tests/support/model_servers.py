@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from antiphon_proto import larger_models
 from antiphon_proto.config import load
 from antiphon_proto.errors import StartupError
 
@@ -20,7 +21,8 @@ _STOP_S = 20.0
 CHAT, TOOLS, EMBEDDING = "smollm2:135m", "smollm2-tools:135m", "embedder:latest"
 """One model under two names, with and without tools; and one that does not chat."""
 CAPABILITIES = {CHAT: ["completion"], TOOLS: ["completion", "tools"], EMBEDDING: ["embedding"]}
-PULLABLE = "pullable:1b"
+PULLABLE = frozenset({"pullable:1b", *(model.ollama for model in larger_models.MODELS)})
+PULLED_BYTES = 100_000_000
 
 
 class ModelServer(NamedTuple):
@@ -46,8 +48,11 @@ class ModelServer(NamedTuple):
 
 
 @contextlib.contextmanager
-def model_server(key: str = "") -> Iterator[ModelServer]:
-    """Run one for the block. Raises StartupError when the embedded model is not installed."""
+def model_server(key: str = "", *, empty: bool = False) -> Iterator[ModelServer]:
+    """Run one for the block. Raises StartupError when the embedded model is not installed.
+
+    `empty`: its Ollama has no model before one is pulled.
+    """
     try:
         from antiphon_workers.llm.llamacpp_engine import model_file
     except ImportError as exc:
@@ -55,7 +60,7 @@ def model_server(key: str = "") -> Iterator[ModelServer]:
     model = model_file(load(environment={}))
     with tempfile.TemporaryDirectory(prefix="antiphon-") as directory:
         record = Path(directory) / "record.jsonl"
-        command = [sys.executable, str(_PROGRAM), str(model), str(record), key]
+        command = [sys.executable, str(_PROGRAM), str(model), str(record), key, str(int(empty))]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

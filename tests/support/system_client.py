@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -62,12 +63,12 @@ class Client:
         """Ask for written answers."""
         await self.update(output_modalities=["text"])
 
-    async def say_text(self, text: str) -> None:
-        """Add a typed message and ask for a response."""
+    async def say_text(self, text: str, **response: object) -> None:
+        """Add a typed message and ask for a response, with settings of its own."""
         content = [{"type": "input_text", "text": text}]
         item = {"type": "message", "role": "user", "content": content}
         await self.send("conversation.item.create", item=item)
-        await self.send("response.create")
+        await self.send("response.create", **({"response": response} if response else {}))
 
     async def append(self, pcm: bytes) -> None:
         """Send microphone audio, PCM16 at 16 kHz."""
@@ -257,3 +258,12 @@ def word_errors(reference: str | Sequence[str], hypothesis: str | Sequence[str])
         [hypothesis] if isinstance(hypothesis, str) else list(hypothesis),
     )
     return float(jiwer.wer(*pairs, reference_transform=_WORDS, hypothesis_transform=_WORDS))
+
+
+def reply_errors(text: str, heard: str) -> float:
+    """Return the word error rate of what was heard of a reply; what has digits does not count.
+
+    "20:45" is rightly heard as "20, 45", "2045" and "a quarter to nine".
+    """
+    words, heard = (re.sub(r"\S*\d\S*", "", each) for each in (text, heard))
+    return word_errors(words, heard) if re.search(r"\w", words) else float(not heard)

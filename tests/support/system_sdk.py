@@ -100,13 +100,14 @@ class SdkTalk:
         self.say(recording)
         await self.event("input_audio_buffer.speech_started")
         played_ms = round((time.monotonic() - began_s) * 1000)
-        received_ms = len(self.audio) // 2 * 1000 // OUT_HZ
+        audio = bytes(self.audio)
+        received_ms = len(audio) // 2 * 1000 // OUT_HZ
         await self.connection.conversation.item.truncate(
             item_id=first.item_id, content_index=0, audio_end_ms=min(played_ms, received_ms)
         )
         cut = await self.event("conversation.item.truncated")
         kept = (await self.retrieve(first.item_id)).content[0].transcript
-        return Cut(first.item_id, bytes(self.audio), cut.audio_end_ms, kept)
+        return Cut(first.item_id, audio, cut.audio_end_ms, kept)
 
     def types(self) -> list[str]:
         """Return the types of all events, each run of equal ones once."""

@@ -8,8 +8,8 @@ export const MIN_JITTER_MS = 60;
 export const MAX_JITTER_MS = 300;
 /** What a first reply waits for. */
 export const FIRST_JITTER_MS = 100;
-/** More than the longest wait for a message, because the next one may be longer. */
-const SPARE_MS = 10;
+/** More than a message was ever late by, because the next one may be later. */
+const SPARE_MS = 20;
 /** A gap that is heard asks for so much more. */
 const GROWTH_MS = 20;
 /** With more than this buffered the server waits on purpose; a longer wait than the buffer can be is
@@ -25,9 +25,9 @@ export class Arrivals {
   /** The earliest start that would have left no gap. */
   #earliestMs = 0;
   #lastMs = 0;
-  #longestMs = 0;
-  /** The longest wait for a message but one: the server waits once when it is far enough ahead. */
-  longMs = 0;
+  #latestMs = 0;
+  /** How late the latest message but one was: the server waits once when it is far enough ahead. */
+  lateMs = 0;
 
   get begun() {
     return this.#sinceMs !== null;
@@ -49,17 +49,19 @@ export class Arrivals {
   }
 
   /**
-   * More has come.
+   * More has come. A server that is far enough ahead sends what it owes since the message before:
+   * one is late by how much longer it was waited for than it plays.
    * @param {number} nowMs @param {number} positionMs where in the stream it lies
-   * @param {number} bufferedMs what was left of what came before
+   * @param {number} durationMs @param {number} bufferedMs what was left of what came before
    */
-  add(nowMs, positionMs, bufferedMs) {
+  add(nowMs, positionMs, durationMs, bufferedMs) {
     if (this.#sinceMs === null) return;
     const waitMs = nowMs - this.#lastMs;
     const network = waitMs <= MAX_JITTER_MS && bufferedMs + waitMs <= PACED_MS;
     if (network) {
-      this.longMs = Math.max(this.longMs, Math.min(waitMs, this.#longestMs));
-      this.#longestMs = Math.max(this.#longestMs, waitMs);
+      const lateMs = waitMs - durationMs;
+      this.lateMs = Math.max(this.lateMs, Math.min(lateMs, this.#latestMs));
+      this.#latestMs = Math.max(this.#latestMs, lateMs);
     }
     this.#lastMs = nowMs;
     this.#earliestMs = Math.max(this.#earliestMs, nowMs - positionMs);
@@ -73,19 +75,19 @@ export class Arrivals {
 
 export class JitterBuffer {
   targetMs = FIRST_JITTER_MS;
-  /** The long wait for a message in each of the last replies. @type {number[]} */
-  #waitsMs = [];
+  /** How late messages were in each of the last replies. @type {number[]} */
+  #latesMs = [];
 
   /** A gap was heard. */
   grow() {
     this.targetMs = Math.min(MAX_JITTER_MS, this.targetMs + GROWTH_MS);
   }
 
-  /** A reply is over. @param {number} longMs @param {boolean} gaps some were heard in it */
-  learn(longMs, gaps) {
-    const waitMs = gaps ? Math.max(longMs, this.targetMs - SPARE_MS) : longMs;
-    this.#waitsMs = [...this.#waitsMs, waitMs].slice(-REPLIES);
-    const wantedMs = Math.max(...this.#waitsMs) + SPARE_MS;
+  /** A reply is over. @param {number} lateMs @param {boolean} gaps some were heard in it */
+  learn(lateMs, gaps) {
+    const learntMs = gaps ? Math.max(lateMs, this.targetMs - SPARE_MS) : lateMs;
+    this.#latesMs = [...this.#latesMs, learntMs].slice(-REPLIES);
+    const wantedMs = Math.max(...this.#latesMs) + SPARE_MS;
     this.targetMs = Math.min(MAX_JITTER_MS, Math.max(MIN_JITTER_MS, wantedMs));
   }
 }

@@ -144,7 +144,8 @@ export class Player {
       stream.underruns++;
       this.#jitter.grow();
     }
-    stream.arrivals.add(this.#nowMs, stream.msOf(firstSample), stream.bufferedMs);
+    const [positionMs, durationMs] = [stream.msOf(firstSample), stream.msOf(pcm.length)];
+    stream.arrivals.add(this.#nowMs, positionMs, durationMs, stream.bufferedMs);
     if (firstSample > stream.written) {
       stream.written += stream.ring.pushSilence(firstSample - stream.written);
     }
@@ -278,7 +279,7 @@ export class Player {
 
   /** @param {Stream} stream @param {Report["event"]} event */
   #finish(stream, event) {
-    if (stream.started) this.#jitter.learn(stream.arrivals.longMs, stream.underruns > 0);
+    if (stream.started) this.#jitter.learn(stream.arrivals.lateMs, stream.underruns > 0);
     this.#tell(stream, event);
   }
 

@@ -50,10 +50,10 @@ test("a voice slower than speech is waited for no longer than the buffer is", ()
 test("what a reply had to wait is what its latest message says", () => {
   const arrivals = new Arrivals();
   arrivals.begin(1_000);
-  arrivals.add(1_100, 40, 40);
+  arrivals.add(1_100, 40, 40, 40);
   arrivals.start(1_100);
-  arrivals.add(1_130, 80, 50);
-  arrivals.add(1_300, 200, 10);
+  arrivals.add(1_130, 80, 40, 50);
+  arrivals.add(1_300, 200, 40, 10);
   assert.equal(arrivals.waitedMs, 100);
   assert.equal(arrivals.neededMs, 100);
 });
@@ -75,9 +75,9 @@ test("a gap asks for 20 ms more, up to a limit, until 20 replies went well", () 
 test("one long wait, one of a server that is far ahead and one for words teach nothing", () => {
   const arrivals = new Arrivals();
   arrivals.begin(0);
-  arrivals.add(200, 100, 100);
-  arrivals.add(240, 200, 500);
-  arrivals.add(440, 300, 500);
-  arrivals.add(840, 400, 0);
-  assert.equal(arrivals.longMs, 40);
+  arrivals.add(200, 100, 40, 100);
+  arrivals.add(280, 200, 40, 500);
+  arrivals.add(480, 300, 40, 500);
+  arrivals.add(880, 400, 40, 0);
+  assert.equal(arrivals.lateMs, 40);
 });

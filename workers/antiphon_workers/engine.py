@@ -56,6 +56,11 @@ class Engine(ABC):
         return self.config.stage(self.stage).slots
 
     @property
+    def model(self) -> str:
+        """Name of the model that it has loaded."""
+        return self.config.stage(self.stage).model
+
+    @property
     def step_limit_ms(self) -> int:
         """A time without a step after which this engine hangs for sure; 0: not known."""
         return 0

@@ -148,16 +148,16 @@ class Service:
         logger.warning("malformed message", extra={"fault": fault, "count": self._malformed})
 
     def _heartbeat(self) -> Heartbeat:
-        section = self._config.stage(self._engine.stage)
+        stage = self._engine.stage
         ages_ms = tuple(serving.step_age_ms for serving in self._running.values())
         return Heartbeat(
             worker_id=self._links.worker_id,
             incarnation=self._links.incarnation,
-            stage=self._engine.stage,
+            stage=stage,
             endpoint=self._links.endpoint,
             slots=0 if self._draining else self._slots,
-            engine=section.engine,
-            model=section.model,
+            engine=self._config.stage(stage).engine,
+            model=self._engine.model,
             pid=os.getpid(),
             running=tuple(job_id for job_id, _ in self._running),
             attempts=tuple(attempt for _, attempt in self._running),
@@ -165,4 +165,5 @@ class Service:
             step_ages_ms=ages_ms,
             steps_ms=tuple(self._steps_ms),
             load_ms=self._links.load_ms,
+            voices=self._config.tts.voices if stage == "tts" else (),
         )

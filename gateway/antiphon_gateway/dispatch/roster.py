@@ -10,6 +10,7 @@ from antiphon_proto.messages import Heartbeat, Loading, Stage
 MAX_WORKERS = 256
 MAX_SLOTS = 1_024
 MAX_NAME_LENGTH = 64
+MAX_VOICES = 1_024
 SILENCE_MS = 3_000
 """A worker that sends nothing for so long is gone."""
 STUCK_MS = 5_000
@@ -210,13 +211,14 @@ class Roster:
 
 
 def in_range(beat: Heartbeat) -> bool:
-    """Whether a heartbeat keeps the limits on slots, running jobs and names."""
+    """Whether a heartbeat keeps the limits on slots, running jobs, names and voices."""
     return (
         0 <= beat.slots <= MAX_SLOTS
         and len(beat.running) <= MAX_SLOTS
         and len(beat.attempts) in (0, len(beat.running))
         and len(beat.step_ages_ms) in (0, len(beat.running))
         and len(beat.steps_ms) <= MAX_SLOTS
+        and len(beat.voices) <= MAX_VOICES
         and 0 < len(beat.worker_id) <= MAX_NAME_LENGTH
         and 0 < len(beat.incarnation) <= MAX_NAME_LENGTH
     )

@@ -48,6 +48,7 @@ def _worker(worker: Worker) -> WorkerState:
         outstanding=len(worker.holds),
         connected=worker.link == "up",
         load_ms=beat.load_ms,
+        voices=beat.voices,
     )
 
 

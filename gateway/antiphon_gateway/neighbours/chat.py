@@ -15,6 +15,7 @@ from antiphon_gateway.neighbours.jobs import Jobs
 from antiphon_gateway.neighbours.refusals import RequestRefused
 from antiphon_gateway.neighbours.stop_text import StopText
 from antiphon_gateway.realtime.ids import new_id
+from antiphon_gateway.running_models import RunningModels
 from antiphon_proto.config import Llm
 from antiphon_proto.conversation import FunctionCall
 from antiphon_proto.messages import Done, FunctionCalled, TextDelta
@@ -75,15 +76,16 @@ class Completion:
 class Chat:
     """Answers chats with the server's one language model, whatever model a client names."""
 
-    def __init__(self, settings: Llm, model: str) -> None:
+    def __init__(self, settings: Llm, running: RunningModels) -> None:
         self._settings = settings
-        self._model = model
+        self._running = running
 
     async def answer(self, request: web.Request, jobs: Jobs) -> web.StreamResponse:
         """Answer one request."""
         wanted = chat_request.parse(await read_json(request), self._settings)
         completion = Completion(jobs, wanted)
-        head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": self._model}
+        model = self._running.catalogue.model
+        head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": model}
         if wanted.stream:
             return await self._stream(request, completion, wanted, head)
         parts = [part async for part in completion.parts()]

@@ -14,7 +14,7 @@ from antiphon_gateway.neighbours.model_names import ModelNames
 from antiphon_gateway.neighbours.refusals import RequestRefused
 from antiphon_gateway.neighbours.speech import Speech
 from antiphon_gateway.neighbours.transcriptions import Transcriptions
-from antiphon_gateway.realtime import catalogue
+from antiphon_gateway.running_models import RunningModels
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
 
@@ -23,13 +23,18 @@ class Neighbours:
     """What OpenAI's clients ask for beside `/v1/realtime`, over the same workers."""
 
     def __init__(
-        self, config: Config, dispatcher: Dispatcher, vad: Vad, door: Door, decoders: Decoders
+        self,
+        config: Config,
+        dispatcher: Dispatcher,
+        vad: Vad,
+        door: Door,
+        decoders: Decoders,
+        running: RunningModels,
     ) -> None:
-        names = catalogue.from_config(config)
         self._entrance = Entrance(config.gateway, door, dispatcher)
-        self._models = ModelNames(names, int(time.time()))
-        self._chat = Chat(config.llm, names.model)
-        self._speech = Speech(names)
+        self._models = ModelNames(running, int(time.time()))
+        self._chat = Chat(config.llm, running)
+        self._speech = Speech(running)
         self._transcriptions = Transcriptions(config.stt, vad, decoders)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:

@@ -16,7 +16,7 @@ from antiphon_gateway.neighbours.event_stream import EventStream
 from antiphon_gateway.neighbours.jobs import JobResults, Jobs
 from antiphon_gateway.neighbours.refusals import RequestRefused
 from antiphon_gateway.neighbours.speech_request import AudioFormat, SpeechRequest
-from antiphon_gateway.realtime.catalogue import Catalogue
+from antiphon_gateway.running_models import RunningModels
 from antiphon_gateway.speech_text import speakable
 from antiphon_proto.audio import Resampler
 from antiphon_proto.messages import AudioDelta, Synthesize
@@ -40,13 +40,14 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF
 class Speech:
     """Says texts with the server's voice."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, running: RunningModels) -> None:
+        self._running = running
         self._formats = formats()
 
     async def answer(self, request: web.Request, jobs: Jobs) -> web.StreamResponse:
         """Answer one request."""
-        wanted = speech_request.parse(await read_json(request), self._catalogue, self._formats)
+        body = await read_json(request)
+        wanted = speech_request.parse(body, self._running.catalogue, self._formats)
         async with aclosing(spoken(jobs, wanted)) as audio:
             if wanted.format in PLAIN:
                 return await _send(request, wanted, audio)

@@ -271,6 +271,7 @@ def model_file(config: Config) -> Path:
     path = models.find(config.llm.model, config.models.directory)
     if path.is_dir():
         path /= _MANIFEST_FILE
-    if config.llm.requantize and config.llm.model in models.manifest():
+    entry = models.manifest().get(config.llm.model)
+    if config.llm.requantize and entry is not None and entry.q4_1:
         return requantized.as_q4_0(path)
     return path

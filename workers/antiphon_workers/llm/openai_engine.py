@@ -61,6 +61,11 @@ class OpenAiCompatible(Engine):
         self._http: aiohttp.ClientSession | None = None
         self._order = SessionOrder()
 
+    @property
+    def model(self) -> str:
+        """The one asked for, or the server's first."""
+        return self._model
+
     def load(self) -> None:
         """Find the model and have the server read the default instructions.
 

@@ -30,6 +30,11 @@ class WithTurnEnd(Engine):
         """Jobs that may run at once."""
         return self._engine.slots + TURN_END_SLOTS
 
+    @property
+    def model(self) -> str:
+        """That of the engine."""
+        return self._engine.model
+
     def load(self) -> None:
         """Load both models. Raises StartupError when one is not installed or cannot be loaded."""
         settings = self.config

@@ -22,6 +22,8 @@ MOST_BYTES = 4 << 20
 OUR_OWN = "antiphon"
 """Who our own gateway says owns its models."""
 _AS_JSON = {"Content-Type": "application/json"}
+_MOST_QUESTIONS = 8
+"""To one server at a time."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _USUAL_PORTS = (8000, 8080, 1234)
 """Of OpenAI-compatible servers: vLLM, llama.cpp, LM Studio."""
@@ -35,6 +37,10 @@ class ServedModel(msgspec.Struct, frozen=True):
     name: str
     size_bytes: int = 0
     """0: not told."""
+    chats: bool = True
+    """False for a model that only makes embeddings."""
+    is_here: bool = True
+    """False when the server only passes what it is told on to another machine."""
 
 
 class LlmServer(msgspec.Struct, frozen=True):
@@ -43,6 +49,11 @@ class LlmServer(msgspec.Struct, frozen=True):
     engine: Engine
     url: str
     models: tuple[ServedModel, ...]
+
+    @property
+    def offered(self) -> tuple[ServedModel, ...]:
+        """The models that can be talked with, without a word leaving this machine."""
+        return tuple(model for model in self.models if model.chats and model.is_here)
 
     @property
     def title(self) -> str:
@@ -63,8 +74,24 @@ def found_here(config: Config) -> list[LlmServer]:
     asked += [("openai", f"http://127.0.0.1:{port}/v1") for port in usual]
     here = dict.fromkeys(each for each in asked if urlsplit(each[1]).hostname in _LOOPBACK)
     with ThreadPoolExecutor(len(here) or 1) as executor:
-        answers = executor.map(lambda each: ask(*each), here)
+        answers = executor.map(lambda each: _look(*each), here)
         return [answer for answer in answers if answer is not None]
+
+
+def _look(engine: Engine, url: str) -> LlmServer | None:
+    """Ask a server what it has, and Ollama of each model whether it chats."""
+    server = ask(engine, url)
+    if server is None or engine != "ollama" or not server.models:
+        return server
+    with ThreadPoolExecutor(_MOST_QUESTIONS) as executor:
+        models = executor.map(lambda model: _with_capabilities(url, model), server.models)
+        return msgspec.structs.replace(server, models=tuple(models))
+
+
+def _with_capabilities(url: str, model: ServedModel) -> ServedModel:
+    capabilities = _show(url, model.name).get("capabilities")
+    chats = not isinstance(capabilities, list) or "completion" in capabilities
+    return msgspec.structs.replace(model, chats=chats)
 
 
 def ask(engine: Engine, url: str, key: str = "") -> LlmServer | None:
@@ -87,9 +114,7 @@ def pull(url: str, name: str) -> Iterator[tuple[str, int, int]]:
         try:
             body = json.dumps({"model": name, "stream": True})
             path = urlsplit(url).path.rstrip("/")
-            connection.request(
-                "POST", f"{path}/api/pull", body, {"Content-Type": "application/json"}
-            )
+            connection.request("POST", f"{path}/api/pull", body, _AS_JSON)
             response = connection.getresponse()
             for line in response:
                 told = json.loads(line)
@@ -113,21 +138,25 @@ def pull(url: str, name: str) -> Iterator[tuple[str, int, int]]:
 
 def licence(url: str, name: str) -> str:
     """Return the first line of an Ollama model's licence; empty when it has none."""
+    text = _show(url, name).get("license", "")
+    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
+    return lines[0] if lines else ""
+
+
+def _show(url: str, name: str) -> dict[str, Any]:
+    """Return what Ollama says of a model; nothing when it does not answer."""
     try:
         connection = _connection(url, PROBE_S)
         try:
             path = urlsplit(url).path.rstrip("/")
             body = json.dumps({"model": name})
-            connection.request(
-                "POST", f"{path}/api/show", body, {"Content-Type": "application/json"}
-            )
-            text = json.loads(connection.getresponse().read(MOST_BYTES)).get("license", "")
+            connection.request("POST", f"{path}/api/show", body, _AS_JSON)
+            told = json.loads(connection.getresponse().read(MOST_BYTES))
         finally:
             connection.close()
-    except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return ""
-    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
-    return lines[0] if lines else ""
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def has(models: Sequence[ServedModel], name: str) -> bool:
@@ -156,7 +185,15 @@ def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 
 
 def _ollama_models(answer: Any) -> list[ServedModel]:
-    return [ServedModel(str(each["name"]), int(each.get("size", 0))) for each in answer["models"]]
+    return [
+        ServedModel(
+            str(each["name"]),
+            int(each.get("size", 0)),
+            # Ollama lists models of its own cloud beside those that it has.
+            is_here=not each.get("remote_host") and not each.get("remote_model"),
+        )
+        for each in answer["models"]
+    ]
 
 
 def _openai_models(answer: Any) -> list[ServedModel] | None:
