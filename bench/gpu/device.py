@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from antiphon import gpus
+from antiphon_proto import gpus
 from antiphon_proto.errors import ConfigurationError
 
 DEVICES = ("cuda", "cpu")

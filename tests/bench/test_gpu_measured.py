@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import gpus
-from antiphon_proto import config, models
+from antiphon_proto import config, gpus, models
 from antiphon_proto.errors import ConfigurationError, StartupError
 from antiphon_workers.registry import create
 from bench.clips import DEFAULT_CLIPS, read_clips

@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon import gpus
+from antiphon_proto import gpus
 
 COMPUTE_TYPES = {"cuda": ("float16", "int8_float16", "float32"), "cpu": ("int8", "float32")}
 
