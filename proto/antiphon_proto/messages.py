@@ -3,14 +3,15 @@
 New fields go last, with defaults. Bulk bytes travel beside a message, as its payload (`codec`).
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 from antiphon_proto.conversation import ChatMessage, Function, Truncation
-
-Stage = Literal["stt", "llm", "tts"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+from antiphon_proto.stages import STAGES as STAGES
+from antiphon_proto.stages import Stage as Stage
+from antiphon_proto.stages import StageState as StageState
+from antiphon_proto.stages import WorkerState as WorkerState
 
 STT_SAMPLE_RATE_HZ = 16_000
 """Sample rate of all audio sent to STT workers."""
@@ -353,39 +354,6 @@ class JobRejected(Message, frozen=True, kw_only=True, tag="rejected"):
     code: str
     message: str
     retryable: bool
-
-
-class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker that has announced itself."""
-
-    worker_id: str
-    pid: int
-    engine: str
-    model: str
-    slots: int
-    outstanding: int
-    """Slots that are occupied."""
-    connected: bool
-    load_ms: int = 0
-    voices: tuple[str, ...] = ()
-
-
-class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One stage, with the jobs of all gateways."""
-
-    stage: Stage
-    ready: bool
-    """Whether a worker is connected and takes jobs."""
-    reason: str
-    queued: int
-    """Jobs that no worker has taken."""
-    oldest_wait_ms: int
-    """How long the first of them has waited."""
-    running: int
-    """Slots of connected workers that are occupied."""
-    slots: int
-    """Slots of connected workers."""
-    workers: tuple[WorkerState, ...]
 
 
 class PoolState(Message, frozen=True, kw_only=True, tag="pool"):
