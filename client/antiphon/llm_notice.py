@@ -22,7 +22,7 @@ def lines(settings: Config) -> list[str]:
 
 def notice(server: llm_servers.LlmServer) -> str:
     """Return what a server has, and how to switch to it."""
-    names = [model.name for model in server.offered[:_MOST_NAMES]]
+    names = [model.name for model in proposals.in_order(server)[:_MOST_NAMES]]
     more = len(server.offered) - len(names)
     has = f"{', '.join(names)}{f' and {more} more' if more else ''}"
     url = "" if server.engine == "ollama" else f" --set llm.url={server.url}"

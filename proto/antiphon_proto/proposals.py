@@ -6,7 +6,7 @@ import msgspec
 
 from antiphon_proto import larger_models, machine, models
 from antiphon_proto.config import Config
-from antiphon_proto.llm_servers import LlmServer
+from antiphon_proto.llm_servers import LlmServer, ServedModel
 
 DEMONSTRATION = "smollm2-135m"
 """The model that comes along; whoever talks with another one has chosen it."""
@@ -54,3 +54,9 @@ def proposal(servers: Sequence[LlmServer], config: Config) -> Proposal | None:
         licence=entry.licence,
         installed=models.is_installed(entry, config.models.directory),
     )
+
+
+def in_order(server: LlmServer) -> list[ServedModel]:
+    """Return what a server offers; what is larger than this machine's memory comes last."""
+    room_bytes = machine.look(cards=False).memory_bytes
+    return sorted(server.offered, key=lambda model: model.size_bytes > room_bytes)

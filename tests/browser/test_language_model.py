@@ -88,7 +88,7 @@ async def test_one_click_switches_and_the_next_answer_comes_from_the_other_model
 ) -> None:
     page: Page = await open_page(server.url, microphone=tone_wav, viewport=DESKTOP)
     offer = page.get_by_role("region", name="A better language model")
-    await expect(offer).to_contain_text("Ollama on this machine has smollm2:135m")
+    await expect(offer).to_contain_text("Ollama on this machine has better ones")
     await say(page, "My name is Ada.")
     await offer.get_by_role("button", name="Switch").click()
     await expect(offer).to_contain_text("smollm2:135m answers from now on.", timeout=PATIENCE_MS)

@@ -92,6 +92,8 @@ def test_a_server_without_a_model_to_talk_with_gets_one_proposed(
     assert proposed.name == "qwen3-4b"
     assert proposals.proposal([LlmServer("openai", "u", (ServedModel("m"),))], Config()) is None
     many = tuple(ServedModel(f"m{number}") for number in range(9))
+    large = ServedModel("large:1t", 10**15)
+    assert proposals.in_order(LlmServer("ollama", "u", (large, *many))) == [*many, large]
     assert "and 5 more" in llm_notice.notice(LlmServer("openai", "http://localhost:1/v1", many))
 
 

@@ -43,7 +43,11 @@ test("models of a server are offered instead of the one for demonstration", () =
   const offered = better(now);
   assert.deepEqual(offered.map(({ name }) => name), ["ollama:qwen3:4b", "ollama:a", "ollama:b", "ollama:c"]);
   assert.equal(offered[0].text, "qwen3:4b (Ollama, 2.5 GB)");
-  assert.match(invitation(now, offered), /Ollama on this machine has qwen3:4b, a, b and 1 more\./);
+  assert.match(invitation(now, offered), /Ollama on this machine has better ones\./);
+  const [one] = offered;
+  assert.match(invitation(now, [one]), /Ollama on this machine has a better one: qwen3:4b\./);
+  const here = state({ offers: [EMBEDDED, { ...EMBEDDED, name: "qwen3-4b", title: "qwen3-4b" }] });
+  assert.match(invitation(here, better(here)), /This server has a better one: qwen3-4b\./);
 });
 
 test("what is to be fetched says its size and licence first", () => {

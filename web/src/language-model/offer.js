@@ -47,7 +47,7 @@
  * @property {boolean} ended
  */
 
-const MOST_NAMES = 3;
+const GOES_ON = "Your conversation goes on.";
 
 /** @param {number} bytes */
 export function size(bytes) {
@@ -82,18 +82,14 @@ export function nameOf(offered) {
 }
 
 /** The sentences of the notice. @param {State} state @param {readonly Choice[]} offered at least one */
-export function invitation(state, offered) {
-  const first = /** @type {Choice} */ (offered[0]);
-  const small = "A tiny model answers now; it came along to show that everything works.";
-  if (first.fetches) {
-    return `${small} This machine can run a better one: ${first.text}. Your conversation goes on.`;
-  }
-  const server = state.offers.find(({ name, url }) => name === first.name && url === first.url)?.server;
-  const names = offered.slice(0, MOST_NAMES).map(({ title }) => title);
-  const more = offered.length - names.length;
-  const list = more > 0 ? `${names.join(", ")} and ${more} more` : names.join(" and ");
-  const where = server ? `${capital(server)} on this machine has ${list}` : `Installed here: ${list}`;
-  return `${small} ${where}. Your conversation goes on.`;
+export function invitation({ offers }, offered) {
+  const { name, url, title, text, fetches } = /** @type {Choice} */ (offered[0]);
+  const small = "A tiny model answers now, to show that everything works.";
+  if (fetches) return `${small} This machine can run a better one: ${text}. ${GOES_ON}`;
+  const server = offers.find((offer) => offer.name === name && offer.url === url)?.server;
+  const where = server ? `${capital(server)} on this machine` : "This server";
+  const what = offered.length > 1 ? "better ones" : `a better one: ${title}`;
+  return `${small} ${where} has ${what}. ${GOES_ON}`;
 }
 
 /** How far a change is. @param {State} state @returns {Progress | null} */
