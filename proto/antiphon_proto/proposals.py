@@ -22,6 +22,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     url: str = ""
     """Of the Ollama that is to fetch it."""
+    settings: tuple[str, ...] = ()
+    """What else is set to use it, in the form of `--set`."""
     installed: bool = False
     """It only needs to be used."""
 
@@ -52,6 +54,7 @@ def proposal(servers: Sequence[LlmServer], config: Config) -> Proposal | None:
         title=model.title,
         size_bytes=entry.bytes,
         licence=entry.licence,
+        settings=larger_models.settings(entry.name, here.cores),
         installed=models.is_installed(entry, config.models.directory),
     )
 

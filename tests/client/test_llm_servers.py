@@ -105,6 +105,7 @@ def test_without_a_server_up_proposes_what_fits_unless_another_model_is_set(
     [said] = llm_notice.lines(configuration(*nobody))
     assert "Qwen2.5 1.5B fits this machine (1.1 GB, licence Apache-2.0)" in said
     assert "antiphon models pull qwen2.5-1.5b && antiphon models use qwen2.5-1.5b" in said
+    assert said.endswith(" --set llm.threads=2 --set llm.generation_threads=1")
     assert llm_notice.lines(configuration(*nobody, "llm.model=/some/file.gguf")) == []
     (tmp_path / "qwen2.5-1.5b").mkdir()
     with (tmp_path / "qwen2.5-1.5b" / "model.gguf").open("wb") as file:
