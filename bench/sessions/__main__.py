@@ -65,15 +65,17 @@ def _status(port: int) -> dict[str, Any]:
         return status
 
 
-def _pids(port: int) -> tuple[int, list[int]]:
+def pids(port: int) -> tuple[int, list[int]]:
+    """Return the process of the gateway and those of its workers."""
     status = _status(port)
     workers = [w["pid"] for stage in status["stages"].values() for w in stage["workers"]]
     return status["pid"], workers
 
 
-def _cpu_s(pids: Sequence[int]) -> float:
+def cpu_s(of: Sequence[int]) -> float:
+    """Return the processor time that some processes have used."""
     total = 0.0
-    for pid in pids:
+    for pid in of:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total
@@ -81,7 +83,7 @@ def _cpu_s(pids: Sequence[int]) -> float:
 
 async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> Step:
     """Load the server with so many sessions; `nominal_ms` is taken off each turn."""
-    gateway, workers = _pids(port)
+    gateway, workers = pids(port)
     command = [sys.executable, "-m", "bench.sessions.load", "--port", str(port)]
     command += ["--sessions", str(sessions), "--seconds", str(seconds), "--clip", str(CLIP)]
     load = await asyncio.create_subprocess_exec(
@@ -95,11 +97,11 @@ async def _step(port: int, sessions: int, seconds: float, nominal_ms: float) -> 
             raise SystemExit(f"the load generator ended:\n{said.decode()}")
         said += line
     parts = ([gateway], workers)
-    before_s = [_cpu_s(pids) for pids in parts]
+    before_s = [cpu_s(pids) for pids in parts]
     async with probing() as probe:
         await load.stderr.readline()
         gateway_cpu, workers_cpu = (
-            (_cpu_s(pids) - used_s) / seconds for pids, used_s in zip(parts, before_s, strict=True)
+            (cpu_s(pids) - used_s) / seconds for pids, used_s in zip(parts, before_s, strict=True)
         )
     seen = json.loads(await load.stdout.read())
     await load.wait()

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from antiphon_proto import __version__
 from antiphon_proto.errors import AntiphonError
 
-COMMANDS = ("up", "talk", "chat", "doctor", "models", "config", "keys", "topology", "scale", "top")
+COMMANDS = (
+    "up",
+    "talk",
+    "chat",
+    "doctor",
+    "models",
+    "config",
+    "keys",
+    "topology",
+    "scale",
+    "top",
+    "plan",
+)
 """Modules of this package. Each has `register(commands)`, which adds its parser with a default
 `run`: a function of the parsed arguments that returns the exit code."""
 

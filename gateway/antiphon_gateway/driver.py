@@ -54,6 +54,7 @@ class SessionDriver:
         self._observer = observer or SessionObserver()
         self._dispatcher = dispatcher
         self._outbox = outbox
+        outbox.tell_of_room = self._on_room
         self._retrieval = retrieval
         self._loop = asyncio.get_running_loop()
         self._vad = vad.open(self._on_speech_probabilities)
@@ -83,6 +84,7 @@ class SessionDriver:
             effects = self._session.take_effects()
             for effect in effects:
                 self._carry_out(effect)
+            self._session.context.behind = self._outbox.behind
             self._arm_timer()
             if effects and not self._closed:
                 self._after_step(effects)
@@ -185,6 +187,10 @@ class SessionDriver:
 
     def _on_speech_probabilities(self, probabilities: Sequence[float]) -> None:
         self.run(lambda now_ms: self._session.on_speech_probabilities(probabilities, now_ms))
+
+    def _on_room(self) -> None:
+        self._session.context.behind = False
+        self.run(self._session.advance)
 
     def _arm_timer(self) -> None:
         due_ms = None if self._closed else self._session.next_due_ms(self.now_ms())

@@ -3,9 +3,9 @@
 Every message has a number, 1 for the first of the session. For a client that can resume, what was
 sent is kept until it is acknowledged: another connection can go on after the last one received.
 
-Policy when full: the client reads too slowly to be served and is disconnected. Audio is paced, so
-a client that reads in real time never has more than a second waiting. Of what was sent, the oldest
-is forgotten first; a client that lacks it cannot resume.
+Policy when full: the client reads too slowly to be served and is disconnected. Before that, while
+more than a second of audio waits, no more audio is handed out. Of what was sent, the oldest is
+forgotten first; a client that lacks it cannot resume.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_MESSAGES = 4_096
+BEHIND_BYTES = 96 * 1024
+"""1.5 s of the widest form of audio, base64 of PCM16 at 24 kHz. Half of it ends the waiting."""
 MAX_KEPT_BYTES = 1024 * 1024
 MAX_KEPT_MESSAGES = 2_048
 
@@ -31,6 +33,10 @@ class Outbox:
         self._sent = 0
         self._close: tuple[int, str] | None = None
         self._feed: Feed | None = None
+        self.behind = False
+        """Whether the client takes what is sent more slowly than it is made."""
+        self.tell_of_room: Callable[[], None] = lambda: None
+        """Called when `behind` ends."""
         self.tell_of_close: Callable[[], None] = lambda: None
         self.close_asked = asyncio.Event()
         """Set by the first `close`."""
@@ -49,6 +55,7 @@ class Outbox:
             return False
         self._waiting.append(message)
         self._waiting_bytes = size
+        self.behind = self.behind or size > BEHIND_BYTES
         self._wake()
         return True
 
@@ -69,6 +76,7 @@ class Outbox:
         self._kept.clear()
         self._kept_bytes = 0
         self._sent = received
+        self.behind = self._waiting_bytes > BEHIND_BYTES
         self._wake()
         return True
 
@@ -129,6 +137,9 @@ class Outbox:
             self._kept_bytes += len(message)
             while self._kept_bytes > MAX_KEPT_BYTES or len(self._kept) > MAX_KEPT_MESSAGES:
                 self._forget_oldest()
+        if self.behind and self._waiting_bytes <= BEHIND_BYTES // 2:
+            self.behind = False
+            self.tell_of_room()
         return message
 
     def _forget_oldest(self) -> None:

@@ -315,7 +315,7 @@ class Response:
 
     @property
     def _may_speak(self) -> bool:
-        return self.in_progress and not self._start_held and not self._context.away
+        return self.in_progress and not self._start_held and self._context.takes_audio
 
     @property
     def _has_begun(self) -> bool:

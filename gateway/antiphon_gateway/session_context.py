@@ -46,6 +46,8 @@ class SessionContext:
         self.round_trip = RoundTrip()
         self.away = False
         """Whether the client has no connection: nothing is played to it, so nothing is sent."""
+        self.behind = False
+        """Whether the connection still has enough to carry: no more audio is handed to it."""
         self.transcription_prompt = ""
         """Words that the client says the transcriber is to expect."""
         self.tells_transcripts = True
@@ -55,6 +57,11 @@ class SessionContext:
         self.jobs = 0
         """Jobs numbered so far."""
         self._effects: list[Effect] = []
+
+    @property
+    def takes_audio(self) -> bool:
+        """Whether audio that is handed out reaches the client soon."""
+        return not (self.away or self.behind)
 
     def take_effects(self) -> list[Effect]:
         """Return the effects since the last call."""

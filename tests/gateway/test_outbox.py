@@ -1,6 +1,6 @@
 """What is sent to a client: numbered, kept for another connection, handed out once."""
 
-from antiphon_gateway.outbox import MAX_KEPT_BYTES, MAX_MESSAGES, Feed, Outbox
+from antiphon_gateway.outbox import BEHIND_BYTES, MAX_KEPT_BYTES, MAX_MESSAGES, Feed, Outbox
 from antiphon_gateway.resume_tokens import Claim, claim_in, digest, new_token, proves
 
 
@@ -45,6 +45,24 @@ async def test_a_client_that_cannot_resume_costs_no_memory() -> None:
     outbox.put("a")
     await outbox.attach().get()
     assert not outbox.rewind(0)
+
+
+async def test_a_client_is_behind_until_half_of_what_waits_has_gone() -> None:
+    outbox, told = Outbox(), []
+    outbox.tell_of_room = lambda: told.append(outbox.behind)
+    for _ in range(4):
+        outbox.put("x" * (BEHIND_BYTES // 4))
+    assert not outbox.behind
+    outbox.put("x")
+    feed = outbox.attach()
+    await sent(feed, 2)
+    assert outbox.behind
+    assert not told
+    await sent(feed, 1)
+    assert told == [False]
+    outbox.put("x" * (BEHIND_BYTES // 4))
+    await sent(feed, 3)
+    assert told == [False]
 
 
 async def test_a_new_connection_ends_the_one_before() -> None:

@@ -83,6 +83,21 @@ def test_a_lead_of_nothing_still_sends_the_audio() -> None:
     assert rig.last("response.done")["response"]["status"] == "completed"
 
 
+def test_while_a_client_is_behind_it_is_handed_no_audio_and_loses_none() -> None:
+    rig = Rig(extensions=True)
+    spoken_turn(rig)
+    answer(rig, "One two three four.", clause_ms=4_000)
+    before_ms = rig.audio_ms()
+    rig.session.context.behind = True
+    rig.pass_time(10_000)
+    assert rig.audio_ms() == before_ms < 4_000
+    rig.session.context.behind = False
+    rig.pass_time(4_000)
+    assert rig.audio_ms() == 4_000
+    ends = [audio.first_sample + len(audio.pcm) // 2 for audio in rig.audio]
+    assert [audio.first_sample for audio in rig.audio] == [0, *ends[:-1]]
+
+
 def test_a_playout_report_does_not_undo_a_cut() -> None:
     rig = Rig(extensions=True)
     spoken_turn(rig)

@@ -1,0 +1,122 @@
+"""How many conversations keep within the bar, which part limits them, and what more of it buys."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from antiphon_gateway.planning import cards, costs
+from antiphon_gateway.planning.simulation import Simulation
+from antiphon_proto.messages import STAGES
+from antiphon_proto.planning import Machines, Outcome, Plan, Question
+
+EXACT = 0.02
+"""Capacities are found to this share of themselves, or to one conversation."""
+MOST = 20_000
+"""Conversations of one pool; more are not looked for."""
+
+Progress = Callable[[str], None]
+
+
+def outcome(question: Question, conversations: int, *, briefly: bool = False) -> Outcome:
+    """Return how so many conversations of one pool fare; briefly: as far as the bar needs it."""
+    gateways = _gateways(question, conversations)
+    return Simulation(question, conversations, gateways).run(briefly=briefly)
+
+
+def capacity(question: Question, guess: int = 8) -> int:
+    """Return how many conversations of one pool keep within the bar; `guess` is looked at first."""
+
+    def holds(conversations: int) -> bool:
+        return _holds(question, conversations)
+
+    low, high, step = 0, MOST + 1, max(1, guess)
+    while high > MOST and low < MOST:
+        if holds(step):
+            low, step = step, min(2 * step, MOST)
+        else:
+            high = step
+    while high - low > max(1, math.floor(EXACT * low)):
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def plan(question: Question, progress: Progress) -> Plan:
+    """Answer a question. `progress` is told what is simulated."""
+    pools = question.machines.pools
+    if count := question.machines.cards:
+        dealt = cards.dealt(question.figures, question.conversation, count)
+        question = _with(question, workers=dealt)
+    progress("how many conversations keep within the bar")
+    found = capacity(question)
+    doubled: dict[str, int] = {}
+    for part, changed in _doubled(question).items():
+        progress(f"twice as much: {part}")
+        doubled[part] = _at_least(found, changed)
+    one_more = {}
+    for stage in STAGES:
+        count = question.machines.workers[stage]
+        more = doubled[stage]
+        if count > 1 and more > found:
+            progress(f"one more {stage} worker")
+            workers = {**question.machines.workers, stage: count + 1}
+            more = _at_least(found, _with(question, workers=workers))
+        one_more[stage] = pools * more
+    best = max(doubled, key=lambda part: doubled[part])
+    asked, needed = None, 0
+    if question.conversations:
+        progress(f"{question.conversations} conversations")
+        asked = outcome(question, math.ceil(question.conversations / pools))
+        needed = math.ceil(question.conversations / found) if found else 0
+    return Plan(
+        machines=question.machines,
+        p95_ms=question.p95_ms,
+        capacity=pools * found,
+        at_capacity=_of_all(outcome(question, max(1, found)), pools),
+        limit=best if doubled[best] > found else "",
+        doubled={part: pools * count for part, count in doubled.items()},
+        one_more=one_more,
+        asked=asked and _of_all(asked, pools),
+        pools_needed=needed,
+    )
+
+
+def _at_least(found: int, changed: Question) -> int:
+    """Return the capacity with more of something, which is not less than without."""
+    guess = found + max(1, math.ceil(2 * EXACT * found))
+    return max(found, capacity(changed, guess)) if _holds(changed, guess) else found
+
+
+def _holds(question: Question, conversations: int) -> bool:
+    return outcome(question, conversations, briefly=True).p95_ms <= question.p95_ms
+
+
+def _doubled(question: Question) -> Mapping[str, Question]:
+    """Return the question with twice as much of each part."""
+    machines = question.machines
+    parts: dict[str, Question] = {"cores": _with(question, cores=2 * machines.cores)}
+    for stage in STAGES:
+        workers = {**machines.workers, stage: 2 * machines.workers[stage]}
+        parts[stage] = _with(question, workers=workers)
+    if machines.gateways:
+        parts["gateway"] = _with(question, gateways=2 * machines.gateways)
+    return parts
+
+
+def _with(question: Question, **changes: object) -> Question:
+    machines: Machines = msgspec.structs.replace(question.machines, **changes)
+    return msgspec.structs.replace(question, machines=machines)
+
+
+def _gateways(question: Question, conversations: int) -> int:
+    """Return how many gateway processes so many conversations have."""
+    busy = conversations * question.figures.gateway_ms / 1000
+    return question.machines.gateways or max(1, math.ceil(busy / costs.GATEWAY_SHARE))
+
+
+def _of_all(one: Outcome, pools: int) -> Outcome:
+    return msgspec.structs.replace(one, conversations=pools * one.conversations)

@@ -1,0 +1,187 @@
+"""Workers and the processor cores they share, as flows: the more jobs, the slower each of them.
+
+A job is a row of parts: what comes before the first result, then steps. How fast a part goes
+follows from how many jobs its worker holds, as measured, and from how many cores all processes
+together want: where they want more than there are, each gets its share.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from antiphon_gateway.planning.clock import Clock
+from antiphon_proto.messages import Job, Stage
+from antiphon_proto.planning import Engine, Point
+
+_NO_TIME_MS = 1e-6
+"""What is left of a part that is done: clocks of floating point do not meet to the last bit."""
+
+
+class Part(NamedTuple):
+    """Of a job: steps, or what comes before them; and what happens when it is done."""
+
+    steps: float | None
+    """None: the wait for the first result."""
+    done: Callable[[], None]
+
+
+def point(points: Sequence[Point], jobs: int) -> Point:
+    """Return how a worker is with so many jobs, by the straight line between measurements.
+
+    With more than were measured a worker does not do more in all: each job takes longer.
+    """
+    place = bisect_left(points, jobs, key=lambda one: one.jobs)
+    if place == len(points):
+        last = points[-1]
+        more = jobs / last.jobs
+        return Point(
+            jobs=jobs,
+            first_ms=last.first_ms * more,
+            step_ms=last.step_ms * more,
+            cores=last.cores,
+        )
+    above = points[place]
+    if above.jobs == jobs or place == 0:
+        return above
+    below = points[place - 1]
+    share = (jobs - below.jobs) / (above.jobs - below.jobs)
+
+    def between(low: float, high: float) -> float:
+        return low + share * (high - low)
+
+    return Point(
+        jobs=jobs,
+        first_ms=between(below.first_ms, above.first_ms),
+        step_ms=between(below.step_ms, above.step_ms),
+        cores=between(below.cores, above.cores),
+    )
+
+
+class Cores:
+    """The processor cores that some workers and the gateways have together."""
+
+    def __init__(self, count: float, always: float) -> None:
+        """`always`: cores that are used all the time."""
+        self.stretch = 1.0
+        """By how much processor work takes longer than alone."""
+        self._count = count
+        self._always = always
+        self._workers: list[Server] = []
+
+    def add(self, worker: "Server") -> None:
+        """Let a worker use them."""
+        self._workers.append(worker)
+
+    def share(self, changed: "Server") -> None:
+        """The jobs of a worker have changed: give every worker its pace."""
+        wanted = self._always + sum(worker.now.cores for worker in self._workers if worker.works)
+        stretch = max(1.0, wanted / self._count)
+        others = self._workers if stretch != self.stretch else [changed]
+        self.stretch = stretch
+        for worker in others:
+            worker.set_pace()
+
+
+@dataclass(slots=True)
+class _Work:
+    job: Job
+    parts: deque[Part]
+    left: float = 1.0
+    """Of its first part."""
+    wanted: bool = True
+
+    def begin_part(self) -> None:
+        steps = self.parts[0].steps
+        self.left = 1.0 if steps is None else steps
+
+
+@dataclass(slots=True)
+class Server:
+    """One worker process."""
+
+    worker_id: str
+    stage: Stage
+    engine: Engine
+    clock: Clock
+    cores: Cores
+    ended: Callable[["Server", Job], None]
+    works: dict[str, _Work] = field(default_factory=dict)
+    now: Point = field(init=False)
+    job_ms: float = 0.0
+    """Jobs held, summed over time."""
+    core_ms: float = 0.0
+    """Cores used, summed over time."""
+    _points: list[Point] = field(default_factory=list)
+    _since_ms: float = 0.0
+    _version: int = 0
+    _first_ms: float = 1.0
+    _step_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        measured = self.engine.points
+        self._points = [point(measured, jobs) for jobs in range(1, self.engine.slots + 2)]
+        self.now = self._points[0]
+        self.cores.add(self)
+
+    def take(self, job: Job, parts: Sequence[Part]) -> None:
+        """Begin a job."""
+        self._advance()
+        work = _Work(job, deque(parts))
+        work.begin_part()
+        self.works[job.job_id] = work
+        self._changed()
+
+    def drop(self, job_id: str) -> None:
+        """Nobody wants a job any more: it ends with its running part."""
+        if job_id in self.works:
+            self.works[job_id].wanted = False
+
+    def set_pace(self) -> None:
+        """Go on with what there is now, and wake up when the next part is done."""
+        self._advance()
+        # Only what the processor does takes longer where others want it too.
+        slower = 1.0 + min(1.0, self.now.cores) * (self.cores.stretch - 1.0)
+        self._first_ms = max(self.now.first_ms * slower, _NO_TIME_MS)
+        self._step_ms = max(self.now.step_ms * slower, _NO_TIME_MS)
+        self._version += 1
+        if self.works:
+            version = self._version
+            next_ms = max(0.0, min(self._left_ms(work) for work in self.works.values()))
+            self.clock.after(next_ms, lambda: self._wake(version))
+
+    def _part_ms(self, work: _Work) -> float:
+        return self._first_ms if work.parts[0].steps is None else self._step_ms
+
+    def _left_ms(self, work: _Work) -> float:
+        return work.left * self._part_ms(work)
+
+    def _advance(self) -> None:
+        passed_ms = self.clock.now_ms - self._since_ms
+        self._since_ms = self.clock.now_ms
+        if passed_ms and self.works:
+            self.job_ms += passed_ms * len(self.works)
+            self.core_ms += passed_ms * self.now.cores
+            for work in self.works.values():
+                work.left -= passed_ms / self._part_ms(work)
+
+    def _wake(self, version: int) -> None:
+        if version != self._version:
+            return
+        self._advance()
+        for work in [work for work in self.works.values() if self._left_ms(work) <= _NO_TIME_MS]:
+            part = work.parts.popleft()
+            if work.wanted:
+                part.done()
+            if work.parts and work.wanted:
+                work.begin_part()
+            else:
+                del self.works[work.job.job_id]
+                self.ended(self, work.job)
+        self._changed()
+
+    def _changed(self) -> None:
+        jobs = max(1, len(self.works))
+        self.now = self._points[min(jobs, len(self._points)) - 1]
+        self.cores.share(self)

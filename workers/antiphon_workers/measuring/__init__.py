@@ -1,0 +1,1 @@
+"""What the configured engines can do on this machine, for `antiphon plan`."""
