@@ -30,16 +30,23 @@ class Exchange:
         groups = list(deployment.groups)
         taken = {worker.group for worker in deployment.workers}
         unused = [place for place in deployment.retired if place not in taken]
+        ours = [place for place, group in enumerate(groups) if group.stage == stage]
+        in_use = [place for place in ours if place not in deployment.retired]
+        # Workers of retired groups are what a change left that was broken off.
+        left = [place for place in ours if place in taken and place in deployment.retired]
         self._successors: dict[int, int] = {}
-        for place, group in enumerate(deployment.groups):
-            if group.stage == stage and place not in deployment.retired:
-                successor = _changed(group, changes)
-                if unused:
-                    self._successors[place] = unused.pop(0)
-                    groups[self._successors[place]] = successor
-                else:
-                    self._successors[place] = len(groups)
-                    groups.append(successor)
+        for place in (*in_use, *left):
+            successor = _changed(deployment.groups[place], changes)
+            places = self._successors.values()
+            alike = [other for other in places if place in left and groups[other] == successor]
+            if alike:
+                self._successors[place] = alike[0]
+            elif unused:
+                self._successors[place] = unused.pop(0)
+                groups[self._successors[place]] = successor
+            else:
+                self._successors[place] = len(groups)
+                groups.append(successor)
         self._begin = _retire(
             msgspec.structs.replace(deployment, groups=tuple(groups)), self._successors
         )
@@ -47,7 +54,7 @@ class Exchange:
     @property
     def groups(self) -> tuple[Group, ...]:
         """The groups that the new workers belong to."""
-        return tuple(self._begin.groups[place] for place in self._successors.values())
+        return tuple(self._begin.groups[place] for place in set(self._successors.values()))
 
     def steps(self) -> list[Deployment]:
         """Return what is to run after each step, of which each adds a worker and takes one away.
@@ -58,7 +65,7 @@ class Exchange:
 
     def way_back(self, reached: Deployment) -> list[Deployment]:
         """Return the steps from one of `steps` to workers with the settings of before."""
-        back = {new: old for old, new in self._successors.items()}
+        back = {new: old for old, new in reversed(self._successors.items())}
         return _moved(_retire(reached, back), back)
 
 

@@ -100,6 +100,21 @@ def test_changing_again_and_again_keeps_the_groups_few() -> None:
     assert {worker.stage for worker in deployment.workers} == {"stt", "llm", "tts"}
 
 
+def test_what_a_change_left_that_was_broken_off_is_changed_too() -> None:
+    before = deployed(Group(stage="stt", processes=3))
+    exchange = Exchange(before, "stt", CHANGES)
+    first = exchange.steps()[0]
+    for left in (first, exchange.way_back(exchange.steps()[1])[0]):
+        assert set(engines(left).values()) == {(), FLAGS}
+        again = Exchange(left, "stt", {"engine": "third", "model": "third"})
+        *_, after = again.steps()
+        assert set(engines(after).values()) == {("stt.engine=third", "stt.model=third")}
+        assert len({worker.group for worker in after.of("stt")}) == 1
+        for reached in again.steps():
+            back = again.way_back(reached)
+            assert "third" not in str(engines(back[-1]))
+
+
 def test_a_card_without_room_for_one_more_is_named_with_the_remedy() -> None:
     card = Gpu(index=0, uuid="GPU-1", name="NVIDIA A10", memory_mib=23_028)
     group = Group(stage="stt", gpus=(0,), gpu_memory_mib=12_000)

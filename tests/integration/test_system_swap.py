@@ -210,6 +210,21 @@ async def test_ctrl_c_between_two_workers_goes_back_to_the_old_one(server: Up) -
     assert sorted(models(server).values()) == before
 
 
+@pytest.mark.thorough
+async def test_a_second_ctrl_c_leaves_both_in_use_and_the_next_command_mends_it(server: Up) -> None:
+    async with talked_to(server):
+        command = await begun(server, "models", "use", "stt=other")
+        for loading in (2, 1):
+            await command.read_until(": loading", times=loading)
+            command.process.send_signal(signal.SIGINT)
+        assert await command.end() == 130
+        assert "old and new are in use now, run the command again" in command.output
+        assert "other" in models(server).values()
+        await use(server, "stt=third")
+    stt = [model for name, model in models(server).items() if name.startswith("stt")]
+    assert stt == ["third", "third"]
+
+
 async def test_one_change_at_a_time(server: Up) -> None:
     with alone(runtime(server)):
         for words in (("models", "use", "stt=other"), ("scale", "stt=3")):
