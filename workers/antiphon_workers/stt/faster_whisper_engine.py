@@ -169,7 +169,9 @@ class FasterWhisper(Engine):
         self, states: "ctranslate2.StorageView", clips: Sequence[_Clip]
     ) -> list[Transcript | None]:
         """Return the greedy transcripts of encoder states; None where the decoder went astray."""
-        longest = max(len(clip.start) + guards.most_tokens(clip.seconds) for clip in clips)
+        most = max(guards.most_tokens(clip.seconds) for clip in clips)
+        # CTranslate2 lets a transcript have half of `max_length`, and its start take from the rest.
+        longest = most + max(most, *(len(clip.start) for clip in clips))
         results = self._model.model.generate(
             states,
             [clip.start for clip in clips],
