@@ -21,7 +21,8 @@ from antiphon_proto.messages import (
     Transcript,
 )
 
-BUDGET_MS = 60_000
+BUDGET_MS = 300_000
+"""A large voice on a processor needs minutes for a sentence."""
 
 
 class Spoken(NamedTuple):
@@ -61,7 +62,10 @@ class Client:
     async def speech(
         self, command: Synthesize, *, most_ms: float, due_s: float | None = None, session: int = 0
     ) -> Spoken:
-        """Have a text spoken, and stop when there is so much audio of it. Raises JobFailed."""
+        """Have a text spoken, and stop when there is so much audio of it.
+
+        Raises JobFailed, also when there is none.
+        """
         begun_s = time.perf_counter() if due_s is None else due_s
         first_ms = took_ms = audio_ms = late_ms = 0.0
         results = self._results(command, b"", session, urgent=True)
@@ -75,6 +79,8 @@ class Client:
                 audio_ms += len(pcm) / 2 / result.body.sample_rate_hz * 1000
                 if audio_ms >= most_ms:
                     break
+        if not audio_ms:
+            raise JobFailed("no_audio", f"nothing was spoken of {command.text!r}", retryable=False)
         return Spoken(first_ms, took_ms, audio_ms, late_ms)
 
     async def _results(

@@ -1,6 +1,7 @@
 """Coqui's voices: how soon the first audio comes, and how many replies are spoken at once."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,8 @@ TEXTS = (
 TRAINED = "trained"
 REPLY_MS = 4_000.0
 """How much speech one of `TEXTS` is; a person takes about as long. Random weights do not know."""
+_ROUNDS = 3
+_LONGEST_ALONE_S = 60.0
 
 
 class Found(NamedTuple):
@@ -78,7 +81,6 @@ async def measure(
     device_name: str,
     settings: Sequence[str],
     limits: Limits,
-    rounds: int = 3,
 ) -> Found:
     """Measure one voice. Raises StartupError when its workers do not come up."""
     before_mib = device.used_mib(device_name)
@@ -87,9 +89,9 @@ async def measure(
     async with pool("tts", workers, chosen, start_s=LOADING_S) as dispatcher:
         client = Client(dispatcher)
         speed = await _speed(client) if model == "vits" else 1.0
-        for text in TEXTS * workers:
+        for text in TEXTS[:1] * workers:
             await _said(client, text, speed)
-        alone = [await _said(client, text, speed) for text in TEXTS * rounds]
+        alone = await _alone(client, speed)
 
         async def turn(number: int, due_s: float) -> tuple[float, float]:
             spoken = await _said(client, TEXTS[number % len(TEXTS)], speed, number, due_s)
@@ -114,6 +116,17 @@ async def _said(
 ) -> Spoken:
     command = Synthesize(text=text, voice="", speed=speed)
     return await client.speech(command, most_ms=REPLY_MS, due_s=due_s, session=session)
+
+
+async def _alone(client: Client, speed: float) -> list[Spoken]:
+    """Return replies spoken one after the other: each of `TEXTS` thrice, fewer of a slow voice."""
+    spoken: list[Spoken] = []
+    begun_s = time.monotonic()
+    for text in TEXTS * _ROUNDS:
+        spoken.append(await _said(client, text, speed))
+        if time.monotonic() - begun_s > _LONGEST_ALONE_S:
+            break
+    return spoken
 
 
 async def _speed(client: Client) -> float:

@@ -70,6 +70,14 @@ async def test_noise_gives_no_words(engine: Engine, name: str) -> None:
     assert (await transcribe(engine, pcm)).text == ""
 
 
+async def test_several_voices_at_once_are_not_taken_for_the_end_of_a_video(engine: Engine) -> None:
+    voices = [np.frombuffer(pcm, "<i2").astype(np.float32) for _, pcm in clips()[:6]]
+    babble = np.sum([np.resize(voice, 4 * RATE_HZ) for voice in voices], axis=0) / 6
+    for start in range(0, 3 * RATE_HZ, RATE_HZ // 4):
+        pcm = babble[start : start + RATE_HZ * 3 // 4].astype("<i2").tobytes()
+        assert not guards.is_stock_phrase((await transcribe(engine, pcm)).text)
+
+
 @pytest.mark.parametrize("milliseconds", [0, 1, 20, 60, 500, 3_000])
 async def test_silence_of_any_length_gives_no_words(engine: Engine, milliseconds: int) -> None:
     assert (await transcribe(engine, bytes(milliseconds * RATE_HZ // 1000 * 2))).text == ""
