@@ -34,7 +34,7 @@ from antiphon_proto.planning import Outcome, Question
 
 WARM_MS = 30_000.0
 LEAST_MS = 60_000.0
-MOST_MS = 1_800_000.0
+MOST_MS = 900_000.0
 TURNS = 1_000
 """So many answers are awaited, within the limits above, before the percentile is believed."""
 _SHARE = 0.05
@@ -44,8 +44,9 @@ it is so many of its standard deviations from the twentieth that may be."""
 _FEW = 200
 _BRIEF_MS = 20_000.0
 _LOOK_MS = 5_000.0
-_TICK_MS = 100.0
-_BEAT_MS = 1_000.0
+_TICK_MS = 500.0
+_BEAT_MS = 2_000.0
+"""Both seldom, because nothing is lost or late in here but budgets of seconds."""
 _GATEWAY = "gateway-0"
 _STANDSTILL_MS = 60_000.0
 """Stands for the endless wait at a process that is asked for more than all its time."""
