@@ -6,29 +6,23 @@ are this process. See README.md.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 import random
-import subprocess
 import sys
-import sysconfig
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 from antiphon_gateway.dispatch.embedded import EmbeddedDispatcher
-from antiphon_proto.channel import Bus
 from antiphon_proto.errors import StartupError
 from bench.dispatch_load import Load
 from bench.jitter_process import Overshoot, probing
 from bench.statistics import percentile
+from bench.worker_pool import pool
 
-GATEWAY = "gateway-0"
-START_S = 60.0
-STOP_S = 30.0
 WARM_S = 1.0
 SPIN_S = 0.002
 """An event loop wakes up to a millisecond late, so it stays awake before a job is due."""
@@ -62,52 +56,16 @@ class Feeding(NamedTuple):
     overshoot: Overshoot
 
 
-@contextlib.asynccontextmanager
-async def _pool(
+def _pool(
     workers: int, slots: int, service_ms: int, load: Load
-) -> AsyncIterator[EmbeddedDispatcher]:
-    """Run a dispatcher with so many transcribers. Raises StartupError when they do not come up."""
-    with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
-        directory = Path(name) / "run"
-        settings = (
-            f"bus.runtime_dir={directory}",
-            "stt.engine=simulated",
-            "stt.turn_end_model=",
-            f"stt.slots={slots}",
-            f"simulated.stt_ms={service_ms}",
-            "log.level=WARNING",
-        )
-        flags = [part for setting in settings for part in ("--set", setting)]
-        program = str(Path(sysconfig.get_path("scripts")) / "antiphon-worker")
-        with Bus(directory) as bus:
-            dispatcher = EmbeddedDispatcher(bus, GATEWAY, load)
-            serving = asyncio.create_task(dispatcher.run(), name="dispatch")
-            processes = [
-                await asyncio.create_subprocess_exec(
-                    program, "stt", "--index", str(index), *flags, stdin=subprocess.DEVNULL
-                )
-                for index in range(workers)
-            ]
-            try:
-                await _all_serve(dispatcher, workers)
-                yield dispatcher
-            finally:
-                for process in processes:
-                    process.terminate()
-                for process in processes:
-                    await asyncio.wait_for(process.wait(), STOP_S)
-                serving.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await serving
-
-
-async def _all_serve(dispatcher: EmbeddedDispatcher, workers: int) -> None:
-    deadline_s = time.monotonic() + START_S
-    while sum(w.connected for w in dispatcher.stages()["stt"].workers) < workers:
-        if time.monotonic() > deadline_s:
-            reason = dispatcher.stages()["stt"].reason
-            raise StartupError(f"{workers} workers did not come up in {START_S:g} s: {reason}")
-        await asyncio.sleep(0.05)
+) -> AbstractAsyncContextManager[EmbeddedDispatcher]:
+    settings = (
+        "stt.engine=simulated",
+        "stt.turn_end_model=",
+        f"stt.slots={slots}",
+        f"simulated.stt_ms={service_ms}",
+    )
+    return pool("stt", workers, settings, load)
 
 
 async def _grow(workers: int, service_ms: int, seconds: float) -> Growth:

@@ -17,6 +17,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many packets of damaged compressed audio to send (make fuzz-decoder: 10000)",
     )
     parser.addoption(
+        "--device",
+        choices=("cuda", "cpu"),
+        default="cuda",
+        help="what the tests of tests/gpu compute on; cpu tries them without a card",
+    )
+    parser.addoption(
         "--write-table",
         action="store_true",
         help="make docs/compatibility.md anew from what tests/integration/test_conformance.py sees",

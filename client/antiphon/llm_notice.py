@@ -22,13 +22,13 @@ def lines(settings: Config) -> list[str]:
 
 def notice(server: llm_servers.LlmServer) -> str:
     """Return what a server has, and how to switch to it."""
-    names = [model.name for model in server.offered[:_MOST_NAMES]]
+    names = [model.name for model in proposals.in_order(server)[:_MOST_NAMES]]
     more = len(server.offered) - len(names)
     has = f"{', '.join(names)}{f' and {more} more' if more else ''}"
     url = "" if server.engine == "ollama" else f" --set llm.url={server.url}"
     return (
-        f"{_found(server)} with {has}. To talk with one of them instead, now: "
-        f"antiphon models use {server.engine}:{names[0]}{url}"
+        f"{_found(server)} with {has}. To talk with one of them instead, now: in the page, "
+        f"or by antiphon models use {server.engine}:{names[0]}{url}"
     )
 
 
@@ -36,12 +36,13 @@ def proposal_notice(servers: list[llm_servers.LlmServer], proposed: proposals.Pr
     """Return which model this machine could run, its size and licence, and how to get it."""
     without = f"{_found(servers[0])}, without a model to talk with." if servers else ""
     small = without or "The language model that came along is for demonstration."
-    use = f"antiphon models use {proposed.name}"
+    flags = [f" --set {setting}" for setting in proposed.settings]
+    use = f"antiphon models use {proposed.name}{''.join(flags)}"
     how = use if proposed.installed else f"antiphon models pull {proposed.name} && {use}"
     have = "is installed" if proposed.installed else "fits this machine"
     return (
         f"{small} {proposed.title} {have} ({megabytes(proposed.size_bytes)}, licence "
-        f"{proposed.licence}); the page offers it under Settings, or run: {how}"
+        f"{proposed.licence}); the page offers it, or run: {how}"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from antiphon_gateway import owners
 from antiphon_gateway.browser_models import BrowserModels
 from antiphon_gateway.callers import caller_of
 from antiphon_gateway.client_secrets import ClientSecrets
@@ -141,7 +142,14 @@ async def show_catalogue(request: web.Request) -> web.Response:
     """Answer what a page needs to know before it has a session; nothing of it is secret."""
     ours = request.app[RUNNING_MODELS].catalogue
     recognition = await asyncio.to_thread(request.app[BROWSER_MODELS].device_recognition)
-    body = {"voices": ours.voices, "simulated": ours.simulated, "device_recognition": recognition}
+    caller = caller_of(request, behind_proxy=request.app[CONFIG].gateway.behind_proxy)
+    owner = owners.judge(request.app[DOOR].gatekeeper, handshake_of(request), caller).allowed
+    body = {
+        "voices": ours.voices,
+        "simulated": ours.simulated,
+        "device_recognition": recognition,
+        "owner": owner,
+    }
     return web.json_response(body)
 
 

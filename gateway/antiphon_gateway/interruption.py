@@ -18,7 +18,7 @@ _WORDS_LIMIT_MS = 1_000
 _BACKCHANNELS = """
     aha ah ahh alright cool er erm fine good great ha haha hah hm hmm hmmm huh mhm mhmm mm mmhm
     mmhmm mmm nice oh ok okay ooh right sure uh uhhuh uhh uhm um umm wow yea yeah yep yes yup
-    exactly indeed really totally true
+    exactly indeed really totally true thanks
 """
 """Said by listeners to keep the speaker going, and the sounds of thinking."""
 _NOT_YET = frozenset(["a", "and", "but", "i", "it", "like", "so", "the", "well", "you"])
@@ -28,7 +28,16 @@ _HUM = frozenset("hmu")
 _SURE_LOG_PROBABILITY = -0.85
 """Measured with tiny.en: hums and breaths taken for a word are at -0.9 and below."""
 _BACKCHANNEL_WORDS = frozenset(_BACKCHANNELS.split())
-_BACKCHANNEL_PHRASES = ("uh huh", "mm hmm", "mm hm", "i see", "got it", "of course", "all right")
+_BACKCHANNEL_PHRASES = (
+    "uh huh",
+    "mm hmm",
+    "mm hm",
+    "i see",
+    "got it",
+    "of course",
+    "all right",
+    "thank you",
+)
 _SOUND = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
 """What transcripts write for sounds: [laughs], (coughing), *sighs*."""
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")

@@ -164,7 +164,7 @@ def _served(server: LlmServer) -> list[Offer]:
             server=server.title,
             size_bytes=model.size_bytes,
         )
-        for model in server.offered
+        for model in proposals.in_order(server)
     ]
 
 

@@ -7,14 +7,16 @@ the supervisor, its workers and the model cache are theirs to know.
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from antiphon_proto import larger_models, machine
 from antiphon_proto.config import SETTINGS_NAME, Config, child_environment
 
 _LINE_BYTES = 1 << 20
+_AS_STARTED = ("context_tokens", "threads", "generation_threads")
 _PREFIX = "antiphon: "
 """How the commands begin an error."""
 
@@ -47,6 +49,7 @@ class ModelChange:
     def __init__(self, config: Config) -> None:
         self._directory = config.bus.directory.absolute()
         self._single = config.gateway.processes == 1
+        self._llm = config.llm
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
         self._wanted = asyncio.Event()
@@ -112,7 +115,8 @@ class ModelChange:
         settings = str(self._directory / SETTINGS_NAME)
         command = [sys.executable, "-m", "antiphon", "models", verb, change.name, "--json"]
         command += ["--config", settings]
-        command += ["--set", f"llm.url={change.url}"] if change.url else []
+        flags = [f"llm.url={change.url}"] if change.url else self._embedded_settings(change.name)
+        command += [part for flag in flags for part in ("--set", flag)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -141,6 +145,13 @@ class ModelChange:
             self._now(state="failed", problem=last or f"the command ended by {process.returncode}")
             return False
         return True
+
+    def _embedded_settings(self, name: str) -> Sequence[str]:
+        """Return how the embedded engine runs a model: a larger one its own way, others as the
+        gateway was started, whatever ran in between."""
+        cores = machine.look(cards=False).cores
+        as_started = (f"llm.{key}={getattr(self._llm, key)}" for key in _AS_STARTED)
+        return larger_models.settings(name, cores) or tuple(as_started)
 
     def _take(self, line: bytes) -> str:
         """Take what a command tells; return the line where it is none of its JSON."""

@@ -7,6 +7,9 @@ import msgspec
 
 from antiphon_proto.machine import Machine
 
+EMBEDDED_CONTEXT_TOKENS = 4_096
+"""Of each of the embedded engine's conversations, of which its slots hold several."""
+
 
 class LargerModel(msgspec.Struct, frozen=True, kw_only=True):
     """One model that answers at once, without thinking aloud first."""
@@ -75,6 +78,23 @@ def fitting(machine: Machine, *, by_ollama: bool) -> LargerModel | None:
         (model for model in MODELS if _fits(model, machine, by_ollama)),
         key=lambda model: model.memory_bytes,
         default=None,
+    )
+
+
+def settings(manifest_name: str, cores: int) -> tuple[str, ...]:
+    """Return what else the embedded engine needs to speak with one of them without waiting, in the
+    form of `--set`; nothing for other models.
+
+    A single thread writes a larger model's answer more slowly than it is spoken; half of the cores
+    are left to hearing and speaking. The context is what the memory was computed for.
+    """
+    if manifest_name not in (model.gguf for model in MODELS if model.gguf):
+        return ()
+    threads = cores // 2
+    return (
+        f"llm.context_tokens={EMBEDDED_CONTEXT_TOKENS}",
+        f"llm.threads={max(2, threads)}",
+        f"llm.generation_threads={max(1, threads)}",
     )
 
 

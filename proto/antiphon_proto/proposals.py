@@ -6,7 +6,7 @@ import msgspec
 
 from antiphon_proto import larger_models, machine, models
 from antiphon_proto.config import Config
-from antiphon_proto.llm_servers import LlmServer
+from antiphon_proto.llm_servers import LlmServer, ServedModel
 
 DEMONSTRATION = "smollm2-135m"
 """The model that comes along; whoever talks with another one has chosen it."""
@@ -22,6 +22,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     url: str = ""
     """Of the Ollama that is to fetch it."""
+    settings: tuple[str, ...] = ()
+    """What else is set to use it, in the form of `--set`."""
     installed: bool = False
     """It only needs to be used."""
 
@@ -52,5 +54,12 @@ def proposal(servers: Sequence[LlmServer], config: Config) -> Proposal | None:
         title=model.title,
         size_bytes=entry.bytes,
         licence=entry.licence,
+        settings=larger_models.settings(entry.name, here.cores),
         installed=models.is_installed(entry, config.models.directory),
     )
+
+
+def in_order(server: LlmServer) -> list[ServedModel]:
+    """Return what a server offers; what is larger than this machine's memory comes last."""
+    room_bytes = machine.look(cards=False).memory_bytes
+    return sorted(server.offered, key=lambda model: model.size_bytes > room_bytes)

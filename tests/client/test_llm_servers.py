@@ -92,6 +92,8 @@ def test_a_server_without_a_model_to_talk_with_gets_one_proposed(
     assert proposed.name == "qwen3-4b"
     assert proposals.proposal([LlmServer("openai", "u", (ServedModel("m"),))], Config()) is None
     many = tuple(ServedModel(f"m{number}") for number in range(9))
+    large = ServedModel("large:1t", 10**15)
+    assert proposals.in_order(LlmServer("ollama", "u", (large, *many))) == [*many, large]
     assert "and 5 more" in llm_notice.notice(LlmServer("openai", "http://localhost:1/v1", many))
 
 
@@ -103,6 +105,7 @@ def test_without_a_server_up_proposes_what_fits_unless_another_model_is_set(
     [said] = llm_notice.lines(configuration(*nobody))
     assert "Qwen2.5 1.5B fits this machine (1.1 GB, licence Apache-2.0)" in said
     assert "antiphon models pull qwen2.5-1.5b && antiphon models use qwen2.5-1.5b" in said
+    assert said.endswith(" --set llm.threads=2 --set llm.generation_threads=1")
     assert llm_notice.lines(configuration(*nobody, "llm.model=/some/file.gguf")) == []
     (tmp_path / "qwen2.5-1.5b").mkdir()
     with (tmp_path / "qwen2.5-1.5b" / "model.gguf").open("wb") as file:

@@ -15,15 +15,33 @@ RULE = InterruptionRule(enough_speech_ms=250, patience_ms=450)
 
 @pytest.mark.parametrize(
     "words",
-    ["", "Uh-huh.", "Mm-hmm", "MMM.", "Yeah, yeah.", "Okay, great.", "I see.", "[coughs]", "you"],
+    [
+        "",
+        "Uh-huh.",
+        "Mm-hmm",
+        "MMM.",
+        "Yeah, yeah.",
+        "Okay, great.",
+        "I see.",
+        "[coughs]",
+        "you",
+        "Thanks.",
+    ],
 )
 def test_listening_sounds_carry_no_meaning(words: str) -> None:
     assert not carries_meaning(words)
 
 
-@pytest.mark.parametrize("words", ["Stop.", "No!", "Yeah, but why", "You went down", "What?"])
+@pytest.mark.parametrize(
+    "words", ["Stop.", "No!", "Yeah, but why", "You went down", "What?", "Thank you, stop"]
+)
 def test_words_carry_meaning(words: str) -> None:
     assert carries_meaning(words)
+
+
+def test_thanks_are_an_answer_only_to_a_question() -> None:
+    assert not carries_meaning("Thank you.")
+    assert carries_meaning("Thank you.", answers=True)
 
 
 def test_a_single_word_that_is_not_sure_carries_none() -> None:

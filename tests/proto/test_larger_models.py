@@ -43,6 +43,15 @@ def test_what_the_table_says_of_a_file_is_what_the_manifest_says() -> None:
     assert larger_models.named("other") is None
 
 
+def test_a_larger_embedded_model_gets_threads_that_keep_up_with_speech() -> None:
+    assert larger_models.settings("smollm2-135m", 8) == ()
+    assert larger_models.settings("/some/file.gguf", 8) == ()
+    context = "llm.context_tokens=4096"
+    for cores, threads, writing in ((1, 2, 1), (2, 2, 1), (8, 4, 4)):
+        expected = (context, f"llm.threads={threads}", f"llm.generation_threads={writing}")
+        assert larger_models.settings("qwen3-4b", cores) == expected
+
+
 def test_memory_is_what_the_system_leaves_and_what_a_container_may_take() -> None:
     assert machine.free_bytes(16 * GB, "", "") == 16 * GB - machine.SYSTEM_BYTES
     busy = "MemTotal: 15625000 kB\nMemAvailable:    2000000 kB\n"

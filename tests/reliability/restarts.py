@@ -11,7 +11,7 @@ from links import back
 from resuming_client import Lost, ResumingClient, resuming_client
 from servers import ENGINES, GATEWAY, Up, running_up
 from system_client import Client, Closed, connected
-from talk import Tally, first_audio_s
+from talk import Tally, first_word_s
 from workers_die import PAIRS, UNHURRIED
 
 REPLY = "This takes a while to say, because it has several sentences. " * 2
@@ -186,24 +186,31 @@ async def _ended(server: Up, name: str, before: float) -> int:
 
 @bar("B6", "kill -9 the dispatcher process under load")
 async def dispatcher_killed(run: Run) -> list[Figure]:
-    """No job is lost; service is back soon."""
+    """No job is lost; service is back soon: the first word of a written answer.
+
+    A spoken one would wait for the voices too, who have to do anew what they were doing.
+    """
     settings = {**UNHURRIED, **PAIRS, "bus.dispatcher": "process"}
-    tally, back_s, kills = Tally(), [], run.size(5, 2)
+    tally, kills = Tally(), run.size(5, 2)
+    usual_s: list[float] = []
+    back_s: list[float] = []
     with running_up(settings, run.supervisor) as server:
         async with asyncio.TaskGroup() as talking:
             for _ in range(run.size(5, 2)):
-                talking.create_task(tally.hold(server.realtime_url, run.size(8, 3)))
+                talking.create_task(tally.hold(server.realtime_url, run.size(10, 4)))
             async with connected(server.realtime_url, extended=True) as client:
-                usual_s = await first_audio_s(client)
-                await client.done()
-                for _ in range(kills):
-                    await asyncio.sleep(2.0)
-                    server.kill("dispatcher")
-                    back_s.append(await first_audio_s(client) - usual_s)
-                    await client.done()
+                for waits_s, kill in ((usual_s, False), (back_s, True)):
+                    for _ in range(kills):
+                        await asyncio.sleep(2.0)
+                        if kill:
+                            server.kill("dispatcher")
+                        waits_s.append(await first_word_s(client))
+                        await client.done()
         server.assert_no_traceback()
+    run.notes["usual, longest, s"] = round(max(usual_s), 3)
+    extra_s = max(back_s) - max(usual_s)
     return [
         Figure("lost turns", tally.lost, 0),
         tally.figure(run),
-        Figure("kill to service, beyond the usual", max(back_s), 1.0, "s", timed=True),
+        Figure("kill to service, beyond the usual", extra_s, 1.0, "s", timed=True),
     ]

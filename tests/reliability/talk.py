@@ -53,3 +53,11 @@ async def first_audio_s(client: Client, text: str = "Speak.") -> float:
     kind = "audio" if client.extended else "response.output_audio.delta"
     await client.event(kind)
     return time.perf_counter() - began_s
+
+
+async def first_word_s(client: Client, text: str = "Write.") -> float:
+    """Ask for a written answer; return how long its first word took. The answer goes on."""
+    began_s = time.perf_counter()
+    await client.say_text(text, output_modalities=["text"])
+    await client.event("response.output_text.delta")
+    return time.perf_counter() - began_s

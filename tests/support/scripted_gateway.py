@@ -30,6 +30,10 @@ class ScriptedGateway:
         self.connections = 0
         self.session: Event = {"id": "sess_1", "type": "realtime"}
         self.catalogue: Event = {"voices": ["joe", "amy"], "simulated": False}
+        self.language_model: Event = {}
+        """What the owner of the server is told of its language model."""
+        self.language_model_asked: list[tuple[str, Event]] = []
+        """Method and body of each request to change it."""
         self.key = ""
         """The access key that is asked for."""
         self.full = False
@@ -46,6 +50,7 @@ class ScriptedGateway:
         app.router.add_static("/src/", WEB / "src")
         app.router.add_get("/v1/realtime", self._realtime)
         app.router.add_get("/v1/catalogue", self._catalogue)
+        app.router.add_route("*", "/v1/language_model", self._language_model)
         app.on_response_prepare.append(self._secure)
         return app
 
@@ -104,6 +109,13 @@ class ScriptedGateway:
 
     async def _catalogue(self, request: web.Request) -> web.Response:
         return web.json_response(self.catalogue)
+
+    async def _language_model(self, request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response(self.language_model)
+        body = await request.json() if request.can_read_body else {}
+        self.language_model_asked.append((request.method, body))
+        return web.json_response({}, status=202)
 
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = "default-src 'self'"

@@ -63,12 +63,12 @@ class Client:
         """Ask for written answers."""
         await self.update(output_modalities=["text"])
 
-    async def say_text(self, text: str) -> None:
-        """Add a typed message and ask for a response."""
+    async def say_text(self, text: str, **response: object) -> None:
+        """Add a typed message and ask for a response, with settings of its own."""
         content = [{"type": "input_text", "text": text}]
         item = {"type": "message", "role": "user", "content": content}
         await self.send("conversation.item.create", item=item)
-        await self.send("response.create")
+        await self.send("response.create", **({"response": response} if response else {}))
 
     async def append(self, pcm: bytes) -> None:
         """Send microphone audio, PCM16 at 16 kHz."""

@@ -23,6 +23,7 @@ NOT_IN_MANIFEST = {("llm", "ollama"), ("llm", "openai"), ("tts", "coqui")}
 NEEDED: dict[tuple[Stage, str], Callable[[], list[str]]] = {
     ("stt", "moonshine"): lambda: ["stt.model=moonshine-tiny-en"],
     ("tts", "coqui"): lambda: [f"tts.model={coqui_checkpoints.shared('vits')}"],
+    ("tts", "coqui:xtts"): lambda: [f"tts.model={coqui_checkpoints.shared('xtts')}"],
     ("llm", "ollama"): lambda: [
         f"llm.url={model_servers.shared().ollama}",
         f"llm.model={model_servers.CHAT}",
@@ -34,7 +35,10 @@ NEEDED: dict[tuple[Stage, str], Callable[[], list[str]]] = {
         "llm.slots=2",
     ],
 }
-"""Settings without which an engine has nothing to run: it is not the default, or served."""
+"""Settings without which an engine has nothing to run: it is not the default, or served.
+
+Behind a colon is the kind of model, where an engine knows several.
+"""
 
 
 @functools.cache
@@ -42,7 +46,7 @@ def loaded(stage: Stage, engine: str, *settings: str) -> Engine:
     """Return a loaded engine, one for all tests; skips where its model is not installed."""
     try:
         needed = NEEDED[stage, engine]() if (stage, engine) in NEEDED else []
-        chosen = [f"{stage}.engine={engine}", *needed, *settings]
+        chosen = [f"{stage}.engine={engine.partition(':')[0]}", *needed, *settings]
         opened = create(stage, load(environment={}, settings=chosen))
         opened.load()
     except StartupError as exc:

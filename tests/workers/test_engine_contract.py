@@ -48,8 +48,11 @@ RESULTS: dict[Stage, type[Transcript | TextDelta | AudioDelta]] = {
 WITH_FILES = [key for key in ENGINES if key[1] != "simulated" and key not in NOT_IN_MANIFEST]
 """Those of ours whose models are in the manifest."""
 
-KEYS: list[tuple[Stage, str]] = [(stage, name) for stage in STAGES for name in names(stage)]
-"""Every engine that is installed, ours and those of other packages."""
+KEYS: list[tuple[Stage, str]] = [
+    *((stage, name) for stage in STAGES for name in names(stage)),
+    ("tts", "coqui:xtts"),
+]
+"""Every engine that is installed, ours and those of other packages, and Coqui's other kind."""
 
 
 @pytest.fixture(

@@ -9,11 +9,13 @@ import jiwer
 import numpy as np
 import pytest
 
+from antiphon_proto import models
 from antiphon_proto.audio import read_wav
 from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import Transcribe, Transcript
 from antiphon_workers.engine import Engine
 from antiphon_workers.stt import faster_whisper_engine, guards
+from bench.gpu import whisper_checkpoints
 
 from .engines import loaded, results
 
@@ -68,9 +70,37 @@ async def test_noise_gives_no_words(engine: Engine, name: str) -> None:
     assert (await transcribe(engine, pcm)).text == ""
 
 
+async def test_several_voices_at_once_are_not_taken_for_the_end_of_a_video(engine: Engine) -> None:
+    voices = [np.frombuffer(pcm, "<i2").astype(np.float32) for _, pcm in clips()[:6]]
+    babble = np.sum([np.resize(voice, 4 * RATE_HZ) for voice in voices], axis=0) / 6
+    for start in range(0, 3 * RATE_HZ, RATE_HZ // 4):
+        pcm = babble[start : start + RATE_HZ * 3 // 4].astype("<i2").tobytes()
+        assert not guards.is_stock_phrase((await transcribe(engine, pcm)).text)
+
+
 @pytest.mark.parametrize("milliseconds", [0, 1, 20, 60, 500, 3_000])
 async def test_silence_of_any_length_gives_no_words(engine: Engine, milliseconds: int) -> None:
     assert (await transcribe(engine, bytes(milliseconds * RATE_HZ // 1000 * 2))).text == ""
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+async def test_fast_speech_is_written_to_its_end(tmp_path: Path, batch: int) -> None:
+    said = (
+        "We took the early bus to the harbour, bought two loaves of bread and some cheese, walked "
+        "along the wall until the rain came down, and then went home again."
+    )
+    spelling = await asyncio.to_thread(loaded, "stt", "faster-whisper")
+    path = await asyncio.to_thread(
+        whisper_checkpoints.make,
+        tmp_path / "spelling",
+        whisper_checkpoints.Size(width=64, heads=1, encoder_layers=1, decoder_layers=1),
+        models.find("tiny.en", spelling.config.models.directory),
+        said,
+    )
+    settings = (f"stt.model={path}", f"stt.batch={batch}", f"stt.slots={batch}")
+    engine = await asyncio.to_thread(loaded, "stt", "faster-whisper", *settings)
+    hiss = np.random.default_rng(1).normal(0, 1_000, 4 * RATE_HZ).astype("<i2").tobytes()
+    assert (await transcribe(engine, hiss)).text == said
 
 
 async def test_speech_longer_than_whispers_window_is_heard_to_its_end(engine: Engine) -> None:

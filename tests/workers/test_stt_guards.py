@@ -52,3 +52,11 @@ def test_no_speech_needs_the_model_to_say_so_and_to_be_unsure(
     no_speech_probability: float, average_log_probability: float, expected: bool
 ) -> None:
     assert is_no_speech(no_speech_probability, average_log_probability) is expected
+
+
+@pytest.mark.parametrize("text", ["Thank you.", " Thanks for watching!", "You"])
+def test_a_stock_phrase_must_be_surer_than_other_words(text: str) -> None:
+    assert is_no_speech(0.5, -0.6, text)
+    assert not is_no_speech(0.1, -0.6, text)
+    assert not is_no_speech(0.5, -0.2, text)
+    assert not is_no_speech(0.5, -0.6, f"{text} Turn on the lamp.")

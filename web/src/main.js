@@ -56,11 +56,14 @@ class Page {
     },
     onFailed: (message) => this.#onDeviceFailed(message),
   });
-  #catalogue = new CatalogueWatch(({ voices, simulated, device_recognition }) => {
-    this.#settings.showVoices(voices);
-    this.#device.place = device_recognition;
+  /** @type {import("./language-model/language-model.js").LanguageModel | null} */
+  #languageModel = null;
+  #catalogue = new CatalogueWatch(() => this.#accessKey.key, (catalogue) => {
+    this.#settings.showVoices(catalogue.voices);
+    this.#device.place = catalogue.device_recognition;
     this.#onSettings([]);
-    byId("simulated").hidden = !simulated;
+    byId("simulated").hidden = !catalogue.simulated;
+    if (catalogue.owner) void this.#lookForModels();
   });
   #devices = new Devices(
     byId("microphone"), byId("speaker"), byId("speaker-row"), byId("device-hint"),
@@ -188,6 +191,13 @@ class Page {
       byId("spectrogram-maker").textContent = ` Made with ${maker}.`;
     });
     this.#spectrogram.listen(this.#analysers);
+  }
+
+  /** Only whoever may change the server is asked whether a better model should answer. */
+  async #lookForModels() {
+    const { LanguageModel } = await import("./language-model/language-model.js");
+    this.#languageModel ??= new LanguageModel(() => this.#accessKey.key);
+    await this.#languageModel.look();
   }
 
   /** The button, or what stands for it, was tapped. */

@@ -169,7 +169,9 @@ class FasterWhisper(Engine):
         self, states: "ctranslate2.StorageView", clips: Sequence[_Clip]
     ) -> list[Transcript | None]:
         """Return the greedy transcripts of encoder states; None where the decoder went astray."""
-        longest = max(len(clip.start) + guards.most_tokens(clip.seconds) for clip in clips)
+        most = max(guards.most_tokens(clip.seconds) for clip in clips)
+        # CTranslate2 lets a transcript have half of `max_length`, and its start take from the rest.
+        longest = most + max(most, *(len(clip.start) for clip in clips))
         results = self._model.model.generate(
             states,
             [clip.start for clip in clips],
@@ -187,7 +189,7 @@ class FasterWhisper(Engine):
         # The score is the mean over the tokens; Whisper's mean counts the end of text too.
         log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
         text = self._tokenizer(clip.language).decode(tokens).strip()
-        no_speech = guards.is_no_speech(result.no_speech_prob, log_probability)
+        no_speech = guards.is_no_speech(result.no_speech_prob, log_probability, text)
         if not no_speech and (
             guards.is_loop(text, len(tokens), clip.seconds)
             or log_probability < guards.LEAST_LOG_PROBABILITY
@@ -213,7 +215,11 @@ class FasterWhisper(Engine):
             without_timestamps=len(audio) <= MOST_FRAMES * STT_SAMPLE_RATE_HZ // 100,
         )
         segments = list(found)
-        text = "".join(segment.text for segment in segments).strip()
+        text = "".join(
+            part.text
+            for part in segments
+            if not guards.is_no_speech(part.no_speech_prob, part.avg_logprob, part.text)
+        ).strip()
         return Transcript(
             text=text,
             language=details.language,
