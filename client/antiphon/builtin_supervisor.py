@@ -3,7 +3,8 @@
 `python -m antiphon.builtin_supervisor PARENT_PID DIRECTORY BIN_DIR`. On Linux the kernel sends it
 SIGTERM when its parent dies in any way, and SIGKILL to the programs when it does. What it knows of
 them is in the file `programs.STATE_NAME`, replaced at each change. SIGHUP has it read
-`programs.WORKERS_NAME` again: it starts workers that are new and ends those not named any more.
+`programs.WORKERS_NAME` again: it starts workers that are new and ends those not named any more, or
+named with other settings.
 """
 
 import asyncio
@@ -94,7 +95,8 @@ class Keeper:
                 self._keep(program, group)
         for name, kept in self._kept.items():
             worker = not kept.program.in_front and name != programs.DISPATCHER
-            if worker and name not in wanted and not kept.leave.is_set():
+            # A name that is wanted again may have another command by now.
+            if worker and wanted.get(name) != kept.program and not kept.leave.is_set():
                 group.create_task(self._end(kept), name=f"end {name}")
 
     def _keep(self, program: programs.Program, group: asyncio.TaskGroup) -> None:
@@ -166,6 +168,7 @@ class Keeper:
         if self._kept.pop(name, None) and not self._stopping.is_set():
             del self._states[name]
             self._write_states()
+            self.request_change()
 
     def _note(self, state: ProcessState) -> None:
         self._states[state.name] = state

@@ -2,11 +2,15 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from antiphon import models_fetch, models_use
+from antiphon import models_fetch, models_use, rollout, runtime_dir
 from antiphon.pull_progress import JsonProgress, Progress
+from antiphon.rollout import Stopped
 from antiphon.sizes import megabytes
+from antiphon.stop_requests import StopRequests
+from antiphon.swap import swap
 from antiphon_proto import config, larger_models, llm_servers, models, proposals
 from antiphon_proto.errors import ConfigurationError
 
@@ -23,12 +27,20 @@ and kept in the model cache. Nothing is downloaded unless you ask for it, here o
   antiphon models pull moonshine-tiny-en    for browsers that recognise speech themselves
   antiphon models path             print the model cache's directory
 
-Language models of other servers have names with their kind before it:
+Another model in a running server, whose sessions go on:
 
-  antiphon models pull ollama:qwen3:4b-instruct    have Ollama fetch a model
-  antiphon models use ollama:qwen3:4b-instruct     answer with it from now on, live
+  antiphon models use moonshine-tiny-en    a model of the list
+  antiphon models use /voices/lessac.onnx  a voice of Piper; FILE.gguf is a language model
+  antiphon models use stt=/models/base.en  whatever the stage's engine can load
+  antiphon models use tts=/models/xtts_v2 --set tts.engine=coqui --set tts.language=de
+  antiphon models use ollama:qwen3:4b-instruct    a language model of another server
   antiphon models use openai:NAME --set llm.url=http://127.0.0.1:8000/v1
-  antiphon models use smollm2-135m        go back to the embedded one
+
+Worker by worker the new one loads while the old one serves; then it takes over, and the old one
+finishes what it holds and ends. When a new one cannot load, the old one stays and the reason is
+shown. Ctrl-C goes back to the old one; a second Ctrl-C leaves things as they stand.
+
+  antiphon models pull ollama:qwen3:4b-instruct   have Ollama fetch a model
 """
 
 
@@ -44,7 +56,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     for name, run, text in (
         ("list", _list, "list the models"),
         ("pull", _pull, "fetch missing models"),
-        ("use", _use, "answer with another language model"),
+        ("use", _use, "run another model, in a running server too"),
         ("path", _path, "print where a model is kept"),
     ):
         action = actions.add_parser(name, help=text, description=text)
@@ -56,7 +68,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
                 "--json", action="store_true", help="show progress as JSON, a line at a time"
             )
         if name == "use":
-            action.add_argument("name", metavar="NAME", help="ollama:MODEL, openai:MODEL, ...")
+            action.add_argument("name", metavar="NAME", help="a model, or STAGE=MODEL")
             action.add_argument("--json", action="store_true", help="say what was done as JSON")
         if name == "path":
             action.add_argument("name", nargs="?", metavar="NAME", help="default: the cache")
@@ -136,16 +148,25 @@ def _pull_served(url: str, name: str, progress: Progress) -> None:
 
 def _use(arguments: argparse.Namespace) -> int:
     settings = config.from_arguments(arguments)
-    choice = models_use.chosen(arguments.name, settings)
-    switched = models_use.switch(choice, settings)
+    directory = settings.bus.directory.absolute()
+    switched = runtime_dir.owner(directory) is not None
+    running = rollout.running(directory)[0] if switched else None
+    choice = models_use.chosen(arguments.name, settings, arguments.settings, running)
+    requests = StopRequests()
+    try:
+        if switched:
+            swap(choice, directory, requests, sys.stderr if arguments.json else sys.stdout)
+    except Stopped as exc:
+        print(f"antiphon: {exc}", file=sys.stderr)
+        return 128 + requests.last_signal
     if arguments.json:
         print(json.dumps({"switched": switched, "keep": "\n".join(choice.lines)}))
         return 0
     if switched:
-        print(f"The running server answers with {choice.llm.model} now; its sessions go on.")
+        print(f"The running server uses {choice.model} for {choice.stage} now; sessions go on.")
         print("To keep that after it is stopped, put into its configuration file:")
     else:
-        print(f"No server runs in {settings.bus.directory}. To answer with {choice.llm.model}:")
+        print(f"No server runs in {directory}. To use {choice.model}:")
     print("\n" + "\n".join(choice.lines))
     return 0
 

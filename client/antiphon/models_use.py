@@ -1,135 +1,154 @@
-"""`antiphon models use`: another language model, in a running server and its sessions."""
+"""What `antiphon models use NAME` means: which stage is to run which model, with which engine."""
 
-import os
-import signal
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 
-from antiphon import programs, readiness, runtime_dir
-from antiphon.change_lock import alone
-from antiphon.log_files import Tail, last_error
-from antiphon.supervisor_link import write_private
-from antiphon_proto import config, llm_servers, models
-from antiphon_proto.config import Config, Llm
-from antiphon_proto.errors import StartupError
+from antiphon.placement import Value, setting_text
+from antiphon_proto import llm_servers, models
+from antiphon_proto.config import Config
+from antiphon_proto.errors import ConfigurationError, StartupError
+from antiphon_proto.messages import STAGES, Stage
 
 SERVED_CONTEXT_TOKENS = 8_192
 """For a model of another server: those were made for it, the embedded one was not."""
-WAIT_S = 180.0
-"""How long the new model may take to load."""
-_POLL_S = 0.2
-_CANNOT_START = "antiphon-worker llm: "
-"""How a worker's last line begins that cannot load its model."""
-_FIELDS = ("engine", "model", "url", "context_tokens")
+
+_BY_SUFFIX: Mapping[str, tuple[Stage, str]] = {
+    ".gguf": ("llm", "llamacpp"),
+    ".onnx": ("tts", "piper"),
+}
+_OF_THE_GATEWAY = (
+    "llm.instructions",
+    "llm.max_output_tokens",
+    "llm.temperature",
+    "tts.first_clause_words",
+    "tts.hurry",
+    "tts.sentence_context",
+)
+"""Settings of the stages that the gateway goes by, which reads them at its start."""
 
 
-class Choice(NamedTuple):
-    """What is to answer from now on."""
+class Choice(msgspec.Struct, frozen=True):
+    """What a stage is to run from now on."""
 
-    llm: Llm
+    stage: Stage
+    changes: Mapping[str, Value]
+    """Settings of the stage, `engine` and `model` among them."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.changes["model"])
+
+    @property
+    def flags(self) -> list[str]:
+        """The settings in the form of `--set`."""
+        return [f"{self.stage}.{key}={setting_text(value)}" for key, value in self.changes.items()]
 
     @property
     def lines(self) -> list[str]:
         """The lines of a configuration file that keep it."""
-        default = Llm()
-        values = {name: getattr(self.llm, name) for name in _FIELDS}
-        return ["[llm]"] + [
-            f"{name} = {msgspec.json.encode(value).decode()}"
-            for name, value in values.items()
-            if value != getattr(default, name) or name in ("engine", "model")
+        default = Config().stage(self.stage)
+        return [f"[{self.stage}]"] + [
+            f"{key} = {msgspec.json.encode(value).decode()}"
+            for key, value in self.changes.items()
+            if value != getattr(default, key) or key in ("engine", "model")
         ]
 
 
-def chosen(name: str, settings: Config) -> Choice:
-    """Return what a name means: `ollama:MODEL`, `openai:MODEL`, a manifest name or a GGUF file.
+def chosen(
+    name: str, settings: Config, asked: Sequence[str] = (), running: Config | None = None
+) -> Choice:
+    """Return what a name means: `ollama:MODEL`, `openai:MODEL`, a manifest name, a file, or
+    `STAGE=NAME` of anything that an engine of the stage can load.
 
-    Raises StartupError when it is not there, naming what fetches it.
+    `asked` are the `SECTION.KEY=VALUE` that `settings` were made with: those of the stage change
+    too. `running` is the configuration of the running server, whose engine loads what does not tell
+    its own. Raises StartupError when the model is not there, naming what fetches it, and
+    ConfigurationError when a setting cannot be changed so.
     """
+    stages: dict[str, Stage] = {stage: stage for stage in STAGES}
+    word, separator, rest = name.partition("=")
+    stage = stages.get(word) if separator else None
+    if stage is not None:
+        name = rest
     kind, separator, model = name.partition(":")
-    if not separator or kind not in ("ollama", "openai"):
-        place = models.find(name, settings.models.directory)
-        model = name if name in models.manifest() else str(place.absolute())
-        return Choice(msgspec.structs.replace(settings.llm, engine="llamacpp", model=model, url=""))
-    engine: llm_servers.Engine = "ollama" if kind == "ollama" else "openai"
+    if separator and kind in ("ollama", "openai") and stage in (None, "llm"):
+        engine: llm_servers.Engine = "ollama" if kind == "ollama" else "openai"
+        return _with_settings("llm", _served(engine, model, settings), settings, asked)
+    stage, changes = _local(name, stage, settings, asked, running or settings)
+    return _with_settings(stage, changes, settings, asked)
+
+
+def _served(engine: llm_servers.Engine, model: str, settings: Config) -> dict[str, Value]:
     url = settings.llm.ollama_url if engine == "ollama" else settings.llm.openai_url
     server = llm_servers.ask(engine, url, settings.llm.openai_key if engine == "openai" else "")
     if server is None:
         start = "start it with: ollama serve" if engine == "ollama" else "start it"
-        raise StartupError(f"no {kind} server answers at {url}; {start}, or add --set llm.url=URL")
+        raise StartupError(
+            f"no {engine} server answers at {url}; {start}, or add --set llm.url=URL"
+        )
     if not llm_servers.has(server.models, model):
         there = ", ".join(each.name for each in server.models) or "none"
-        mend = f"run: antiphon models pull {name}" if engine == "ollama" else "choose one of them"
+        fetch = f"run: antiphon models pull {engine}:{model}"
+        mend = fetch if engine == "ollama" else "choose one of them"
         raise StartupError(f"the server at {url} has no model {model}, only: {there}; {mend}")
     context = max(settings.llm.context_tokens, SERVED_CONTEXT_TOKENS)
-    return Choice(
-        msgspec.structs.replace(
-            settings.llm, engine=engine, model=model, url=url, context_tokens=context
-        )
-    )
+    return {"engine": engine, "model": model, "url": url, "context_tokens": context}
 
 
-def switch(choice: Choice, settings: Config) -> bool:
-    """Switch the running server of this configuration over; False when none runs.
-
-    Its sessions go on: a worker finishes what it holds, and turns wait for the next one. Several
-    workers are restarted one after the other. When the new model cannot be loaded the old one
-    is taken again. Raises StartupError then.
-    """
-    directory = settings.bus.directory.absolute()
-    if runtime_dir.owner(directory) is None:
-        return False
-    with alone(directory):
-        _exchange(choice, directory)
-    return True
-
-
-def _exchange(choice: Choice, directory: Path) -> None:
-    file = directory / programs.SETTINGS_NAME
-    running = config.load(file=str(file), environment={})
-    asked = {name: getattr(choice.llm, name) for name in _FIELDS}
-    new = msgspec.structs.replace(running, llm=msgspec.structs.replace(running.llm, **asked))
-    write_private(file, config.to_toml(new, secrets=True))
-    try:
-        _restart_workers(running, new, directory)
-    except StartupError:
-        write_private(file, config.to_toml(running, secrets=True))
-        _restart_workers(new, running, directory)
-        raise
-
-
-def _restart_workers(before: Config, after: Config, directory: Path) -> None:
-    """Restart the workers one by one. Raises StartupError when one does not come back."""
-    for index in range(after.llm.processes):
-        worker_id = f"llm-{index}"
-        log = programs.log_file(directory, worker_id)
-        news = Tail(log)
-        news.new_lines()
-        worker = _workers(before).get(worker_id)
-        if worker is not None:
-            # An ended worker is started again by its supervisor, with the settings of the file.
-            os.kill(worker["pid"], signal.SIGTERM)
-        _await_worker(after, worker_id, worker["pid"] if worker else 0, log, news)
+def _local(
+    name: str, stage: Stage | None, settings: Config, asked: Sequence[str], running: Config
+) -> tuple[Stage, dict[str, Value]]:
+    entry = models.manifest().get(name)
+    if entry is not None and (not entry.stage or stage not in (None, entry.stage)):
+        what = f"a model for {entry.stage}" if entry.stage else "no model that a stage is run with"
+        raise StartupError(f"{name} is {what}; see: antiphon models list")
+    by_suffix = _BY_SUFFIX.get(Path(name).suffix)
+    if entry is not None and entry.stage:
+        stage, engine = entry.stage, entry.engine
+    elif by_suffix is not None and stage in (None, by_suffix[0]):
+        stage, engine = by_suffix
+    elif stage is not None:
+        engine = running.stage(stage).engine
+    else:
+        models.find(name, settings.models.directory)
+        raise StartupError(f"say which stage is to use it, for example: stt={name}")
+    engine = _asked_engine(stage, asked) or engine
+    path = Path(name).expanduser()
+    if engine != "simulated" and (entry is not None or path.is_absolute() or by_suffix):
+        models.find(name, settings.models.directory)
+    model = str(path.absolute()) if entry is None and path.exists() else name
+    changes: dict[str, Value] = {"engine": engine, "model": model}
+    if stage == "llm":
+        changes |= {"url": "", "context_tokens": settings.llm.context_tokens}
+    if stage == "tts":
+        changes["voices"] = ()  # those are of the model before
+    return stage, changes
 
 
-def _await_worker(config: Config, worker_id: str, old_pid: int, log: Path, news: Tail) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        worker = _workers(config).get(worker_id)
-        if worker and worker["pid"] != old_pid and worker["model"] == config.llm.model:
-            return
-        if any(line.startswith(_CANNOT_START) for line in news.new_lines()):
-            break
-        time.sleep(_POLL_S)
-    reason = last_error(log) or f"it was not ready within {WAIT_S:.0f} s"
-    raise StartupError(f"{config.llm.model} cannot be used: {reason} (its log: {log})")
+def _asked_engine(stage: Stage, asked: Sequence[str]) -> str:
+    values = (text.partition("=") for text in asked)
+    return next((value for key, _, value in values if key.strip() == f"{stage}.engine"), "")
 
 
-def _workers(settings: Config) -> Mapping[str, Any]:
-    """Return the language model's workers that have announced themselves, by id."""
-    status = readiness.status(settings.gateway)
-    workers = status["stages"]["llm"]["workers"] if status and "stages" in status else []
-    return {worker["worker_id"]: worker for worker in workers if worker["connected"]}
+def _with_settings(
+    stage: Stage, changes: Mapping[str, Value], settings: Config, asked: Sequence[str]
+) -> Choice:
+    """Return the choice with the settings of the stage that were asked for."""
+    merged = dict(changes)
+    for text in asked:
+        name = text.partition("=")[0].strip()
+        section, _, key = name.partition(".")
+        if section != stage or key in ("engine", "model", "url"):
+            continue
+        if key == "processes":
+            raise ConfigurationError(f"{name} is changed by: antiphon scale {stage}=N")
+        if name in _OF_THE_GATEWAY:
+            raise ConfigurationError(
+                f"{name} is read by the gateway at its start; write it into the configuration "
+                "file and start the server again"
+            )
+        merged[key] = getattr(settings.stage(stage), key)
+    return Choice(stage, merged)

@@ -14,7 +14,7 @@ from antiphon_proto.setting_types import Count
 MOST_WORKERS = 256
 """The dispatcher takes no notice of more."""
 
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[str, ...]
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +66,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     gpus: tuple[Gpu, ...] = ()
     pinned: bool = False
     """A topology file says where each worker runs; without one it may use whatever it finds."""
+    retired: tuple[int, ...] = ()
+    """Places of groups that get no worker any more: others have taken theirs."""
 
     def of(self, stage: Stage) -> list[Worker]:
         """Return the workers of a stage, by index."""
@@ -83,7 +85,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def settings(self, worker: Worker) -> tuple[str, ...]:
         """Return what differs for a worker, in the form of `--set`."""
         changes = self.groups[worker.group].changes.items()
-        return tuple(f"{worker.stage}.{key}={_text(value)}" for key, value in changes)
+        return tuple(f"{worker.stage}.{key}={setting_text(value)}" for key, value in changes)
 
     def memory_mib(self, worker: Worker) -> int:
         """Return what a worker takes of its card; 0 when that is not said."""
@@ -147,13 +149,18 @@ def check_count(deployment: Deployment) -> None:
         )
 
 
-def _next(deployment: Deployment, stage: Stage) -> Worker:
+def lowest_free_index(deployment: Deployment, stage: Stage) -> int:
+    """Return the lowest index that no worker of a stage has."""
     used = {worker.index for worker in deployment.of(stage)}
-    index = next(number for number in range(len(used) + 1) if number not in used)
+    return next(number for number in range(len(used) + 1) if number not in used)
+
+
+def _next(deployment: Deployment, stage: Stage) -> Worker:
+    index = lowest_free_index(deployment, stage)
     seats = [
         Worker(stage, index, place, gpu)
         for place, group in enumerate(deployment.groups)
-        if group.stage == stage
+        if group.stage == stage and place not in deployment.retired
         for gpu in group.seats
     ]
     reasons = {seat: shortage(deployment, seat) for seat in seats}
@@ -214,5 +221,8 @@ def _names(workers: Sequence[Worker]) -> str:
     return ", ".join(worker.name for worker in workers)
 
 
-def _text(value: Value) -> str:
+def setting_text(value: Value) -> str:
+    """Return a value in the form of `--set`."""
+    if isinstance(value, tuple):
+        return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -70,12 +70,13 @@ class SupervisordLink(SupervisorLink):
         running = {name: state for name, state in states.items() if _is_worker(name)}
         wanted = {worker.name for worker in deployment.workers}
         with contextlib.suppress(*_FAILURES), self._server() as server:
-            if not running.keys() - wanted and not wanted - running.keys():
-                return
-            server.supervisor.reloadConfig()
+            [[_, changed, _]] = server.supervisor.reloadConfig()
+            # A name that is wanted again may still be that of a worker that was told to go.
+            told = {name for name, state in running.items() if state in ("STOPPING", "STOPPED")}
+            going = told | (running.keys() - wanted) | (running.keys() & set(changed))
             for name in sorted(wanted - running.keys()):
                 server.supervisor.addProcessGroup(name)
-            for name in sorted(running.keys() - wanted):
+            for name in sorted(going):
                 if running[name] in _ENDED:
                     server.supervisor.removeProcessGroup(name)
                 elif running[name] != "STOPPING":

@@ -119,10 +119,11 @@ def _group_fault(config: Config, group: Group, cards: gpus.Cards) -> str:
         return f"gpus = {list(group.gpus)} names a card twice; set processes for more on one card"
     if group.gpu_memory_mib and not group.gpus:
         return "gpu_memory_mib without gpus; name the cards, or remove it"
-    return _settings_fault(config, group)
+    return settings_fault(config, group)
 
 
-def _settings_fault(config: Config, group: Group) -> str:
+def settings_fault(config: Config, group: Group) -> str:
+    """Return what is wrong with the settings of a group; empty when nothing is."""
     section = config.stage(group.stage)
     fields = [field.name for field in msgspec.structs.fields(section)]
     for key in group.settings:

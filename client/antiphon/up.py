@@ -19,10 +19,11 @@ from antiphon import (
     topology_file,
 )
 from antiphon.log_files import Tail, last_error
-from antiphon.placement import Deployment
+from antiphon.placement import Deployment, Worker
 from antiphon.process_state import ProcessState
 from antiphon.stop_requests import StopRequests
 from antiphon.supervisor import SUPERVISORS
+from antiphon.supervisor_link import read_deployment
 from antiphon_proto import config
 from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
@@ -150,6 +151,7 @@ class _Server:
         self._requests = requests
         self._processes: Mapping[str, ProcessState] = {}
         self._starts: dict[str, int] = {}
+        self._workers: dict[str, Worker | None] = {}
         self._verbose = verbose
         self._tails: dict[str, Tail] = {}
 
@@ -213,6 +215,7 @@ class _Server:
         before, self._processes = self._processes, self._supervisor.processes() or self._processes
         for name, state in self._processes.items():
             if state.started and (name not in before or state.started != before[name].started):
+                self._know(name)
                 self._starts[name] = self._starts.get(name, 0) + 1
                 if self._starts[name] > 1 and not starting:
                     _say(f"  {name} ended and was started again")
@@ -220,6 +223,14 @@ class _Server:
                 self._check_start(state)
         for gone in before.keys() - self._processes.keys():
             self._starts.pop(gone, None)
+
+    def _know(self, name: str) -> None:
+        """Count the starts of a name anew when another worker has it, after a swap."""
+        workers = read_deployment(self._directory).workers
+        worker = next((worker for worker in workers if worker.name == name), None)
+        if worker != self._workers.get(name):
+            self._workers[name] = worker
+            self._starts.pop(name, None)
 
     def _check_start(self, state: ProcessState) -> None:
         hopeless = not state.running and state.exit_code == EXIT_CANNOT_START

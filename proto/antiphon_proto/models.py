@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from antiphon_proto.errors import StartupError
+from antiphon_proto.stages import Stage
 
 
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +42,10 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Pages may fetch its files from the gateway."""
     q4_1: bool = False
     """A language model with Q4_1 weights, which `llm.requantize` makes Q4_0."""
+    stage: Stage | None = None
+    """What it is a model for."""
+    engine: str = ""
+    """Of that stage: the one that loads it."""
     needs: tuple[str, ...] = ()
     """Entries that are installed with it."""
 

@@ -31,8 +31,9 @@ def models() -> ModelServer:
 @pytest.fixture(scope="module")
 def server(models: ModelServer) -> Iterator[Up]:
     """Everything simulated but the language model, which is the one that comes along."""
-    simulated = ["--set", "stt.engine=simulated", "--set", "tts.engine=simulated"]
-    with up(*simulated, OLLAMA_HOST=models.ollama, OPENAI_BASE_URL=models.openai) as running:
+    settings = ["stt.engine=simulated", "tts.engine=simulated", "llm.max_output_tokens=12"]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    with up(*flags, OLLAMA_HOST=models.ollama, OPENAI_BASE_URL=models.openai) as running:
         yield running
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -108,6 +109,15 @@ def test_what_cannot_be_planned_is_refused_with_the_reason(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let programs be interrupted even where the tests are run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path, figures: str) -> None:
     command = [sys.executable, "-m", "antiphon", "plan", "--from", figures]
     with subprocess.Popen(

@@ -74,14 +74,14 @@ def served(models: ModelServer) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Up]:
+def bare() -> Iterator[tuple[Up, ModelServer]]:
     """One beside an Ollama without a model."""
     try:
         with (
             model_servers.model_server(empty=True) as models,
             up("--simulated", OLLAMA_HOST=models.ollama) as server,
         ):
-            yield server
+            yield server, models
     except StartupError as exc:
         pytest.skip(str(exc))
 
@@ -151,14 +151,20 @@ async def test_pages_of_other_sites_and_whoever_comes_through_a_proxy_may_not(
             assert (await owner.send(method, "{}", **headers))[0] == status
 
 
-async def test_a_model_is_fetched_with_progress_stopped_and_used(
-    bare: Up, http: aiohttp.ClientSession
+async def test_a_model_is_fetched_and_used_and_what_fails_or_is_stopped_changes_nothing(
+    bare: tuple[Up, ModelServer], http: aiohttp.ClientSession
 ) -> None:
-    owner = Owner(http, bare.url)
+    server, models = bare
+    owner = Owner(http, server.url)
     proposal = (await owner.state())["proposal"]
     assert proposal["name"].startswith("ollama:qwen")
     assert proposal["licence"] == "Apache-2.0"
     assert proposal["size_bytes"] > 1e9
+    with models.offline():
+        assert (await owner.use(proposal))[0] == 202
+        ended = await owner.ended()
+    assert (ended["state"], "no such host" in ended["problem"]) == ("failed", True)
+    assert (await owner.state())["answers"]["engine"] == "simulated"
     assert (await owner.use(proposal))[0] == 202
     change = await owner.change(lambda change: change["done_bytes"] > 0)
     assert (change["state"], change["total_bytes"]) == ("fetching", model_servers.PULLED_BYTES)
@@ -169,6 +175,10 @@ async def test_a_model_is_fetched_with_progress_stopped_and_used(
     assert (ended["state"], ended["problem"]) == ("done", "")
     now = await owner.state()
     assert f"ollama:{now['answers']['model']}" == proposal["name"]
+    offers = {offer["name"]: offer for offer in now["offers"]}
+    assert (await owner.use(offers["smollm2-135m"]))[0] == 202
+    assert (await owner.ended())["state"] == "done"
+    assert (await owner.state())["answers"]["demonstration"]
 
 
 async def test_a_server_of_another_supervisor_is_told_how_it_is_done(

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import xllamacpp
 from aiohttp import web
-from model_servers import CAPABILITIES, PULLABLE, PULLED_BYTES
+from model_servers import CAPABILITIES, NO_NETWORK, PULLABLE, PULLED_BYTES
 
 _SLOTS = 2
 _CONTEXT_TOKENS = 1024
@@ -96,6 +96,10 @@ class Ollama:
     async def pull(self, request: web.Request) -> web.StreamResponse:
         name = (await request.json())["model"]
         answer = await ndjson(request)
+        if self._record.with_name(NO_NETWORK).exists():
+            error = 'pull model manifest: Get "https://registry.ollama.ai": no such host'
+            await send(answer, {"error": error})
+            return answer
         if name not in PULLABLE and name not in self._pulled:
             await send(answer, {"error": "pull model manifest: file does not exist"})
             return answer

@@ -23,6 +23,8 @@ CHAT, TOOLS, EMBEDDING = "smollm2:135m", "smollm2-tools:135m", "embedder:latest"
 CAPABILITIES = {CHAT: ["completion"], TOOLS: ["completion", "tools"], EMBEDDING: ["embedding"]}
 PULLABLE = frozenset({"pullable:1b", *(model.ollama for model in larger_models.MODELS)})
 PULLED_BYTES = 100_000_000
+NO_NETWORK = "no-network"
+"""A file beside the record: while it is there, pulling fails."""
 
 
 class ModelServer(NamedTuple):
@@ -36,6 +38,14 @@ class ModelServer(NamedTuple):
     def chats(self) -> list[dict[str, Any]]:
         """Return what Ollama's endpoint was asked, and how each chat ended."""
         return [line for line in self._lines() if "end" in line]
+
+    @contextlib.contextmanager
+    def offline(self) -> Iterator[None]:
+        """For the block, its Ollama cannot reach where models come from."""
+        mark = self.record.with_name(NO_NETWORK)
+        mark.touch()
+        yield
+        mark.unlink()
 
     def begun(self) -> int:
         """Return how many chats have begun to be answered."""

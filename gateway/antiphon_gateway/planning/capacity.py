@@ -10,7 +10,7 @@ from antiphon_gateway.planning.simulation import Simulation
 from antiphon_proto.messages import STAGES
 from antiphon_proto.planning import Machines, Outcome, Plan, Question
 
-EXACT = 0.02
+EXACT = 0.03
 """Capacities are found to this share of themselves, or to one conversation."""
 MOST = 20_000
 """Conversations of one pool; more are not looked for."""

@@ -5,16 +5,19 @@ follows from how many jobs its worker holds, as measured, and from how many core
 together want: where they want more than there are, each gets its share.
 """
 
+import heapq
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from antiphon_gateway.planning.clock import Clock
 from antiphon_proto.messages import Job, Stage
 from antiphon_proto.planning import Engine, Point
 
+_FIRST, _STEPS = _KINDS = (0, 1)
+"""Of parts: what comes before the first result, and steps."""
 _NO_TIME_MS = 1e-6
 """What is left of a part that is done: clocks of floating point do not meet to the last bit."""
 
@@ -88,49 +91,53 @@ class Cores:
 class _Work:
     job: Job
     parts: deque[Part]
-    left: float = 1.0
-    """Of its first part."""
     wanted: bool = True
 
-    def begin_part(self) -> None:
-        steps = self.parts[0].steps
-        self.left = 1.0 if steps is None else steps
 
-
-@dataclass(slots=True)
 class Server:
-    """One worker process."""
+    """One worker process.
 
-    worker_id: str
-    stage: Stage
-    engine: Engine
-    clock: Clock
-    cores: Cores
-    ended: Callable[["Server", Job], None]
-    works: dict[str, _Work] = field(default_factory=dict)
-    now: Point = field(init=False)
-    job_ms: float = 0.0
-    """Jobs held, summed over time."""
-    core_ms: float = 0.0
-    """Cores used, summed over time."""
-    _points: list[Point] = field(default_factory=list)
-    _since_ms: float = 0.0
-    _version: int = 0
-    _first_ms: float = 1.0
-    _step_ms: float = 1.0
+    Of parts of one kind all go on at the same pace, so a part is done when what such a part would
+    have got done since the beginning of time has grown by its steps.
+    """
 
-    def __post_init__(self) -> None:
-        measured = self.engine.points
-        self._points = [point(measured, jobs) for jobs in range(1, self.engine.slots + 2)]
+    def __init__(
+        self,
+        worker_id: str,
+        stage: Stage,
+        engine: Engine,
+        clock: Clock,
+        cores: Cores,
+        ended: Callable[["Server", Job], None],
+    ) -> None:
+        """`ended` is told of each job when it is over, wanted or not."""
+        self.worker_id = worker_id
+        self.stage = stage
+        self.engine = engine
+        self.works: dict[str, _Work] = {}
+        self.job_ms = 0.0
+        """Jobs held, summed over time."""
+        self.core_ms = 0.0
+        """Cores used, summed over time."""
+        self._clock = clock
+        self._cores = cores
+        self._ended = ended
+        self._points = [point(engine.points, jobs) for jobs in range(1, engine.slots + 1)]
         self.now = self._points[0]
-        self.cores.add(self)
+        self._paces_ms = [1.0, 1.0]
+        self._done = [0.0, 0.0]
+        self._queues: tuple[list[tuple[float, int, _Work]], ...] = ([], [])
+        self._count = 0
+        self._since_ms = 0.0
+        self._version = 0
+        cores.add(self)
 
     def take(self, job: Job, parts: Sequence[Part]) -> None:
         """Begin a job."""
         self._advance()
         work = _Work(job, deque(parts))
-        work.begin_part()
         self.works[job.job_id] = work
+        self._begin_part(work)
         self._changed()
 
     def drop(self, job_id: str) -> None:
@@ -142,46 +149,55 @@ class Server:
         """Go on with what there is now, and wake up when the next part is done."""
         self._advance()
         # Only what the processor does takes longer where others want it too.
-        slower = 1.0 + min(1.0, self.now.cores) * (self.cores.stretch - 1.0)
-        self._first_ms = max(self.now.first_ms * slower, _NO_TIME_MS)
-        self._step_ms = max(self.now.step_ms * slower, _NO_TIME_MS)
+        slower = 1.0 + min(1.0, self.now.cores) * (self._cores.stretch - 1.0)
+        alone_ms = (self.now.first_ms, self.now.step_ms)
+        self._paces_ms = [max(each_ms * slower, _NO_TIME_MS) for each_ms in alone_ms]
         self._version += 1
         if self.works:
             version = self._version
-            next_ms = max(0.0, min(self._left_ms(work) for work in self.works.values()))
-            self.clock.after(next_ms, lambda: self._wake(version))
+            next_ms = min(self._left_ms(kind) for kind in _KINDS if self._queues[kind])
+            self._clock.after(max(0.0, next_ms), lambda: self._wake(version))
 
-    def _part_ms(self, work: _Work) -> float:
-        return self._first_ms if work.parts[0].steps is None else self._step_ms
+    def _begin_part(self, work: _Work) -> None:
+        steps = work.parts[0].steps
+        kind = _FIRST if steps is None else _STEPS
+        self._count += 1
+        entry = (self._done[kind] + (1.0 if steps is None else steps), self._count, work)
+        heapq.heappush(self._queues[kind], entry)
 
-    def _left_ms(self, work: _Work) -> float:
-        return work.left * self._part_ms(work)
+    def _left_ms(self, kind: int) -> float:
+        """Return when the next part of a kind is done."""
+        return (self._queues[kind][0][0] - self._done[kind]) * self._paces_ms[kind]
 
     def _advance(self) -> None:
-        passed_ms = self.clock.now_ms - self._since_ms
-        self._since_ms = self.clock.now_ms
+        passed_ms = self._clock.now_ms - self._since_ms
+        self._since_ms = self._clock.now_ms
         if passed_ms and self.works:
             self.job_ms += passed_ms * len(self.works)
             self.core_ms += passed_ms * self.now.cores
-            for work in self.works.values():
-                work.left -= passed_ms / self._part_ms(work)
+            for kind in _KINDS:
+                self._done[kind] += passed_ms / self._paces_ms[kind]
 
     def _wake(self, version: int) -> None:
         if version != self._version:
             return
         self._advance()
-        for work in [work for work in self.works.values() if self._left_ms(work) <= _NO_TIME_MS]:
-            part = work.parts.popleft()
-            if work.wanted:
-                part.done()
-            if work.parts and work.wanted:
-                work.begin_part()
-            else:
-                del self.works[work.job.job_id]
-                self.ended(self, work.job)
+        for kind in _KINDS:
+            while self._queues[kind] and self._left_ms(kind) <= _NO_TIME_MS:
+                self._end_part(heapq.heappop(self._queues[kind])[2])
         self._changed()
+
+    def _end_part(self, work: _Work) -> None:
+        part = work.parts.popleft()
+        if work.wanted:
+            part.done()
+        if work.parts and work.wanted:
+            self._begin_part(work)
+        else:
+            del self.works[work.job.job_id]
+            self._ended(self, work.job)
 
     def _changed(self) -> None:
         jobs = max(1, len(self.works))
         self.now = self._points[min(jobs, len(self._points)) - 1]
-        self.cores.share(self)
+        self._cores.share(self)

@@ -32,9 +32,9 @@ from antiphon_proto.messages import (
 )
 from antiphon_proto.planning import Outcome, Question
 
-WARM_MS = 15_000.0
+WARM_MS = 30_000.0
 LEAST_MS = 60_000.0
-MOST_MS = 1_800_000.0
+MOST_MS = 900_000.0
 TURNS = 1_000
 """So many answers are awaited, within the limits above, before the percentile is believed."""
 _SHARE = 0.05
@@ -42,9 +42,11 @@ _DEVIATIONS = 3.5
 """A run that is only to tell whether the bar is kept ends early where the share of answers beyond
 it is so many of its standard deviations from the twentieth that may be."""
 _FEW = 200
+_BRIEF_MS = 20_000.0
 _LOOK_MS = 5_000.0
-_TICK_MS = 100.0
-_BEAT_MS = 1_000.0
+_TICK_MS = 500.0
+_BEAT_MS = 2_000.0
+"""Both seldom, because nothing is lost or late in here but budgets of seconds."""
 _GATEWAY = "gateway-0"
 _STANDSTILL_MS = 60_000.0
 """Stands for the endless wait at a process that is asked for more than all its time."""
@@ -112,7 +114,7 @@ class Simulation:
 
     def _is_clear(self) -> bool:
         count = len(self.turns)
-        if count < min(_FEW, TURNS):
+        if count < min(_FEW, TURNS) or self._passed_ms < _BRIEF_MS:
             return False
         beyond = sum(turn.wait_ms > self._bar_ms for turn in self.turns) / count
         deviation = math.sqrt(_SHARE * (1 - _SHARE) / count)

@@ -110,7 +110,7 @@ export function progress(state) {
         ended: false,
       };
     case "switching":
-      return { ...none, text: `Switching to ${title}.`, ended: false };
+      return { ...none, text: `Switching to ${title}. Until it is ready, the model before answers.`, ended: false };
     case "done":
       return { ...none, text: `${title} answers from now on.` };
     case "stopped":
