@@ -6,7 +6,6 @@
  */
 
 import { AudioStateWatch } from "./audio-state.js";
-import { EncodedCapture } from "./encoded-capture.js";
 import { Tap } from "./level.js";
 import { Microphone } from "./microphone.js";
 import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
@@ -48,7 +47,7 @@ export class Audio {
   #captureModule;
   /** @type {AudioWorkletNode | null} */
   #capture = null;
-  /** @type {EncodedCapture | null} */
+  /** @type {import("./encoded-capture.js").EncodedCapture | null} */
   #encoded = null;
   #microphone;
   #muted = false;
@@ -148,7 +147,7 @@ export class Audio {
       this.#capture ??= this.#createCapture();
       source.connect(this.#capture);
     } else {
-      this.#encode();
+      await this.#encode();
     }
     const { settings, label } = this.#microphone;
     return { settings, label };
@@ -195,9 +194,11 @@ export class Audio {
     return playback;
   }
 
-  #encode() {
+  async #encode() {
+    const { EncodedCapture } = await import("./encoded-capture.js");
     this.#encoded?.close();
-    const stream = /** @type {MediaStream} */ (this.#microphone.stream);
+    const { stream } = this.#microphone;
+    if (!stream) return; // closed meanwhile
     this.#encoded = new EncodedCapture(stream, () => this.clockMs, this.#listener.onEncoded);
     this.#applyToEncoder();
   }
