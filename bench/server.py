@@ -60,6 +60,6 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
         answer = readiness.ask(Gateway(port=port))
         if answer and answer.ready:
             return
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # before any event loop runs in this process
     lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
     raise StartupError(f"the server did not become ready: {lines[-1]}")

@@ -172,7 +172,7 @@ class Rollout:
                     f"{names} {failure} within {limit_s:g} s; see the logs in "
                     f"{self._directory / 'logs'}"
                 )
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # a command of its own process, without an event loop
 
 
 def _with(deployment: Deployment, other: Deployment) -> Deployment:

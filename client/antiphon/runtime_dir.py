@@ -128,7 +128,7 @@ def _wait_for_lock(lock: IO[str], directory: Path, stopping: Callable[[], bool])
         if not told:
             print("Waiting for the previous server to end")
             told = True
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # a file lock cannot be awaited; no event loop runs yet
 
 
 def _in_use(directory: Path, pid: int) -> StartupError:

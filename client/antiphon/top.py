@@ -55,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
         shown = screen(seen, before) if seen.statuses else _nobody(settings)
         print(CLEAR + shown, end="", flush=True)
         before = seen if seen.statuses else None
+        # A command of its own process, without an event loop.
         time.sleep(max(0.1, arguments.interval))
 
 

@@ -175,14 +175,14 @@ class _Server:
                 if shown.get(stage) != text:
                     shown[stage] = text
                     _say(f"  {stage}: {text}")
-            time.sleep(STARTING_POLL_S)
+            time.sleep(STARTING_POLL_S)  # no event loop: only signals and files are watched
         return False
 
     def serve(self) -> None:
         """Show what ends and is started again, until asked to stop."""
         while not self._requests.count:
             self._observe(starting=False)
-            time.sleep(RUNNING_POLL_S)
+            time.sleep(RUNNING_POLL_S)  # no event loop: only signals and files are watched
 
     def stop(self) -> None:
         """End every process: in good order, at once on the next signal or when it takes long."""
@@ -203,7 +203,7 @@ class _Server:
             if self._requests.count > asked or time.monotonic() > deadline:
                 self._supervisor.kill()
             self._show_logs()
-            time.sleep(STARTING_POLL_S)
+            time.sleep(STARTING_POLL_S)  # no event loop: only signals and files are watched
         self._show_logs()
 
     def _observe(self, *, starting: bool) -> None:

@@ -93,7 +93,7 @@ def test_control_survives_the_wire() -> None:
         [b"\x01" + b"\x91" * 5000, b""],
         [b"\x01" + msgspec.msgpack.encode(["job", "too short"]), b""],
         list(codec.encode(CancelJobs(job_ids=()))),
-        [b"\x80\x04\x95\x00", b"pickle"],
+        [b"\x80\x04\x95\x00", b"pickle"],  # how one begins: refused, never loaded
     ],
 )
 def test_anything_else_is_malformed(frames: list[bytes]) -> None:

@@ -1,4 +1,7 @@
-"""A model file that is a pickle in disguise is refused, and what it wants is not done."""
+"""A model file that is a pickle in disguise is refused, and what it wants is not done.
+
+Nothing here loads it: the bytes are written by hand and given to the engines as a file.
+"""
 
 import pickletools
 from pathlib import Path
