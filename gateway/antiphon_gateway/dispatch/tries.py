@@ -78,7 +78,7 @@ class Tries:
 
     def waiting(self, stage: Stage) -> list[Try]:
         """Return the tries of a stage that wait for a worker."""
-        return [each for each in self._tries.values() if not each.worker_id and each.stage == stage]
+        return [self._tries[job_id] for job_id in self.queues[stage]]
 
     def holds_back(self, waiting: Try, now_ms: int) -> bool:
         """Whether a try leaves the last free slot of its stage to others."""
