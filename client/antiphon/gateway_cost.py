@@ -45,11 +45,11 @@ def measure(settings: Config, speech: Path, progress: Callable[[str], None]) -> 
     progress(f"gateway: {FEW} and then {MORE} people at simulated engines")
     pcm, sample_rate_hz = read_wav(speech)
     utterance = pcm[: 2 * int(SPEECH_S * sample_rate_hz)]
-    with own_server(_settings(settings), config.child_environment()) as url:
+    with own_server(settings_for(settings), config.child_environment()) as url:
         return asyncio.run(_measure(url, utterance, sample_rate_hz))
 
 
-def _settings(settings: Config) -> list[str]:
+def settings_for(settings: Config) -> list[str]:
     """Return those of a server that listens as the configured one does."""
     taking = settings.turn_taking
     if settings.tts.engine == "simulated":

@@ -72,6 +72,7 @@ class Response:
             self._speech = SpeechPipeline(
                 context,
                 voice=settings.voice,
+                language=settings.language,
                 speed=settings.speed,
                 sample_rate_hz=settings.format.sample_rate_hz,
             )

@@ -165,7 +165,7 @@ class Pool:
                     (each, worker)
                     for each in waiting
                     if each and not (last_free and self.tries.holds_back(each, now_ms))
-                    if (worker := self.roster.pick(stage, each.job.job_id))
+                    if (worker := self.roster.pick(stage, each.job))
                 )
                 chosen = next(able, None)
                 if chosen is None:
