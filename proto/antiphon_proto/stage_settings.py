@@ -127,8 +127,8 @@ class Tts(Section, frozen=True, kw_only=True):
     """Speakers of a model with many that clients may choose, the first unless they do; empty: the
     model is the one voice."""
     language: str = ""
-    """`coqui`: what is spoken by a model of many languages, such as `de`; empty: English, or the
-    model's first."""
+    """What is spoken by a model of many languages unless a session asks for another of them, or by
+    one that does not tell, such as `de`; empty: English or the model's first, or not known."""
     device: str = "cpu"
     """`coqui`: `cpu` or `cuda`."""
     gpu_memory_mib: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -63,7 +63,8 @@ class Engine(ABC):
     @property
     def languages(self) -> tuple[str, ...]:
         """ISO 639-1 codes of what a voice speaks, the default first; empty: not known."""
-        return ()
+        language = self.config.tts.language
+        return (language,) if language else ()
 
     @property
     def step_limit_ms(self) -> int:

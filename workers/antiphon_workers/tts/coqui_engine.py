@@ -76,7 +76,7 @@ class Coqui(Engine):
     @property
     def languages(self) -> tuple[str, ...]:
         """Those of the model; of a model of one language that of `tts.language`."""
-        return self._voice.languages
+        return self._voice.languages or super().languages
 
     def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
         """Yield the speech as it is made; text without a letter or digit gives nothing."""

@@ -33,8 +33,7 @@ class Voice(ABC):
     ) -> None:
         self._model = model
         self._languages: dict[str, str] = {}
-        """ISO 639-1 codes to the model's names, the default first; empty: it has but one."""
-        self._language = config.tts.language
+        """ISO 639-1 codes to the model's names, the default first; empty: it tells none."""
         self._speakers = list(speakers)
         self._references = _references(config.tts.cloning_dir) if clones else {}
         known = [*self._references, *self._speakers]
@@ -49,8 +48,8 @@ class Voice(ABC):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """ISO 639-1 codes of what is spoken, the default first; empty: not known."""
-        return tuple(self._languages) or ((self._language,) if self._language else ())
+        """ISO 639-1 codes of what is spoken, the default first; empty: the model does not tell."""
+        return tuple(self._languages)
 
     @property
     @abstractmethod

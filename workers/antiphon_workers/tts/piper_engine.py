@@ -46,7 +46,7 @@ class Piper(Engine):
     @property
     def languages(self) -> tuple[str, ...]:
         """The one of the voice."""
-        return self._text.languages
+        return self._text.languages or super().languages
 
     def load(self) -> None:
         """Load the voice, check its streaming against the whole model, and measure its loudness.

@@ -75,12 +75,6 @@ class SimulatedTts(Engine):
         """As configured."""
         return self.config.simulated.step_limit_ms
 
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """As configured."""
-        language = self.config.tts.language
-        return (language,) if language else ()
-
     def load(self) -> None:
         """Take `simulated.load_ms`."""
         time.sleep(self.config.simulated.load_ms / 1000)
