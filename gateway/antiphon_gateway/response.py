@@ -22,14 +22,7 @@ from antiphon_gateway.speech_pipeline import AudioOut, SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_proto.conversation import ChatMessage
-from antiphon_proto.messages import (
-    AudioDelta,
-    Done,
-    Failed,
-    FunctionCalled,
-    ResultBody,
-    TextDelta,
-)
+from antiphon_proto.messages import AudioDelta, Done, Failed, FunctionCalled, ResultBody, TextDelta
 
 _MODEL_BUDGET_MS = 120_000
 _QUESTION_AHEAD_MS = 600
