@@ -31,11 +31,11 @@ class SpeechRequest(msgspec.Struct, frozen=True):
 
     text: str
     voice: str
-    language: str
-    """ISO 639-1 code of what the voice speaks; empty: not known."""
     speed: float
     format: AudioFormat
     as_events: bool
+    language: str = ""
+    """ISO 639-1 code of what the voice speaks; empty: not known."""
 
 
 def parse(
@@ -58,8 +58,8 @@ def parse(
     return SpeechRequest(
         text=body.input,
         voice=voice,
-        language=catalogue.spoken(voice, ""),
         speed=body.speed or 1.0,
         format=wanted,
         as_events=body.stream_format == "sse",
+        language=catalogue.spoken(voice, ""),
     )
