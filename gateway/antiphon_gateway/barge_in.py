@@ -11,6 +11,7 @@ The client is told how to play the response and nothing else. The speech becomes
 stops the response.
 """
 
+import enum
 from collections.abc import Callable
 
 from antiphon_gateway import echo
@@ -47,6 +48,14 @@ _DUCKED_MS = 1_000
 """A response that is not interrupted by then is loud again, whatever the noise."""
 
 
+class Lowered(enum.IntEnum):
+    """How a response is played until it is known whether it is interrupted."""
+
+    NOT = 0
+    DUCKED = 1
+    PAUSED = 2
+
+
 class BargeIn:
     """One stretch of speech over a response, from its first detection to the verdict."""
 
@@ -59,12 +68,13 @@ class BargeIn:
         *,
         language: str | None,
         only_echo: bool = False,
-        may_duck: bool = True,
+        lowered_before: Lowered = Lowered.NOT,
     ) -> None:
         """Begin. `audio` gives the microphone's PCM16 between two samples.
 
         `response` is what is heard or about to be. With `only_echo` it was heard to its end, and
-        nothing but its echo is to be kept out. With `may_duck` false the response stays loud.
+        nothing but its echo is to be kept out. One breath lowers a response once each way:
+        `lowered_before` is what it has done already.
         """
         taking = context.config.turn_taking
         self.start_sample = start_sample
@@ -78,12 +88,13 @@ class BargeIn:
         self._response = response
         self._language = language
         self._only_echo = only_echo
-        self._may_duck = may_duck
         self._judges_words = taking.interruption_words
         self._echo = False
         self._echo_checked_at = 0
-        self._ducked_item_id = ""
-        self._paused = False
+        self.lowered_most = lowered_before
+        """What this breath has done to the response at most."""
+        self._lowered = Lowered.NOT
+        self._lowered_item_id = ""
         self._job_id = ""
         self._asked_ms = 0
         self._words: str | None = None
@@ -91,11 +102,6 @@ class BargeIn:
         self._words_until_ms = 0
         if response is not None:
             response.hold_start()
-
-    @property
-    def ducked_once(self) -> bool:
-        """Whether the response was ducked for this speech, or for that before it."""
-        return not self._may_duck
 
     def judge(self, position: int, silence_ms: int, now_ms: float, *, sounding: bool) -> Verdict:
         """Decide from what is known when the microphone is at `position`."""
@@ -112,18 +118,21 @@ class BargeIn:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self.was_audible:
-            self._duck(not self._echo and not late, now_ms, paused=self._is_speech(evidence))
+            self._lower(Lowered.NOT if self._echo or late else self._suited(evidence), now_ms)
         return verdict
 
-    def _is_speech(self, heard: OverlappingSpeech) -> bool:
+    def _suited(self, heard: OverlappingSpeech) -> Lowered:
         limit_ms = self._context.config.turn_taking.pause_after_ms
-        return self._paused or (0 < limit_ms <= heard.speech_ms and not heard.silence_ms)
+        speech = 0 < limit_ms <= heard.speech_ms and not heard.silence_ms
+        return (
+            Lowered.PAUSED if speech and self._tells_ducks else max(self._lowered, Lowered.DUCKED)
+        )
 
     def _rule(self) -> InterruptionRule:
         taking = self._context.config.turn_taking
         patience_ms = taking.barge_in_speech_ms
         if self._judges_words:
-            told = self._ducked_item_id and self._tells_ducks
+            told = self._lowered and self._tells_ducks
             patience_ms = taking.ducked_patience_ms if told else taking.interruption_patience_ms
         return InterruptionRule(taking.barge_in_speech_ms, patience_ms)
 
@@ -152,7 +161,7 @@ class BargeIn:
         """End: the response stops or goes on as it was before."""
         self._cancel_job()
         if not stopped:
-            self._duck(False, now_ms)
+            self._lower(Lowered.NOT, now_ms)
         if self._response is not None and not stopped:
             self._response.release_start(now_ms)
 
@@ -238,17 +247,16 @@ class BargeIn:
     def _tells_ducks(self) -> bool:
         return self._context.extensions and self._context.config.turn_taking.duck
 
-    def _duck(self, ducked: bool, now_ms: float, *, paused: bool = False) -> None:
-        paused = ducked and paused and self._tells_ducks
-        before = bool(self._ducked_item_id), self._paused
-        if (ducked, paused) == before or self._response is None:
+    def _lower(self, to: Lowered, now_ms: float) -> None:
+        if self._response is None or to is self._lowered:
             return
-        if ducked and not self._ducked_item_id and not self._may_duck:
+        if self._lowered < to <= self.lowered_most:
             return
-        self._may_duck = False
-        item_id = self._ducked_item_id or self._response.item_id
-        self._ducked_item_id = item_id if ducked else ""
-        self._paused = paused
+        self._lowered_item_id = self._lowered_item_id or self._response.item_id
+        item_id, ducked, paused = self._lowered_item_id, bool(to), to is Lowered.PAUSED
+        self._lowered, self.lowered_most = to, max(to, self.lowered_most)
+        if not ducked:
+            self._lowered_item_id = ""
         self._response.pause(now_ms, paused=paused)
         if self._tells_ducks:
             self._context.send(events.Duck(item_id=item_id, ducked=ducked, paused=paused))
