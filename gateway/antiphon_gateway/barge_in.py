@@ -41,6 +41,9 @@ _ECHO_EVERY_MS = 96
 _ECHO_LIKENESS = 0.78
 """In 95 of 100 cases echo at -10 and -20 dB reaches 0.83, other speech 0.73 at most, with echo or
 without."""
+_ECHO_SOUND_MS = 224
+"""Sound that tells an echo: of 250 people who spoke out of silence in a reply's first 0.7 s 5 % are
+taken for its echo, with 400 ms that begin in silence 59 %; 98 % of the echoes are."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
@@ -89,7 +92,8 @@ class BargeIn:
         self._language = language
         self._only_echo = only_echo
         self._judges_words = taking.interruption_words
-        self._echo = False
+        self._sound_from = start_sample
+        self._may_be_echo = self._echo = False
         self._echo_checked_at = 0
         self.lowered_most = lowered_before
         """What this breath has done to the response at most."""
@@ -114,11 +118,12 @@ class BargeIn:
             self._ask(position, speech_ms, silence_ms)
         evidence = self._evidence(speech_ms, silence_ms, now_ms, sounding=sounding)
         verdict = judge(evidence, self._rule())
-        if self._only_echo and not self._echo:
+        if self._only_echo and not self._may_be_echo:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self.was_audible:
-            self._lower(Lowered.NOT if self._echo or late else self._suited(evidence), now_ms)
+            loud = self._may_be_echo or late
+            self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)
         return verdict
 
     def _suited(self, heard: OverlappingSpeech) -> Lowered:
@@ -173,15 +178,24 @@ class BargeIn:
     # --- echo ------------------------------------------------------------------------------
 
     def _check_echo(self, position: int, now_ms: float) -> None:
-        """Compare what the microphone hears with what is played, every 96 ms."""
+        """Compare what the microphone hears with what is played, every 96 ms.
+
+        A beginning after silence is like any other, so that the first sound only delays the duck,
+        and later the sound alone is compared, without the silence before it.
+        """
         played = self._response.echo if self._response is not None else None
         if played is None or not self._context.config.turn_taking.echo_check:
             return
         if _to_ms(position - self._echo_checked_at) < _ECHO_EVERY_MS:
             return
         self._echo_checked_at = position
-        microphone = self._audio(position - _to_samples(echo.COMPARED_MS), position)
-        self._echo = played.likeness(microphone, now_ms) >= _ECHO_LIKENESS
+        compared_from = position - _to_samples(echo.COMPARED_MS)
+        enough = _to_ms(position - self._sound_from) >= _ECHO_SOUND_MS
+        if enough:
+            compared_from = max(compared_from, self._sound_from)
+        microphone = self._audio(compared_from, position)
+        alike = played.likeness(microphone, now_ms) >= _ECHO_LIKENESS
+        self._may_be_echo, self._echo = alike, alike and enough
         if self._echo:
             self._begin_again(position)
 
