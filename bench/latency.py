@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from antiphon.private_server import own_server
 from antiphon.server_address import ConnectionFailed
 from antiphon.spoken_turn import SpokenTurn, conversation
 from antiphon_proto.errors import AntiphonError
@@ -22,7 +23,6 @@ from bench import levers
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.jitter import JitterProbe
 from bench.report import Outcome, as_json, as_text
-from bench.server import own_server
 
 SAMPLE_RATE_HZ = 16_000
 MAX_TURNS = 1000

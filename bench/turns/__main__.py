@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from antiphon.private_server import own_server
 from antiphon_proto import models
 from antiphon_proto.config import Config
 from antiphon_proto.errors import AntiphonError
 from bench.clips import DEFAULT_CLIPS
-from bench.server import own_server
 from bench.turns.material import read_material
 from bench.turns.plans import SCENARIOS, plan
 from bench.turns.report import as_json, as_text

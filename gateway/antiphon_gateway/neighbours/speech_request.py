@@ -31,6 +31,8 @@ class SpeechRequest(msgspec.Struct, frozen=True):
 
     text: str
     voice: str
+    language: str
+    """ISO 639-1 code of what the voice speaks; empty: not known."""
     speed: float
     format: AudioFormat
     as_events: bool
@@ -52,9 +54,11 @@ def parse(
     if not any(map(str.isalnum, body.input)):
         raise InvalidEvent("invalid_value", "input holds nothing to say", param="input")
     asked = body.voice.id if isinstance(body.voice, _Voice) else body.voice or ""
+    voice = catalogue.resolve_voice(asked)
     return SpeechRequest(
         text=body.input,
-        voice=catalogue.resolve_voice(asked),
+        voice=voice,
+        language=catalogue.spoken(voice, ""),
         speed=body.speed or 1.0,
         format=wanted,
         as_events=body.stream_format == "sse",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from antiphon import readiness
@@ -19,13 +19,16 @@ _POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def own_server(settings: Sequence[str]) -> Iterator[str]:
+def own_server(
+    settings: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Run `antiphon up` with these `SECTION.KEY=VALUE` settings; yields its address.
 
-    Raises StartupError with the server's last words when it does not become ready.
+    `environment` stands for this process's. Raises StartupError with the server's last words when
+    it does not become ready.
     """
     port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="antiphon-own-") as directory:
         own = (f"gateway.port={port}", f"bus.runtime_dir={directory}/run")
         flags = [part for setting in (*settings, *own) for part in ("--set", setting)]
         log = Path(directory) / "up.log"
@@ -34,6 +37,7 @@ def own_server(settings: Sequence[str]) -> Iterator[str]:
                 [sys.executable, "-m", "antiphon", "up", *flags],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                env=environment,
             )
         try:
             _wait_until_ready(process, port, log)
