@@ -60,6 +60,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--p95-ms", type=_amount, default=1_000.0, help="the bar: 95 of 100 answers begin within it"
     )
+    parser.add_argument(
+        "--gaps", type=_percent, default=5.0, metavar="PERCENT", help="of the answers, at most; 5"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--topology", metavar="FILE", help="the workers of each host are those")
     where.add_argument("--gpus", type=_count, metavar="N", help="cards of each host")
@@ -85,6 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
         machines=msgspec.structs.replace(machines, cores=cores),
         conversation=conversation(settings),
         p95_ms=arguments.p95_ms,
+        most_gaps=arguments.gaps / 100,
         conversations=arguments.conversations,
         seed=arguments.seed,
     )
@@ -191,3 +195,13 @@ def _amount(text: str) -> float:
     if not 0 < amount < 3_600_000:
         raise argparse.ArgumentTypeError(f"{text} is no time in milliseconds")
     return amount
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is no percentage")
+    return percent

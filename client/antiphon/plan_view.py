@@ -9,7 +9,14 @@ from antiphon_proto.planning import Outcome, Plan, Question
 def picture(question: Question, answer: Plan) -> str:
     """Return the answer as a person reads it."""
     return "\n".join(
-        (*_measured(question), "", *_capacity(answer), "", *_parts(answer), *_asked(answer))
+        (
+            *_measured(question),
+            "",
+            *_capacity(question, answer),
+            "",
+            *_parts(answer),
+            *_asked(question, answer),
+        )
     )
 
 
@@ -28,7 +35,7 @@ def _measured(question: Question) -> Iterator[str]:
     yield f"gateway  {question.figures.gateway_ms:g} ms each second of a session ({known})"
 
 
-def _capacity(answer: Plan) -> Iterator[str]:
+def _capacity(question: Question, answer: Plan) -> Iterator[str]:
     machines, at = answer.machines, answer.at_capacity
     workers = ", ".join(f"{machines.workers[stage]} {stage}" for stage in STAGES)
     pools = f"{machines.pools} pools, each with " if machines.pools > 1 else ""
@@ -37,10 +44,13 @@ def _capacity(answer: Plan) -> Iterator[str]:
         f"{pools}{workers} workers, {at.gateways} gateway{'s' * (at.gateways > 1)}, "
         f"{machines.cores:g} cores"
     )
+    bar = f"p95 < {answer.p95_ms:g} ms"
+    if question.most_gaps < 1:
+        bar += f" and gaps in at most {100 * question.most_gaps:g} % of the answers"
     if answer.capacity:
-        yield f"{answer.capacity} conversations at p95 < {answer.p95_ms:g} ms ({_waits(at)})"
+        yield f"{answer.capacity} conversations at {bar} ({_waits(at)})"
     else:
-        yield f"not even one conversation{each} has p95 < {answer.p95_ms:g} ms ({_waits(at)})"
+        yield f"not even one conversation{each} has {bar} ({_waits(at)})"
 
 
 def _waits(outcome: Outcome) -> str:
@@ -75,10 +85,10 @@ def _parts(answer: Plan) -> Iterator[str]:
         yield f"one more worker{each} of no stage buys a conversation"
 
 
-def _asked(answer: Plan) -> Iterator[str]:
+def _asked(question: Question, answer: Plan) -> Iterator[str]:
     if answer.asked is None:
         return
-    held = "are held" if answer.asked.keeps(answer.p95_ms) else "are too many"
+    held = "are held" if answer.asked.keeps(question) else "are too many"
     yield ""
     yield f"{answer.asked.conversations} conversations {held}: {_waits(answer.asked)}"
     if answer.machines.pools > 1 and answer.pools_needed:

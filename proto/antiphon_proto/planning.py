@@ -109,6 +109,8 @@ class Question(Known, frozen=True, kw_only=True):
     conversation: Conversation = Conversation()
     p95_ms: Amount
     """The bar: 95 of 100 answers are heard within it, counted from the end of speech."""
+    most_gaps: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.05
+    """And in no larger share of the answers there is silence between two clauses."""
     conversations: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Are so many held? 0: it is not asked."""
     seed: int = 1
@@ -129,9 +131,10 @@ class Outcome(Known, frozen=True, kw_only=True):
     gateways: int
     """Gateway processes of each pool."""
 
-    def keeps(self, bar_ms: float) -> bool:
-        """Tell whether 95 of 100 answers were heard within a time."""
-        return self.p95_ms is not None and self.p95_ms <= bar_ms
+    def keeps(self, question: Question) -> bool:
+        """Tell whether answers came, and went on, as the question wants it."""
+        in_time = self.p95_ms is not None and self.p95_ms <= question.p95_ms
+        return in_time and self.gap_share <= question.most_gaps
 
 
 class Plan(Known, frozen=True, kw_only=True):

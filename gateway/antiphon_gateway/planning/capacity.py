@@ -106,7 +106,7 @@ def _at_least(found: int, changed: Question, used: float) -> int:
 
 
 def _holds(question: Question, conversations: int) -> bool:
-    return outcome(question, conversations, briefly=True).keeps(question.p95_ms)
+    return outcome(question, conversations, briefly=True).keeps(question)
 
 
 def _doubled(question: Question) -> Mapping[str, Question]:

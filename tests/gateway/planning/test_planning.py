@@ -186,7 +186,7 @@ def test_engines_that_share_cores_hold_fewer() -> None:
         TTS, points=(Point(jobs=1, first_ms=60, step_ms=300, cores=2.0),)
     )
     figures = Figures(engines={"stt": STT, "llm": LLM, "tts": busy}, cores=2)
-    asked = with_workers(question(figures=figures), tts=2)
+    asked = with_workers(question(figures=figures, most_gaps=1), tts=2)
     alone = msgspec.structs.replace(asked.machines, cores=8)
     shared = msgspec.structs.replace(asked.machines, cores=2)
     of = lambda machines: capacity.capacity(  # noqa: E731
@@ -200,8 +200,16 @@ def test_answers_that_never_come_are_told_as_such_and_survive_the_wire() -> None
     figures = Figures(engines={"stt": STT, "llm": LLM, "tts": slow}, cores=8)
     never = outcome(question(figures=figures), 2)
     assert (never.p50_ms, never.p95_ms) == (None, None)
-    assert not never.keeps(1e9)
+    assert not never.keeps(question(p95_ms=1e9))
     assert msgspec.json.decode(msgspec.json.encode(never), type=Outcome) == never
+
+
+def test_answers_with_gaps_are_not_held_unless_they_may_have_them() -> None:
+    asked = question(p95_ms=3_000)
+    clean, broken = capacity.capacity(asked), capacity.capacity(question(p95_ms=3_000, most_gaps=1))
+    assert 0 < clean < broken
+    assert outcome(asked, clean).gap_share <= 0.05
+    assert outcome(asked, broken).gap_share > 0.05
 
 
 def test_a_bar_that_one_conversation_misses_is_said_so() -> None:
