@@ -1,7 +1,7 @@
 """Starts a server for one measurement, in a runtime directory and on a port of its own."""
 
 import contextlib
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +12,7 @@ from pathlib import Path
 from antiphon import readiness
 from antiphon_proto.config import Gateway
 from antiphon_proto.errors import StartupError
+from bench.ports import free_port
 
 START_LIMIT_S = 180.0
 STOP_LIMIT_S = 30.0
@@ -24,8 +25,8 @@ def own_server(settings: Sequence[str]) -> Iterator[str]:
 
     Raises StartupError with the server's last words when it does not become ready.
     """
-    port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as directory:
+    port = free_port()
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="antiphon-bench-") as directory:
         own = (f"gateway.port={port}", f"bus.runtime_dir={directory}/run")
         flags = [part for setting in (*settings, *own) for part in ("--set", setting)]
         log = Path(directory) / "up.log"
@@ -47,11 +48,18 @@ def own_server(settings: Sequence[str]) -> Iterator[str]:
                 process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have SIGTERM leave the block as Ctrl-C does; else the server would outlive this process."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ports import free_port
 from source_tree import ROOT
 
 from antiphon_proto.audio import read_wav
+from bench.ports import free_port
 
 QUESTION = ROOT / "tests" / "data" / "speech" / "what_time_is_it.wav"
 ASKED = "What time is it?"

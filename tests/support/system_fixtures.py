@@ -1,4 +1,4 @@
-"""The embedded server and a judge of speech: started once for all tests that use them."""
+"""Servers and a judge of speech: started once for all tests that use them."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import pytest
 from system import System, running_system
 
 if TYPE_CHECKING:
+    from model_servers import ModelServer
     from system_ears import Ears
 
 
@@ -27,3 +28,16 @@ def ears() -> "Ears":
     from system_ears import Ears  # the import alone takes seconds
 
     return Ears()
+
+
+@pytest.fixture(scope="session")
+def model_server() -> "ModelServer":
+    """A server of language models beside ours; skips where none can run."""
+    import model_servers
+
+    from antiphon_proto.errors import StartupError
+
+    try:
+        return model_servers.shared()
+    except StartupError as exc:
+        pytest.skip(str(exc))

@@ -1,4 +1,4 @@
-"""Ports for the servers of tests."""
+"""Ports for the servers of measurements and tests."""
 
 import contextlib
 import functools
