@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from antiphon_proto import models
 from antiphon_proto.config import Config
 from antiphon_proto.errors import AntiphonError
 from bench.clips import DEFAULT_CLIPS
@@ -35,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         script = _script(arguments)
-        timer = _timer(arguments.voice) if "barge-in" in script.trials else None
+        timer = WordTimer.of(arguments.voice) if "barge-in" in script.trials else None
         with _server(arguments) as url:
             outcome = asyncio.run(run(url, script, arguments.limit_s, timer))
     except AntiphonError as exc:
@@ -54,11 +53,6 @@ def _script(arguments: argparse.Namespace) -> Script:
         if name in names
     }
     return Script(arguments.seed, trials)
-
-
-def _timer(voice: str) -> WordTimer:
-    found = models.find(voice, Config().models.directory)
-    return WordTimer(found / "voice.onnx" if found.is_dir() else found)
 
 
 def _server(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[str]:

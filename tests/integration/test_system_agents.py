@@ -9,8 +9,9 @@ from agents import function_tool
 from agents.realtime.model_inputs import RealtimeModelSendSessionUpdate
 from system import SIMULATED, System, running_system
 from system_agents import agent_talk
-from system_ears import Ears
-from whole_talk import INTERRUPTION, QUESTION, Told, judge
+from whole_talk import INTERRUPTION, QUESTION, Cut, Told, judge
+
+from bench.turns.word_timer import WordTimer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -19,7 +20,7 @@ REPLY = " ".join(f"This is sentence number {number} of a long reply." for number
 
 @pytest.mark.models
 async def test_a_spoken_conversation_with_a_call_and_an_interruption(
-    embedded_system: System, ears: Ears
+    embedded_system: System, word_timer: WordTimer
 ) -> None:
     called: list[dict[str, str]] = []
 
@@ -59,17 +60,20 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
                 event["transcript"] for event in talk.of("input_audio_transcription.completed")
             ],
             called=called,
-            said="".join(e["delta"] for e in talk.of("audio_transcript.delta", item_id)),
-            audio=b"".join(
-                base64.b64decode(e["delta"]) for e in talk.of("output_audio.delta", item_id)
+            cut=Cut(
+                item_id=item_id,
+                said="".join(e["delta"] for e in talk.of("audio_transcript.delta", item_id)),
+                audio=b"".join(
+                    base64.b64decode(e["delta"]) for e in talk.of("output_audio.delta", item_id)
+                ),
+                audio_end_ms=cut["audio_end_ms"],
+                kept=kept["item"]["content"][0]["transcript"],
             ),
-            audio_end_ms=cut["audio_end_ms"],
-            kept=kept["item"]["content"][0]["transcript"],
             history=talk.texts()[item_id][1],
             answer=first_item["content"][0]["transcript"],
             answer_in_history=talk.texts()[first_item["id"]][1],
         ),
-        ears,
+        word_timer,
     )
 
 

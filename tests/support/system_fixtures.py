@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 from system import System, running_system
 
+from antiphon_proto.config import Config
+
 if TYPE_CHECKING:
     from model_servers import ModelServer
     from system_ears import Ears
+
+    from bench.turns.word_timer import WordTimer
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +32,14 @@ def ears() -> "Ears":
     from system_ears import Ears  # the import alone takes seconds
 
     return Ears()
+
+
+@pytest.fixture(scope="session")
+def word_timer() -> "WordTimer":
+    """Tells when the words of an answer are spoken, without asking the server."""
+    from bench.turns.word_timer import WordTimer  # the import alone takes seconds
+
+    return WordTimer.of(Config().tts.model)
 
 
 @pytest.fixture(scope="session")
