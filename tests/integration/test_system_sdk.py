@@ -230,7 +230,7 @@ def test_the_readme_example_runs_as_printed(
     program, reply = tmp_path / "say.py", tmp_path / "reply.wav"
     program.write_text(example.replace("localhost:8080", f"localhost:{embedded_system.port}"))
     ran = subprocess.run(
-        [sys.executable, program, SPEECH / "dog_or_cat.wav", reply],
+        [sys.executable, "-W", "error", program, SPEECH / "dog_or_cat.wav", reply],
         capture_output=True,
         text=True,
         timeout=100,
