@@ -24,6 +24,8 @@ def _measured(question: Question) -> Iterator[str]:
                 f"     {point.jobs:3} held: {point.first_ms:7.1f} ms to the first result, "
                 f"{point.step_ms:6.1f} ms each {units[stage]}, {point.cores:.2f} cores"
             )
+    known = "measured" if question.figures.gateway_measured else "not measured, taken to be so"
+    yield f"gateway  {question.figures.gateway_ms:g} ms each second of a session ({known})"
 
 
 def _capacity(answer: Plan) -> Iterator[str]:
@@ -56,6 +58,8 @@ def _parts(answer: Plan) -> Iterator[str]:
         line = f"{part:12}{100 * busy:4.0f} %{'' if twice is None else twice:>16}"
         line += f"{more.get(part, ''):>18}"
         yield line.rstrip() + ("   <- the limit" if part == answer.limit else "")
+    if answer.limit == "dispatcher":
+        yield "a pool has one dispatcher: more, smaller pools hold more (--pool-hosts)"
     stage = max(answer.one_more, key=lambda one: answer.one_more[one])
     each = " in each pool" if answer.machines.pools > 1 else ""
     if answer.one_more[stage] > answer.capacity:

@@ -53,6 +53,8 @@ class Figures(Known, frozen=True, kw_only=True):
     """Processor cores of the machine."""
     gateway_ms: Amount = 6.5
     """Processor time of a gateway for each second of a talking session."""
+    gateway_measured: bool = False
+    """Whether that was measured; else it is taken to be so."""
     hop_ms: Amount = 0.5
     """From one of a gateway's sockets to another of them, in an idle gateway."""
 
@@ -91,8 +93,9 @@ class Machines(Known, frozen=True, kw_only=True):
     """Of all hosts of one pool."""
     gateways: Annotated[int, msgspec.Meta(ge=0)] = 1
     """Processes of one pool; 0: as many as the conversations need."""
-    dispatcher: bool = False
-    """Whether the dispatcher is a process of its own."""
+    dispatchers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Dispatcher processes of one pool, which has one at most. Two tell what smaller pools, each
+    with one, would buy."""
     networked: bool = False
     """Whether a pool's processes are on several hosts."""
     pools: Number = 1

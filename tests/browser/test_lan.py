@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 from playwright.async_api import Page, expect
+from ports import free_port
 from system_client import MIC_HZ, silence, speech
 
 from antiphon_proto.audio import write_wav
-from bench.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 

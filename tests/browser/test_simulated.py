@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect
+from ports import free_port
 from scripted_gateway import stats
 from system_client import MIC_HZ, silence, speech
 
 from antiphon_proto import frames
 from antiphon_proto.audio import write_wav
 from antiphon_workers.tts.simulated import tone
-from bench.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 

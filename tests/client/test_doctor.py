@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from antiphon import doctor_checks
 from antiphon.__main__ import main
 from antiphon_proto.audio import Resampler
 from antiphon_proto.config import Config, load
 from antiphon_proto.models import manifest
-from bench.ports import free_port
 
 
 def configuration(*settings: str) -> Config:

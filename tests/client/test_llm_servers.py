@@ -6,6 +6,7 @@ from pathlib import Path
 import model_servers
 import pytest
 from model_servers import ModelServer
+from ports import free_port
 from system import SIMULATED, running_system
 
 from antiphon import doctor_checks, llm_notice, models_use
@@ -15,7 +16,6 @@ from antiphon_proto.config import Config, load
 from antiphon_proto.errors import StartupError
 from antiphon_proto.llm_servers import LlmServer, ServedModel
 from antiphon_proto.machine import Machine
-from bench.ports import free_port
 
 
 def configuration(*settings: str) -> Config:

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 from dockerfile import copied, stages
+from ports import free_port
 from source_tree import ROOT
 from system import SIMULATED
 
 from antiphon_proto.config import load
 from antiphon_proto.messages import STAGES
-from bench.ports import free_port
 
 BIN = Path(sysconfig.get_path("scripts"))
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.ports import free_port
+from ports import free_port
 
 _COMMON = """\
 #!{python}

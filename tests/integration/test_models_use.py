@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import model_servers
 import pytest
+from ports import free_port
 from system_client import connected
 
 from antiphon_proto.config import child_environment
 from antiphon_proto.errors import StartupError
-from bench.ports import free_port
 
 pytestmark = [
     pytest.mark.integration,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from system import DISPATCHER, GATEWAY, ONE_EACH, SIMULATED, System, system, worker_names
 from system_client import connected
 from zmtp_fuzz import attack
@@ -14,7 +15,6 @@ from antiphon_proto.addresses import ports, process_names
 from antiphon_proto.bus import open_bus
 from antiphon_proto.config import Config, load
 from antiphon_proto.messages import Heartbeat
-from bench.ports import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from bars import Figure, Run, bar
 from chaos_proxy import ChaosProxy, Weather, chaos_proxy
 from history import History
+from ports import free_port
 from servers import ENGINES, System
 from system import GATEWAY, system
 from system_client import connected
 
 from antiphon_proto.addresses import ports
 from antiphon_proto.settings import Config
-from bench.ports import free_port
 
 FAR = "127.0.0.2"
 REPLY = "This is made far away. It has two sentences."

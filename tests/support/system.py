@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ports import free_port
+
 from antiphon_proto.config import child_environment
 from antiphon_proto.messages import STAGES
-from bench.ports import free_port
 
 _BIN = Path(sysconfig.get_path("scripts"))
 _POLL_S = 0.05

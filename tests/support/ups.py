@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ports import free_port
+
 from antiphon_proto.config import child_environment
-from bench.ports import free_port
 
 ANTIPHON = Path(sysconfig.get_path("scripts")) / "antiphon"
 _STOP_S = 60.0

@@ -30,8 +30,10 @@ class Reserve:
 
     def holds_back(self, session_id: str, waited_ms: int, now_ms: int) -> bool:
         """Whether a session's job that is not urgent leaves the last free slot alone."""
-        expected = any(
-            other != session_id and now_ms - last_ms <= OF_LATE_MS
-            for other, last_ms in self._last_ms.items()
-        )
-        return expected and waited_ms < HELD_BACK_MS
+        if waited_ms >= HELD_BACK_MS:
+            return False
+        # A loop, because it is asked of every session that waits, whenever a slot is free.
+        for other, last_ms in self._last_ms.items():
+            if other != session_id and now_ms - last_ms <= OF_LATE_MS:
+                return True
+        return False

@@ -81,9 +81,10 @@ class Tries:
 
     def holds_back(self, waiting: Try, now_ms: int) -> bool:
         """Whether a try leaves the last free slot of its stage to others."""
-        waited_ms, session_id = now_ms - waiting.enqueued_ms, waiting.job.session_id
-        reserve = self._reserves[waiting.stage]
-        return waiting.lane == NORMAL and reserve.holds_back(session_id, waited_ms, now_ms)
+        if waiting.lane != NORMAL:
+            return False
+        waited_ms = now_ms - waiting.enqueued_ms
+        return self._reserves[waiting.stage].holds_back(waiting.job.session_id, waited_ms, now_ms)
 
     # --- from gateways -------------------------------------------------------------------------
 

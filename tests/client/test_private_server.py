@@ -17,7 +17,7 @@ pytestmark = [
 PROGRAM = """
 import sys
 import time
-from bench.server import own_server
+from antiphon.private_server import own_server
 with own_server(sys.argv[1:]):
     pass
 """

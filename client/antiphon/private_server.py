@@ -2,17 +2,17 @@
 
 import contextlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from antiphon import readiness
 from antiphon_proto.config import Gateway
 from antiphon_proto.errors import StartupError
-from bench.ports import free_port
 
 START_LIMIT_S = 180.0
 STOP_LIMIT_S = 30.0
@@ -20,13 +20,16 @@ _POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def own_server(settings: Sequence[str]) -> Iterator[str]:
+def own_server(
+    settings: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Run `antiphon up` with these `SECTION.KEY=VALUE` settings; yields its address.
 
-    Raises StartupError with the server's last words when it does not become ready.
+    `environment` stands for this process's. Raises StartupError with the server's last words when
+    it does not become ready.
     """
-    port = free_port()
-    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="antiphon-bench-") as directory:
+    port = _free_port()
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="antiphon-own-") as directory:
         own = (f"gateway.port={port}", f"bus.runtime_dir={directory}/run")
         flags = [part for setting in (*settings, *own) for part in ("--set", setting)]
         log = Path(directory) / "up.log"
@@ -35,6 +38,7 @@ def own_server(settings: Sequence[str]) -> Iterator[str]:
                 [sys.executable, "-m", "antiphon", "up", *flags],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                env=environment,
             )
         try:
             _wait_until_ready(process, port, log)
@@ -46,6 +50,13 @@ def own_server(settings: Sequence[str]) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager

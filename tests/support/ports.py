@@ -1,4 +1,4 @@
-"""Ports for the servers of measurements and tests."""
+"""Ports for the servers of tests."""
 
 import contextlib
 import functools
