@@ -183,13 +183,17 @@ def _verdict(
     return 0 if abs(error) <= TOLERANCE else 1
 
 
+def _time(wait_ms: float | None) -> str:
+    return "never" if wait_ms is None else f"{wait_ms:.0f}"
+
+
 def _show(found: Step, planned: Outcome) -> None:
     busy = ", ".join(
         f"{part} {share:.2f} ({planned.busy[part]:.2f})" for part, share in found.busy.items()
     )
     print(
         f"{found.people:6} {len(found.waits_ms):6} {found.p50_ms:6.0f} {found.p95_ms:6.0f} "
-        f"{planned.p50_ms:12.0f} {planned.p95_ms:6.0f} {found.gateway_cores:9.2f} "
+        f"{_time(planned.p50_ms):>12} {_time(planned.p95_ms):>6} {found.gateway_cores:9.2f} "
         f"{found.other_cores:7.2f} {found.lost:6} "
         f"{found.overshoot.p99_ms:9.1f} / {found.overshoot.max_ms:.0f} ms   {busy}",
         flush=True,

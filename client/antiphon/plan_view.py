@@ -45,9 +45,13 @@ def _capacity(answer: Plan) -> Iterator[str]:
 
 def _waits(outcome: Outcome) -> str:
     return (
-        f"p50 {outcome.p50_ms:.0f} ms, p95 {outcome.p95_ms:.0f} ms, "
+        f"p50 {_time(outcome.p50_ms)}, p95 {_time(outcome.p95_ms)}, "
         f"{100 * outcome.gap_share:.0f} % of the answers with a gap"
     )
+
+
+def _time(wait_ms: float | None) -> str:
+    return "never" if wait_ms is None else f"{wait_ms:.0f} ms"
 
 
 def _parts(answer: Plan) -> Iterator[str]:
@@ -74,7 +78,7 @@ def _parts(answer: Plan) -> Iterator[str]:
 def _asked(answer: Plan) -> Iterator[str]:
     if answer.asked is None:
         return
-    held = "are held" if answer.asked.p95_ms <= answer.p95_ms else "are too many"
+    held = "are held" if answer.asked.keeps(answer.p95_ms) else "are too many"
     yield ""
     yield f"{answer.asked.conversations} conversations {held}: {_waits(answer.asked)}"
     if answer.machines.pools > 1 and answer.pools_needed:

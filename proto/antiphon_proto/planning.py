@@ -119,14 +119,19 @@ class Outcome(Known, frozen=True, kw_only=True):
 
     conversations: int
     turns: int
-    p50_ms: float
-    p95_ms: float
+    p50_ms: float | None
+    """How long half of the answers, or all but one in twenty, were waited for; None: for ever."""
+    p95_ms: float | None
     gap_share: float
     """Answers in which something was to be heard later than what was before it had ended."""
     busy: dict[str, float]
     """How much of each part is used, 0 to 1."""
     gateways: int
     """Gateway processes of each pool."""
+
+    def keeps(self, bar_ms: float) -> bool:
+        """Tell whether 95 of 100 answers were heard within a time."""
+        return self.p95_ms is not None and self.p95_ms <= bar_ms
 
 
 class Plan(Known, frozen=True, kw_only=True):

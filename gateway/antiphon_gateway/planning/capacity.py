@@ -16,8 +16,9 @@ MOST = 20_000
 """Conversations of one pool; more are not looked for."""
 _USED = 0.8
 """Of what a pool has time for in the mean; where the search for its capacity begins."""
-_REACH = 1.15
-"""By what factor the first step of a search goes on; each further one by the square of the last."""
+_REACH, _NEAR = 1.15, 1.06
+"""By what factor the first step of a search goes on; each further one by the square of the last.
+The latter where the share that is used is known of machines that are nearly the same."""
 
 Progress = Callable[[str], None]
 
@@ -28,13 +29,15 @@ def outcome(question: Question, conversations: int, *, briefly: bool = False) ->
     return Simulation(question, conversations, gateways).run(briefly=briefly)
 
 
-def capacity(question: Question, *, used: float = _USED, held: int = 0) -> int:
+def capacity(
+    question: Question, *, used: float = _USED, reach: float = _REACH, held: int = 0
+) -> int:
     """Return how many conversations of one pool keep within the bar.
 
-    The search begins at a share `used` of what there is time for in the mean; so many as `held` are
-    known to keep within it.
+    The search begins at a share `used` of what there is time for in the mean, and goes on by a
+    factor of `reach`; so many as `held` are known to keep within it.
     """
-    low, high, reach = min(held, MOST), MOST + 1, _REACH
+    low, high = min(held, MOST), MOST + 1
     step = math.floor(used * work.most(question))
     while high - low > max(1, math.floor(EXACT * low)):
         step = min(max(step, low + 1), high - 1)
@@ -78,7 +81,8 @@ def plan(question: Question, progress: Progress) -> Plan:
     asked, needed = None, 0
     if question.conversations:
         progress(f"{question.conversations} conversations")
-        asked = outcome(question, math.ceil(question.conversations / pools))
+        each = math.ceil(question.conversations / pools)
+        asked = outcome(question, each, briefly=each > found)
         needed = math.ceil(question.conversations / found) if found else 0
     return Plan(
         machines=question.machines,
@@ -96,11 +100,13 @@ def plan(question: Question, progress: Progress) -> Plan:
 def _at_least(found: int, changed: Question, used: float) -> int:
     """Return the capacity with more of something, which is not less than without."""
     more = found + max(1, math.ceil(2 * EXACT * found))
-    return capacity(changed, used=used, held=more) if _holds(changed, more) else found
+    if not _holds(changed, more):
+        return found
+    return capacity(changed, used=used, reach=_NEAR, held=more)
 
 
 def _holds(question: Question, conversations: int) -> bool:
-    return outcome(question, conversations, briefly=True).p95_ms <= question.p95_ms
+    return outcome(question, conversations, briefly=True).keeps(question.p95_ms)
 
 
 def _doubled(question: Question) -> Mapping[str, Question]:

@@ -32,7 +32,7 @@ from antiphon_proto.messages import (
 )
 from antiphon_proto.planning import Outcome, Question
 
-WARM_MS = 20_000.0
+WARM_MS = 15_000.0
 """Everybody has begun, at moments spread over a mean turn, and has been answered."""
 LEAST_MS = 60_000.0
 MOST_MS = 900_000.0
@@ -136,8 +136,8 @@ class Simulation:
         return Outcome(
             conversations=len(self.talkers),
             turns=len(self.turns),
-            p50_ms=round(float(p50_ms), 1),
-            p95_ms=round(float(p95_ms), 1),
+            p50_ms=_finite(p50_ms),
+            p95_ms=_finite(p95_ms),
             gap_share=sum(turn.gap for turn in self.turns) / max(1, len(self.turns)),
             busy=self._busy(),
             gateways=self._gateways,
@@ -330,3 +330,7 @@ class Simulation:
         self.cores.set_always(self._always_cores)
         self._perform(self._scheduler.tick(self._now))
         self.clock.after(_TICK_MS, self._tick)
+
+
+def _finite(wait_ms: float) -> float | None:
+    return round(float(wait_ms), 1) if math.isfinite(wait_ms) else None

@@ -11,7 +11,15 @@ from antiphon_gateway.planning.clock import Clock
 from antiphon_gateway.planning.servers import Cores, Part, Server, point
 from antiphon_gateway.planning.talker import clauses
 from antiphon_proto.messages import Job, Stage, Synthesize
-from antiphon_proto.planning import Conversation, Engine, Figures, Machines, Point, Question
+from antiphon_proto.planning import (
+    Conversation,
+    Engine,
+    Figures,
+    Machines,
+    Outcome,
+    Point,
+    Question,
+)
 
 STT = Engine(engine="e", model="m", slots=2, points=(Point(jobs=1, first_ms=50, step_ms=20),))
 LLM = Engine(
@@ -185,6 +193,15 @@ def test_engines_that_share_cores_hold_fewer() -> None:
         msgspec.structs.replace(asked, machines=machines)
     )
     assert of(shared) < of(alone)
+
+
+def test_answers_that_never_come_are_told_as_such_and_survive_the_wire() -> None:
+    slow = msgspec.structs.replace(TTS, points=(Point(jobs=1, first_ms=40_000),))
+    figures = Figures(engines={"stt": STT, "llm": LLM, "tts": slow}, cores=8)
+    never = outcome(question(figures=figures), 2)
+    assert (never.p50_ms, never.p95_ms) == (None, None)
+    assert not never.keeps(1e9)
+    assert msgspec.json.decode(msgspec.json.encode(never), type=Outcome) == never
 
 
 def test_a_bar_that_one_conversation_misses_is_said_so() -> None:
