@@ -14,7 +14,7 @@ from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.outbox import Feed
 from antiphon_gateway.realtime import beta_dialect, client_events, server_events
 from antiphon_gateway.realtime.errors import InvalidEvent
-from antiphon_gateway.sender import narrow, send
+from antiphon_gateway.sender import WRITE_BUFFER_BYTES, narrow, send
 from antiphon_proto import log
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -45,7 +45,7 @@ class Connection:
         self, request: web.Request, subprotocol: str | None, open_: Callable[[], LiveSession]
     ) -> web.StreamResponse:
         """Upgrade, open a session, and return when the client or the server is done."""
-        socket = _socket(subprotocol)
+        socket = new_socket(subprotocol)
         try:
             if not await self._upgrade(socket, request):
                 return web.Response()  # nobody is left to read it
@@ -59,7 +59,7 @@ class Connection:
 
     async def resume(self, request: web.Request, session: LiveSession) -> web.StreamResponse:
         """Upgrade, give a session back to its client, and return when one of them is done."""
-        socket = _socket(EXTENDED_SUBPROTOCOL)
+        socket = new_socket(EXTENDED_SUBPROTOCOL)
         try:
             upgraded, transport = await self._upgrade(socket, request), request.transport
             if not upgraded or transport is None:
@@ -148,12 +148,15 @@ class Connection:
             self._session.outbox.close(CLOSE_TRY_AGAIN_LATER, reason)
 
 
-def _socket(subprotocol: str | None) -> web.WebSocketResponse:
+def new_socket(subprotocol: str | None) -> web.WebSocketResponse:
+    """Return a WebSocket for one request, not upgraded yet."""
     return web.WebSocketResponse(
         protocols=(subprotocol,) if subprotocol else (),
         max_msg_size=MAX_TEXT_BYTES,
         compress=False,
         heartbeat=_PING_INTERVAL_S,
+        # aiohttp's own choice writes 256 KiB before it asks whether the transport has room.
+        writer_limit=WRITE_BUFFER_BYTES,
     )
 
 

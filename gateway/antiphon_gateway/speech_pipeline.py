@@ -106,7 +106,13 @@ class SpeechPipeline:
     """The speech of one response item, at one sample rate."""
 
     def __init__(
-        self, context: SessionContext, *, voice: str, speed: float, sample_rate_hz: int
+        self,
+        context: SessionContext,
+        *,
+        voice: str,
+        speed: float,
+        sample_rate_hz: int,
+        language: str = "",
     ) -> None:
         playout = context.config.playout
         self.playout = Playout(
@@ -116,8 +122,11 @@ class SpeechPipeline:
         self.sample_rate_hz = sample_rate_hz
         self._context = context
         self._voice = voice
+        self._language = language
         self._speed = speed
-        self._splitter = ClauseSplitter(phrase_words=context.config.tts.first_clause_words)
+        self._splitter = ClauseSplitter(
+            language or "en", phrase_words=context.config.tts.first_clause_words
+        )
         self._runway = Runway()
         self._sentence = ""
         self._waiting: deque[str] = deque()
@@ -278,7 +287,7 @@ class SpeechPipeline:
         ):
             return False
         text = self._waiting.popleft()
-        speech = speakable(text)
+        speech = self._speakable(text)
         clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
             self._ask(clause, self._command(text, speech), now_ms)
@@ -304,7 +313,7 @@ class SpeechPipeline:
         if is_open(text) and not (self._text_finished and not self._upcoming.strip()):
             # The last of them may be half a word.
             known = self._upcoming.split(" ")[:-1] if not self._waiting else self._upcoming.split()
-            following = f" {speakable(' '.join(known[:2]))}".rstrip() or _SOMETHING_FOLLOWS
+            following = f" {self._speakable(' '.join(known[:2]))}".rstrip() or _SOMETHING_FOLLOWS
         self._sentence = f"{preceding}{speech} "[-_CONTEXT_CHARACTERS:] if following else ""
         if not self._context.config.tts.sentence_context:
             preceding = following = ""
@@ -314,7 +323,11 @@ class SpeechPipeline:
             speed=self._speed,
             preceding=preceding,
             following=following,
+            language=self._language,
         )
+
+    def _speakable(self, text: str) -> str:
+        return speakable(text, self._language or "en")
 
     @property
     def _upcoming(self) -> str:

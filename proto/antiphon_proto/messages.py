@@ -79,6 +79,8 @@ class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
     """What was said of the same sentence before `text`, with its space; only for the intonation."""
     following: str = ""
     """What comes of the same sentence after `text`, with its space; only for the intonation."""
+    language: str = ""
+    """ISO 639-1 code of what is spoken; empty: that of the voice."""
 
 
 Command = Transcribe | PredictTurnEnd | Generate | ReadPrompt | Synthesize
@@ -228,7 +230,9 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     load_ms: int = 0
     """How long it took to load its engine; 0: not known."""
     voices: tuple[str, ...] = ()
-    """Speakers of its model that clients may choose, the default first; empty: it has one."""
+    """Of the stage tts: the voices that clients may choose, the default first."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of what its voices speak, the default first; empty: it does not know."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):

@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import json
+import os
 import random
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import aiohttp
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1])]
@@ -19,6 +22,7 @@ from workers_die import PAIRS  # noqa: E402
 
 SESSIONS, FAULT_PERIOD_S, SAMPLE_PERIOD_S = 20, 30.0, 5.0
 WARM_UP_SHARE = 1 / 6
+FULL = 503
 MOST_MIB_AN_HOUR = 2.0
 MIB = 1024 * 1024
 
@@ -31,6 +35,8 @@ class Sample(NamedTuple):
     files: int
     threads: int
     tasks: int
+    load: float
+    """Processes of the machine that ran or wanted to, in the minute before."""
 
 
 def sample(server: Up, began_s: float) -> Sample:
@@ -49,6 +55,7 @@ def sample(server: Up, began_s: float) -> Sample:
         files(pid),
         len(list(Path(f"/proc/{pid}/task").iterdir())),
         int(float(tasks[0])),
+        os.getloadavg()[0],
     )
 
 
@@ -63,19 +70,37 @@ def slope(samples: list[Sample]) -> tuple[float, float]:
     return rate, 1.96 * error
 
 
-async def soak(server: Up, minutes: float, chance: random.Random) -> tuple[Tally, list[Sample]]:
-    """Hold turns until time is up; return what was wrong with them and what the gateway held."""
-    tally, samples, began_s = Tally(), [], time.monotonic()
+class Soaked(NamedTuple):
+    """What became of the turns, and what the gateway held meanwhile."""
+
+    tally: Tally
+    samples: list[Sample]
+    kills: list[str]
+    refusals: list[float]
+    """How long each session had to wait that admission refused, in seconds."""
+
+
+async def soak(server: Up, minutes: float, chance: random.Random) -> Soaked:
+    """Hold turns until time is up."""
+    began_s = time.monotonic()
+    tally, samples, kills, refusals = found = Soaked(Tally(), [], [], [])
     end_s = began_s + 60 * minutes
 
     async def talk() -> None:
         while time.monotonic() < end_s:
-            await tally.hold(server.realtime_url, 3)
+            try:
+                await tally.hold(server.realtime_url, 3)
+            except aiohttp.WSServerHandshakeError as refusal:
+                if refusal.status != FULL or refusal.headers is None:
+                    raise
+                refusals.append(float(refusal.headers["Retry-After"]))
+                await asyncio.sleep(refusals[-1])
 
     async def disturb() -> None:
         while True:
             await asyncio.sleep(FAULT_PERIOD_S)
-            server.kill(f"{chance.choice(('stt', 'llm', 'tts'))}-{chance.randrange(2)}")
+            kills.append(f"{chance.choice(('stt', 'llm', 'tts'))}-{chance.randrange(2)}")
+            server.kill(kills[-1])
 
     async def watch() -> None:
         while True:
@@ -91,7 +116,13 @@ async def soak(server: Up, minutes: float, chance: random.Random) -> tuple[Tally
             task.cancel()
     await asyncio.sleep(3)
     samples.append(sample(server, began_s))
-    return tally, samples
+    return found
+
+
+def by_minute(samples: list[Sample]) -> str:
+    """Return the memory at each minute, from the first on, in MiB."""
+    minutes = {int(each.at_s / 60): each.resident_mib for each in reversed(samples)}
+    return " ".join(f"{minutes[minute]:.1f}" for minute in sorted(minutes))
 
 
 def main() -> int:
@@ -105,7 +136,7 @@ def main() -> int:
     with running_up({**ENGINES, **PAIRS}) as server:
         first = sample(server, time.monotonic())
         chance = random.Random(arguments.seed)
-        tally, samples = asyncio.run(soak(server, arguments.minutes, chance))
+        tally, samples, kills, refusals = asyncio.run(soak(server, arguments.minutes, chance))
         server.assert_no_traceback()
     warm = [each for each in samples if each.at_s > 60 * arguments.minutes * WARM_UP_SHARE]
     rate, half = slope(warm)
@@ -116,6 +147,11 @@ def main() -> int:
     print(f"  turns {tally.turns}, lost {tally.lost}, faults {len(tally.faults)}")
     for fault in tally.faults[:5]:
         print(f"    {fault}")
+    print(f"  workers killed {len(kills)}, sessions refused for a while {len(refusals)}")
+    loads = [each.load for each in samples]
+    usual = statistics.median(loads)
+    print(f"  load of the machine {min(loads):.1f} to {max(loads):.1f}, median {usual:.1f}")
+    print(f"  MiB at each minute: {by_minute(samples)}")
     print(f"  memory: {rate:+.2f} MiB an hour, 95 % interval up to {rate + half:+.2f}")
     print(f"  after the last session, more than before the first: {more}")
     if arguments.json:

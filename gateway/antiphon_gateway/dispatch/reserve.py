@@ -33,8 +33,10 @@ class Reserve:
 
         `left_ms`: what is left of its patience.
         """
-        expected = any(
-            other != session_id and now_ms - last_ms <= OF_LATE_MS
-            for other, last_ms in self._last_ms.items()
-        )
-        return expected and left_ms > 0
+        if left_ms <= 0:
+            return False
+        # A loop, because it is asked of every session that waits, whenever a slot is free.
+        for other, last_ms in self._last_ms.items():
+            if other != session_id and now_ms - last_ms <= OF_LATE_MS:
+                return True
+        return False

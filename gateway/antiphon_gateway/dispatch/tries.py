@@ -82,11 +82,10 @@ class Tries:
 
     def holds_back(self, waiting: Try, now_ms: int) -> bool:
         """Whether a try leaves the last free slot of its stage to others."""
+        if waiting.lane != NORMAL:
+            return False
         left_ms = waiting.enqueued_ms + min(waiting.patience_ms, MOST_HELD_BACK_MS) - now_ms
-        reserve = self._reserves[waiting.stage]
-        return waiting.lane == NORMAL and reserve.holds_back(
-            waiting.job.session_id, left_ms, now_ms
-        )
+        return self._reserves[waiting.stage].holds_back(waiting.job.session_id, left_ms, now_ms)
 
     # --- from gateways -------------------------------------------------------------------------
 

@@ -160,6 +160,8 @@ class WorkerSide(Generic[ActionT]):
                     logger.warning("worker fell silent", extra={"worker": action.worker_id})
             self._perform(actions)
             self._changed()
+            if self._control is not None:
+                self._control.settle()
 
     def _publish(self, cancel: Cancel) -> None:
         if self._control is not None and not self._control.closed:

@@ -1,0 +1,53 @@
+"""What lies between the server and a client that does not read."""
+
+import asyncio
+import socket
+from contextlib import closing
+
+import pytest
+from aiohttp import web
+
+from antiphon_gateway import sender
+from antiphon_gateway.connection import new_socket
+from antiphon_gateway.outbox import Outbox
+
+MESSAGE = "x" * 2_048
+MESSAGES = 500
+KERNEL_BYTES = 96 * 1024
+"""What both ends of the connection have at most in the kernel, with the buffers of this test."""
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def test_little_is_written_to_a_client_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sender, "STALL_PATIENCE_S", 0.2)
+    outbox, cut_off = Outbox(), asyncio.Event()
+    for _ in range(MESSAGES):
+        assert outbox.put(MESSAGE)
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        answer = new_socket(None)
+        await answer.prepare(request)
+        assert request.transport is not None
+        sender.narrow(request.transport)
+        await sender.send(answer, request.transport, outbox.attach(), str, lambda: None)
+        cut_off.set()
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/", talk)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect(runner.addresses[0])
+        client.sendall(HANDSHAKE)
+        async with asyncio.timeout(20):
+            await cut_off.wait()
+    await runner.cleanup()
+    assert outbox.sent * len(MESSAGE) <= KERNEL_BYTES + sender.WRITE_BUFFER_BYTES
