@@ -7,7 +7,6 @@ session. See README.md for what is measured and how to read it.
 import argparse
 import asyncio
 import json
-import signal
 import sys
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from antiphon.private_server import own_server
 from antiphon.server_address import ConnectionFailed
 from antiphon.spoken_turn import SpokenTurn, conversation
 from antiphon_proto.errors import AntiphonError
@@ -22,12 +22,10 @@ from bench import levers
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.jitter import JitterProbe
 from bench.report import Outcome, as_json, as_text
-from bench.server import own_server
 
 SAMPLE_RATE_HZ = 16_000
 MAX_TURNS = 1000
 MAX_SESSIONS = 256
-EXIT_TERMINATED = 143
 
 
 class Limits(NamedTuple):
@@ -41,7 +39,6 @@ class Limits(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 1 when a turn got no reply, 2 when nothing could be measured."""
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         if arguments.url:
             outcomes = _measure_each(arguments.url, arguments)

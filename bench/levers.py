@@ -9,7 +9,6 @@ LEVERS = {
     "partials": "turn_taking.partial_interval_ms=0",
     "partial-as-final": "turn_taking.partial_as_final=false",
     "partial-when-quiet": "turn_taking.partial_when_quiet=false",
-    "partials-when-idle": "turn_taking.partials_when_idle=false",
     "streaming-tts": "tts.streaming=false",
 }
 """What `--no-NAME` sets."""

@@ -1,38 +1,34 @@
 """`python -m bench.plan`: does a server hold as many conversations as `antiphon plan` says?
 
-Simulated engines, which take as long as told, are measured as `antiphon plan` measures; a few
-people tell how late the server hears that a turn is over. Then more and more people talk with the
-server until the bar is missed. See README.md.
+Simulated engines, which take as long as told, and a gateway are measured as `antiphon plan` does; a
+few people tell how late the server hears that a turn is over. Then more and more people talk with
+the server until the bar is missed, and again in the opposite order. See README.md.
 """
 
 import argparse
 import asyncio
 import itertools
 import json
-import os
-import subprocess
 import sys
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from antiphon.plan import conversation
-from antiphon_gateway.planning.capacity import capacity, outcome
+from antiphon.plan_figures import measured
+from antiphon.private_server import own_server
+from antiphon_gateway.planning.capacity import capacity, outcome, plan
 from antiphon_proto import config
 from antiphon_proto.config import Config
 from antiphon_proto.errors import AntiphonError
 from antiphon_proto.messages import STAGES
 from antiphon_proto.planning import Conversation, Figures, Machines, Outcome, Question
-from bench.jitter_process import Overshoot, probing
 from bench.plan_load import recordings
-from bench.server import own_server
-from bench.sessions.__main__ import cpu_s, pids
+from bench.plan_step import THINK_S, Step, step
 from bench.sessions.line import FRAME_MS
 from bench.sessions.load import SILENCE_MS
-from bench.statistics import percentile
 
 REPLY = "The old mill stands at the end of the village. Nobody has lived there for thirty years."
 SETTINGS = (
@@ -52,85 +48,18 @@ SETTINGS = (
     "gateway.max_sessions=1024",
     "turn_taking.detector=loudness",
 )
-THINK_S = (1.5, 5.5)
-"""From the end of a reply as it is sent, so that nobody speaks over what is still heard."""
-SHARES = (0.75, 0.9, 1.05, 1.2)
+SHARES = (0.85, 1.0, 1.15)
 """Of the people predicted; those that are tried."""
-WARM_S = 20.0
+ROUNDS = 2
 TOLERANCE = 0.15
-HEAD = "people  turns    p50    p95  predicted p50    p95   gateway  others   lost  timer p99 / max"
+HEAD = (
+    "people  turns    p50    p95  planned p50    p95   gateway  others   lost  timer p99 / max     "
+    "busy (planned)"
+)
 _LEAST_CORES = 0.1
-FEW, MORE = 3, 12
-"""People who tell how late silence is heard, and what the gateway takes for each."""
+FEW = 3
+"""People who tell how late silence is heard, and what the load and others take."""
 FEW_S = 45.0
-
-
-class Step(NamedTuple):
-    """So many people at the real server."""
-
-    people: int
-    turns: int
-    p50_ms: float
-    p95_ms: float
-    gateway_cores: float
-    load_cores: float
-    other_cores: float
-    """Used by what belongs to neither server nor load, or taken from the machine."""
-    lost: int
-    """Frames that were dropped and connections that were closed."""
-    overshoot: Overshoot
-
-
-async def _step(port: int, people: int, seconds: float, bar_ms: float) -> Step:
-    command = [sys.executable, "-m", "bench.plan_load", "--port", str(port)]
-    command += ["--people", str(people), "--seconds", str(seconds), "--warm-s", str(WARM_S)]
-    command += ["--think-s", *map(str, THINK_S)]
-    load = await asyncio.create_subprocess_exec(
-        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert load.stderr
-    assert load.stdout
-    said = b""
-    while b"measure" not in (line := await load.stderr.readline()):
-        if not line:
-            raise SystemExit(f"the load generator ended:\n{said.decode()}")
-        said += line
-    gateway, workers = pids(port)
-    before_s = (cpu_s([gateway]), cpu_s(workers), _machine_s())
-    async with probing() as probe:
-        await load.stderr.readline()
-        after_s = (cpu_s([gateway]), cpu_s(workers), _machine_s())
-    gateway_cores, workers_cores, machine_cores = (
-        (after - before) / seconds for before, after in zip(before_s, after_s, strict=True)
-    )
-    seen = json.loads(await load.stdout.read())
-    await load.wait()
-    waits_ms = seen["waits_ms"] + [wait for wait in seen["waiting_ms"] if wait > bar_ms]
-    return Step(
-        people=people,
-        turns=len(seen["waits_ms"]),
-        p50_ms=percentile(waits_ms, 50) or float("inf"),
-        p95_ms=percentile(waits_ms, 95) or float("inf"),
-        gateway_cores=gateway_cores,
-        load_cores=seen["cores"],
-        other_cores=max(0.0, machine_cores - gateway_cores - workers_cores - seen["cores"]),
-        lost=seen["dropped"] + seen["closed"],
-        overshoot=probe.overshoot,
-    )
-
-
-def _machine_s() -> float:
-    """Return the processor time that this machine's cores have worked, or were taken from it."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
-    user, nice, system, _, _, interrupts, soft, stolen, *_ = fields
-    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
-
-
-def _measured(settings: Sequence[str]) -> Figures:
-    flags = [part for setting in settings for part in ("--set", setting)]
-    command = [sys.executable, "-m", "antiphon_workers.measuring", *flags]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return msgspec.json.decode(ended.stdout, type=Figures)
 
 
 def _people(settings: Config, few: Step) -> Conversation:
@@ -148,27 +77,37 @@ def _people(settings: Config, few: Step) -> Conversation:
     )
 
 
-def crossing(steps: Sequence[Step], bar_ms: float) -> float | None:
-    """Return how many people the bar lets talk, on the straight line between two steps.
+def crossing(points: Sequence[tuple[float, float]], bar_ms: float) -> float | None:
+    """Return how many people the bar lets talk, on the straight line between two (people, ms).
 
-    None: all steps lie on one side of it.
+    None: all lie on one side of it.
     """
-    for below, above in itertools.pairwise(steps):
-        if below.p95_ms <= bar_ms < above.p95_ms:
-            share = (bar_ms - below.p95_ms) / (above.p95_ms - below.p95_ms)
-            return below.people + share * (above.people - below.people)
+    for (people, wait_ms), (more, longer_ms) in itertools.pairwise(points):
+        if wait_ms <= bar_ms < longer_ms:
+            return people + (bar_ms - wait_ms) / (longer_ms - wait_ms) * (more - people)
     return None
 
 
+def _together(steps: Sequence[Step]) -> Step:
+    """Return steps of as many people as one."""
+    count = len(steps)
+    return steps[0]._replace(
+        waits_ms=[wait for each in steps for wait in each.waits_ms],
+        busy={part: sum(each.busy[part] for each in steps) / count for part in steps[0].busy},
+        load_cores=sum(each.load_cores for each in steps) / count,
+        other_cores=sum(each.other_cores for each in steps) / count,
+    )
+
+
+def _points(steps: Sequence[Step]) -> list[tuple[float, float]]:
+    return [(each.people, each.p95_ms) for each in sorted(steps, key=lambda one: one.people)]
+
+
 async def _compare(port: int, settings: Config, figures: Figures, a: argparse.Namespace) -> int:
-    few = await _step(port, FEW, FEW_S, a.p95_ms)
-    more = await _step(port, MORE, FEW_S, a.p95_ms)
-    each_cores = (more.gateway_cores - few.gateway_cores) / (MORE - FEW)
-    base_cores = max(0.0, few.gateway_cores - FEW * each_cores)
-    figures = msgspec.structs.replace(figures, gateway_ms=max(0.0, 1000 * each_cores))
+    few = await step(port, FEW, FEW_S, a.p95_ms, seed=1)
     print(
-        f"{FEW} people: {few.p50_ms:.0f} ms; the gateway: {figures.gateway_ms:.1f} ms of "
-        f"processor time for each more of them and second"
+        f"{FEW} people: {few.p50_ms:.0f} ms; the gateway: {figures.gateway_ms:g} ms of processor "
+        f"time for each session and second, measured by antiphon plan"
     )
     base = Question(
         figures=figures,
@@ -178,42 +117,86 @@ async def _compare(port: int, settings: Config, figures: Figures, a: argparse.Na
         ),
         conversation=_people(settings, few),
         p95_ms=a.p95_ms,
+        most_gaps=1.0,  # the load listens for the first audio alone
     )
 
-    def question(step: Step) -> Question:
-        """Leave to the server what load, others, and the gateway whoever talks, do not use."""
-        used = step.load_cores + step.other_cores + base_cores
-        cores = max(_LEAST_CORES, figures.cores - used)
-        return msgspec.structs.replace(
-            base, machines=msgspec.structs.replace(base.machines, cores=cores)
-        )
+    def question(load_cores: float, other_cores: float) -> Question:
+        """Leave to the server what the load and others do not use."""
+        cores = max(_LEAST_CORES, figures.cores - load_cores - other_cores)
+        machines = msgspec.structs.replace(base.machines, cores=cores)
+        return msgspec.structs.replace(base, machines=machines)
 
-    predicted = capacity(question(more))
-    print(f"predicted: {predicted} conversations at p95 < {a.p95_ms:g} ms")
+    of_load = few.load_cores / FEW
+    first = capacity(question(0.0, few.other_cores))
+    planned = plan(question(of_load * first, few.other_cores), lambda _: None)
+    predicted = planned.capacity
+    print(
+        f"predicted: {predicted} conversations at p95 < {a.p95_ms:g} ms; the limit: "
+        f"{planned.limit or 'none'}, of which twice as much would hold "
+        f"{max(planned.doubled.values())}"
+    )
     print(HEAD)
-    steps: list[Step] = []
-    for people in sorted({max(1, round(share * predicted)) for share in a.share or SHARES}):
-        steps.append(await _step(port, people, a.seconds, a.p95_ms))
-        _show(steps[-1], outcome(question(steps[-1]), people))
-    measured = crossing(steps, a.p95_ms)
+    people = sorted({max(1, round(share * predicted)) for share in a.share or SHARES})
+    rounds: list[list[Step]] = []
+    for number in range(a.rounds):
+        rounds.append([])
+        for count in reversed(people) if number % 2 else people:
+            found = await step(port, count, a.seconds, a.p95_ms, seed=2 + number)
+            rounds[-1].append(found)
+            _show(found, outcome(question(found.load_cores, found.other_cores), count))
+    together = [
+        _together([one for each in rounds for one in each if one.people == count])
+        for count in people
+    ]
     if a.json:
-        rows = [step._asdict() for step in steps]
-        kept = {"question": msgspec.to_builtins(base), "predicted": predicted, "steps": rows}
+        kept = {
+            "question": msgspec.to_builtins(base),
+            "predicted": predicted,
+            "rounds": [[one._asdict() for one in each] for each in rounds],
+        }
         a.json.write_text(json.dumps(kept, indent=1))
-    if measured is None:
-        print("the bar was not crossed: try other --share")
+    return _verdict(predicted, rounds, together, a.p95_ms)
+
+
+def _verdict(
+    predicted: int, rounds: Sequence[Sequence[Step]], together: Sequence[Step], bar_ms: float
+) -> int:
+    """Say how far the prediction is off; return the exit code."""
+    for number, steps in enumerate(rounds):
+        knee = crossing(_points(steps), bar_ms)
+        print(f"round {number + 1}: {f'{knee:.1f}' if knee else 'the bar was not crossed'}")
+    knee = crossing(_points(together), bar_ms)
+    if knee is None:
+        held = together[-1].p95_ms <= bar_ms
+        end = together[-1] if held else together[0]
+        print(
+            f"all rounds: {'more' if held else 'fewer'} than {end.people} are held, where "
+            f"{predicted} were predicted: {'+' if not held else '-'}"
+            f"{100 * abs(predicted / end.people - 1):.0f} % off or more"
+        )
         return 1
-    error = predicted / measured - 1
-    print(f"measured: {measured:.1f}; the prediction is {100 * error:+.0f} % off")
+    error = predicted / knee - 1
+    busiest = max(
+        (step for step in together if step.people >= knee), key=lambda step: -step.people
+    ).busy
+    used = ", ".join(f"{part} {100 * share:.0f} %" for part, share in busiest.items())
+    print(f"measured: {knee:.1f}; the prediction is {100 * error:+.0f} % off; busy there: {used}")
     return 0 if abs(error) <= TOLERANCE else 1
 
 
-def _show(step: Step, planned: Outcome) -> None:
+def _time(wait_ms: float | None) -> str:
+    return "never" if wait_ms is None else f"{wait_ms:.0f}"
+
+
+def _show(found: Step, planned: Outcome) -> None:
+    busy = ", ".join(
+        f"{part} {share:.2f} ({planned.busy[part]:.2f})" for part, share in found.busy.items()
+    )
     print(
-        f"{step.people:6} {step.turns:6} {step.p50_ms:6.0f} {step.p95_ms:6.0f} "
-        f"{planned.p50_ms:14.0f} {planned.p95_ms:6.0f} {step.gateway_cores:9.2f} "
-        f"{step.other_cores:7.2f} {step.lost:6} "
-        f"{step.overshoot.p99_ms:9.1f} / {step.overshoot.max_ms:.0f} ms",
+        f"{found.people:6} {len(found.waits_ms):6} {found.p50_ms:6.0f} {found.p95_ms:6.0f} "
+        f"{_time(planned.p50_ms):>12} {_time(planned.p95_ms):>6} {found.gateway_cores:9.2f} "
+        f"{found.other_cores:7.2f} {found.lost:6} "
+        f"{found.overshoot.p99_ms:9.1f} / {found.overshoot.max_ms:.0f} ms   {busy}",
         flush=True,
     )
 
@@ -222,18 +205,20 @@ def main() -> int:
     """Return 0 when the prediction is within 15 %, 1 when not, 2 when nothing could be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.plan", description=__doc__)
     parser.add_argument("--p95-ms", type=float, default=1_500.0, help="the bar")
-    parser.add_argument("--seconds", type=float, default=130.0, help="of each step")
+    parser.add_argument("--seconds", type=float, default=65.0, help="of each step")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="through all steps, by turns")
     parser.add_argument("--share", type=float, action="append", help="of the people predicted")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     settings = [*SETTINGS, *arguments.settings]
+    loaded = config.load(environment={}, settings=settings)
     try:
-        figures = _measured(settings)
+        flags = [part for setting in settings for part in ("--set", setting)]
+        figures = measured(loaded, flags)
         with own_server(settings) as url:
             port = urllib.parse.urlsplit(url).port
             assert port
-            loaded = config.load(environment={}, settings=settings)
             return asyncio.run(_compare(port, loaded, figures, arguments))
     except AntiphonError as exc:
         print(exc, file=sys.stderr)

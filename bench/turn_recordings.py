@@ -171,7 +171,7 @@ def _turn(
         speech_end += len(gap)
         place = (cut, cut + len(gap))
     pcm = np.concatenate([*parts, _silence(noise, _TAIL_MS, level)])
-    start, pauses = _pauses(_probabilities(pcm, model), place, speech_end)
+    start, pauses = _pauses(probabilities_of(pcm, model), place, speech_end)
     return Turn(source, pcm, start, speech_end, pauses, pause_ms)
 
 
@@ -195,7 +195,7 @@ def _faded(pcm: Pcm, direction: int) -> Pcm:
     return (pcm * ramp[::direction]).astype(np.int16)
 
 
-def _probabilities(pcm: Pcm, model: SileroModel) -> list[float]:
+def probabilities_of(pcm: Pcm, model: SileroModel) -> list[float]:
     """Return the speech probability of each window of 32 ms."""
     samples = np.concatenate([np.zeros(_CONTEXT_SAMPLES), pcm / 32_768]).astype(np.float32)
     state = np.zeros((2, 1, 128), np.float32)

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import CDPSession, Page, WebSocket, async_playwright
 
+from antiphon.private_server import own_server
 from antiphon_proto.errors import AntiphonError, StartupError
 from antiphon_proto.messages import STAGES
-from bench.server import own_server
 from bench.statistics import percentile
 
 SETTINGS = [f"{stage}.engine=simulated" for stage in STAGES]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from system_fixtures import ears, embedded_system
+from system_fixtures import ears, embedded_system, model_server, word_timer
 
-__all__ = ["ears", "embedded_system"]
+__all__ = ["ears", "embedded_system", "model_server", "word_timer"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

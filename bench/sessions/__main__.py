@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from antiphon.private_server import own_server
 from antiphon_proto.errors import AntiphonError
 from bench.jitter_process import Overshoot, probing
-from bench.server import own_server
 from bench.statistics import percentile
 
 CLIP = Path(__file__).parents[2] / "tests" / "data" / "speech" / "go_forward.wav"

@@ -8,16 +8,14 @@ import argparse
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from antiphon_proto import models
+from antiphon.private_server import own_server
 from antiphon_proto.config import Config
 from antiphon_proto.errors import AntiphonError
 from bench.clips import DEFAULT_CLIPS
-from bench.server import own_server
 from bench.turns.material import read_material
 from bench.turns.plans import SCENARIOS, plan
 from bench.turns.report import as_json, as_text
@@ -25,17 +23,15 @@ from bench.turns.run import Script, run
 from bench.turns.word_timer import WordTimer
 
 MAX_TURNS = 1000
-EXIT_TERMINATED = 143
 _DATA = DEFAULT_CLIPS.parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 2 when nothing could be measured."""
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         script = _script(arguments)
-        timer = _timer(arguments.voice) if "barge-in" in script.trials else None
+        timer = WordTimer.of(arguments.voice) if "barge-in" in script.trials else None
         with _server(arguments) as url:
             outcome = asyncio.run(run(url, script, arguments.limit_s, timer))
     except AntiphonError as exc:
@@ -54,11 +50,6 @@ def _script(arguments: argparse.Namespace) -> Script:
         if name in names
     }
     return Script(arguments.seed, trials)
-
-
-def _timer(voice: str) -> WordTimer:
-    found = models.find(voice, Config().models.directory)
-    return WordTimer(found / "voice.onnx" if found.is_dir() else found)
 
 
 def _server(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[str]:

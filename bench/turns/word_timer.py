@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from piper.voice import PiperVoice
 
+from antiphon_proto import models
 from antiphon_proto.audio import Resampler, Samples, pcm16_to_float
+from antiphon_proto.config import Config
 from bench.turns.sound import RATE_HZ, Word
 from bench.turns.warping import HOP_MS, matched
 
@@ -27,6 +29,12 @@ class WordTimer:
 
     def __init__(self, voice: Path) -> None:
         self._voice: Any = PiperVoice.load(voice, include_alignments=True)
+
+    @classmethod
+    def of(cls, voice: str) -> "WordTimer":
+        """Return one of a voice by its name or its file. Raises StartupError when there is none."""
+        found = models.find(voice, Config().models.directory)
+        return cls(found / "voice.onnx" if found.is_dir() else found)
 
     def words(self, text: str, pcm: bytes, sample_rate_hz: int) -> list[Word]:
         """Return the words of a text and where they are in PCM16 audio that speaks it.

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from antiphon import models_fetch, models_use, rollout, runtime_dir
+from antiphon import models_fetch, models_use, rollout, room, runtime_dir
 from antiphon.pull_progress import JsonProgress, Progress
 from antiphon.rollout import Stopped
 from antiphon.sizes import megabytes
@@ -70,6 +70,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         if name == "use":
             action.add_argument("name", metavar="NAME", help="a model, or STAGE=MODEL")
             action.add_argument("--json", action="store_true", help="say what was done as JSON")
+            action.add_argument("--ignore-memory", action="store_true", help=room.IGNORE_HELP)
         if name == "path":
             action.add_argument("name", nargs="?", metavar="NAME", help="default: the cache")
 
@@ -155,7 +156,9 @@ def _use(arguments: argparse.Namespace) -> int:
     requests = StopRequests()
     try:
         if switched:
-            swap(choice, directory, requests, sys.stderr if arguments.json else sys.stdout)
+            progress = sys.stderr if arguments.json else sys.stdout
+            ignore = arguments.ignore_memory
+            swap(choice, directory, requests, progress, ignore_memory=ignore)
     except Stopped as exc:
         print(f"antiphon: {exc}", file=sys.stderr)
         return 128 + requests.last_signal

@@ -84,8 +84,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def settings(self, worker: Worker) -> tuple[str, ...]:
         """Return what differs for a worker, in the form of `--set`."""
-        changes = self.groups[worker.group].changes.items()
-        return tuple(f"{worker.stage}.{key}={setting_text(value)}" for key, value in changes)
+        changes = self.groups[worker.group].changes
+        if worker.stage == "tts" and (limit_mib := self.memory_mib(worker)):
+            # The one stage with an engine of ours that keeps to it.
+            changes["gpu_memory_mib"] = limit_mib
+        return tuple(f"{worker.stage}.{key}={setting_text(each)}" for key, each in changes.items())
 
     def memory_mib(self, worker: Worker) -> int:
         """Return what a worker takes of its card; 0 when that is not said."""

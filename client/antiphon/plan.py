@@ -1,27 +1,32 @@
 """`antiphon plan`: how many conversations machines hold, measured here or from a file."""
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
-from antiphon import topology_file
-from antiphon.placement import MOST_WORKERS, Deployment, Group, placed, unpinned
+from antiphon import plan_figures, topology_file
+from antiphon.placement import (
+    MOST_WORKERS,
+    Deployment,
+    Group,
+    placed,
+    setting_text,
+    unpinned,
+)
+from antiphon.plan_programs import ask
 from antiphon.plan_view import picture
 from antiphon_proto import config
 from antiphon_proto.config import Config
-from antiphon_proto.errors import ConfigurationError, StartupError
+from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.messages import STAGES, Stage
 from antiphon_proto.planning import Conversation, Figures, Machines, Plan, Question
 
 DESCRIPTION = """\
 Say how many conversations are answered in time, which part limits them, and what more of it buys.
-The engines of the configuration are measured on this machine (stop the server first); then people
-talk with the server's own scheduler in simulated time.
+The engines of the configuration, and a gateway, are measured on this machine (stop the server
+first); then people talk with the server's own scheduler in simulated time.
 
   antiphon plan                                   measure, then plan for this machine
   antiphon plan --measure figures.json            the same, and keep what was measured
@@ -36,10 +41,7 @@ and a dispatcher of its own; --pool-hosts N has so many share one, over the netw
 """
 
 PLANNING = "antiphon_gateway.planning"
-MEASURING = "antiphon_workers.measuring"
 LEAST_CARDS = len(STAGES)
-
-AnswerT = TypeVar("AnswerT", Figures, Plan)
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,6 +60,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--p95-ms", type=_amount, default=1_000.0, help="the bar: 95 of 100 answers begin within it"
     )
+    parser.add_argument(
+        "--gaps", type=_percent, default=5.0, metavar="PERCENT", help="of the answers, at most; 5"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--topology", metavar="FILE", help="the workers of each host are those")
     where.add_argument("--gpus", type=_count, metavar="N", help="cards of each host")
@@ -72,21 +77,35 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    groups = topology_file.read(Path(arguments.topology)) if arguments.topology else ()
+    arguments.settings += _settings_of(groups, arguments.topology)
     settings = config.from_arguments(arguments)
-    machines = _machines(arguments, settings)
-    figures = _read(Path(arguments.file)) if arguments.file else _measured(arguments)
+    machines = _machines(arguments, settings, groups)
+    figures = _figures(arguments, settings)
     cores = (arguments.cores or figures.cores) * arguments.pool_hosts
     question = Question(
-        figures=_with_slots(figures, _groups(arguments)),
+        figures=_with_slots(figures, arguments.settings, settings),
         machines=msgspec.structs.replace(machines, cores=cores),
         conversation=conversation(settings),
         p95_ms=arguments.p95_ms,
+        most_gaps=arguments.gaps / 100,
         conversations=arguments.conversations,
         seed=arguments.seed,
     )
-    answer = _ask(PLANNING, (), msgspec.json.encode(question), Plan)
+    answer = ask(PLANNING, (), msgspec.json.encode(question), Plan)
     print(msgspec.json.encode(answer).decode() if arguments.json else picture(question, answer))
     return 0
+
+
+def _figures(arguments: argparse.Namespace, settings: Config) -> Figures:
+    if arguments.file:
+        return plan_figures.read(Path(arguments.file))
+    flags = [f"--config={Path(arguments.config).absolute()}"] if arguments.config else []
+    flags += [part for setting in arguments.settings for part in ("--set", setting)]
+    figures = plan_figures.measured(settings, flags)
+    if arguments.measure:
+        plan_figures.keep(figures, Path(arguments.measure))
+    return figures
 
 
 def conversation(settings: Config) -> Conversation:
@@ -100,7 +119,7 @@ def conversation(settings: Config) -> Conversation:
     )
 
 
-def _machines(arguments: argparse.Namespace, settings: Config) -> Machines:
+def _machines(arguments: argparse.Namespace, settings: Config, groups: Sequence[Group]) -> Machines:
     """Return what is planned for; its cores are not known yet."""
     hosts, in_pool = arguments.hosts, arguments.pool_hosts
     if hosts % in_pool:
@@ -111,8 +130,8 @@ def _machines(arguments: argparse.Namespace, settings: Config) -> Machines:
             f"a pool has {cards} cards and needs {LEAST_CARDS}, one for each stage; to share a "
             "card between stages, describe it with --topology; to join hosts: --pool-hosts"
         )
-    if groups := _groups(arguments):
-        deployment = placed(Deployment(groups=groups, pinned=True))
+    if groups:
+        deployment = placed(Deployment(groups=tuple(groups), pinned=True))
     else:
         deployment = unpinned(settings)
     workers: dict[Stage, int] = {stage: in_pool * len(deployment.of(stage)) for stage in STAGES}
@@ -129,63 +148,37 @@ def _machines(arguments: argparse.Namespace, settings: Config) -> Machines:
         cards=cards,
         cores=1,
         gateways=0 if fleet else settings.gateway.processes,
-        dispatcher=fleet or settings.bus.dispatcher == "process",
+        dispatchers=int(fleet or settings.bus.dispatcher == "process"),
         networked=in_pool > 1,
         pools=hosts // in_pool,
     )
 
 
-def _groups(arguments: argparse.Namespace) -> tuple[Group, ...]:
-    return topology_file.read(Path(arguments.topology)) if arguments.topology else ()
+def _settings_of(groups: Sequence[Group], file: str) -> list[str]:
+    """Return what the workers of a topology differ in from the configuration, as `--set` has it."""
+    changes: list[str] = []
+    for stage in STAGES:
+        ours = [group.changes for group in groups if group.stage == stage]
+        if any(other != ours[0] for other in ours):
+            raise ConfigurationError(
+                f"{file}: the {stage} workers differ in slots or settings, and a plan takes those "
+                "of a stage to be alike; plan each kind with a topology of its own"
+            )
+        for each in ours[:1]:
+            changes += (f"{stage}.{key}={setting_text(value)}" for key, value in each.items())
+    return changes
 
 
-def _with_slots(figures: Figures, groups: Sequence[Group]) -> Figures:
-    """Return figures of workers with the slots that a topology gives them."""
-    engines = dict(figures.engines)
-    for group in groups:
-        if group.slots:
-            engines[group.stage] = msgspec.structs.replace(engines[group.stage], slots=group.slots)
+def _with_slots(figures: Figures, asked: Sequence[str], settings: Config) -> Figures:
+    """Return figures of workers with the slots that were asked for."""
+    keys = {text.partition("=")[0].strip() for text in asked}
+    engines = {
+        stage: msgspec.structs.replace(engine, slots=settings.stage(stage).slots)
+        if f"{stage}.slots" in keys
+        else engine
+        for stage, engine in figures.engines.items()
+    }
     return msgspec.structs.replace(figures, engines=engines)
-
-
-def _read(path: Path) -> Figures:
-    try:
-        figures = msgspec.json.decode(path.read_bytes(), type=Figures)
-    except OSError as exc:
-        raise ConfigurationError(f"cannot read {path}: {exc.strerror}") from exc
-    except msgspec.DecodeError as exc:
-        raise ConfigurationError(
-            f"{path} holds no figures ({exc}); make it: antiphon plan --measure {path}"
-        ) from exc
-    if missing := [stage for stage in STAGES if stage not in figures.engines]:
-        raise ConfigurationError(f"{path} has no figures of {' and '.join(missing)}")
-    return figures
-
-
-def _measured(arguments: argparse.Namespace) -> Figures:
-    flags = [f"--config={Path(arguments.config).absolute()}"] if arguments.config else []
-    flags += [part for setting in arguments.settings for part in ("--set", setting)]
-    figures = _ask(MEASURING, flags, b"", Figures)
-    if arguments.measure:
-        try:
-            Path(arguments.measure).write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-        except OSError as exc:
-            raise ConfigurationError(f"cannot write {arguments.measure}: {exc.strerror}") from exc
-    return figures
-
-
-def _ask(module: str, flags: Sequence[str], question: bytes, kind: type[AnswerT]) -> AnswerT:
-    """Run one of the server's modules, whose progress is seen; return what it answers.
-
-    Ctrl-C reaches it too: it is of the same terminal.
-    """
-    command = [sys.executable, "-m", module, *flags]
-    ended = subprocess.run(command, input=question, stdout=subprocess.PIPE, check=False)
-    if ended.returncode == 130:
-        raise KeyboardInterrupt
-    if ended.returncode:
-        raise StartupError(f"it cannot be planned: {module} ended with code {ended.returncode}")
-    return msgspec.json.decode(ended.stdout, type=kind)
 
 
 def _count(text: str) -> int:
@@ -202,3 +195,13 @@ def _amount(text: str) -> float:
     if not 0 < amount < 3_600_000:
         raise argparse.ArgumentTypeError(f"{text} is no time in milliseconds")
     return amount
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is no percentage")
+    return percent

@@ -80,6 +80,11 @@ class Rollout:
         self._requests = requests
         self._heeded = 0
 
+    def pids(self, names: Sequence[str]) -> list[int]:
+        """Return the processes of workers, of those that run."""
+        states = self._link.processes()
+        return [states[name].pid for name in names if name in states and states[name].running]
+
     def change(self, before: Deployment, after: Deployment) -> None:
         """Raises StartupError when a new worker cannot start, and Stopped; then all is as it was,
         unless it was stopped a second time."""

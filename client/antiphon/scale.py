@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon import rollout, runtime_dir
+from antiphon import rollout, room, runtime_dir
 from antiphon.change_lock import alone
-from antiphon.placement import scaled
+from antiphon.placement import Deployment, scaled
 from antiphon.rollout import Rollout
 from antiphon.stop_requests import StopRequests
 from antiphon_proto import config
@@ -36,6 +36,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("counts", nargs="+", metavar="STAGE=N", help="for example stt=3")
+    parser.add_argument("--ignore-memory", action="store_true", help=room.IGNORE_HELP)
     config.add_arguments(parser)
     parser.set_defaults(run=_run)
 
@@ -50,15 +51,29 @@ def _run(arguments: argparse.Namespace) -> int:
         after = scaled(before, counts)
         rollout.check_keys(settings, after)
         requests = StopRequests()
+        course = Rollout(settings, directory, Path(sys.executable).parent, requests, sys.stdout)
+        if not arguments.ignore_memory:
+            _check_room(course, before, after)
         try:
-            bin_dir = Path(sys.executable).parent
-            Rollout(settings, directory, bin_dir, requests, sys.stdout).change(before, after)
+            course.change(before, after)
         except rollout.Stopped as exc:
             print(f"antiphon: {exc}", file=sys.stderr)
             return 128 + requests.last_signal
     for stage in STAGES:
         print(f"{stage}: {', '.join(worker.name for worker in after.of(stage))}")
     return 0
+
+
+def _check_room(course: Rollout, before: Deployment, after: Deployment) -> None:
+    """Raise StartupError when main memory has no room for what is new, by what runs."""
+    needs, names = [], []
+    for stage in STAGES:
+        old = [worker.name for worker in before.of(stage)]
+        more = [worker.name for worker in after.of(stage) if worker.name not in old]
+        largest = max(room.resident(course.pids(old)), default=room.PROCESS_BYTES)
+        needs += [largest] * len(more)
+        names += more
+    room.check(needs, " and ".join(names))
 
 
 def _counts(words: Sequence[str]) -> dict[Stage, int]:

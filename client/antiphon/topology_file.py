@@ -23,7 +23,7 @@ from antiphon_proto.config import Config
 from antiphon_proto.errors import ConfigurationError
 from antiphon_proto.messages import STAGES
 
-OWN_KEYS = ("processes", "slots")
+OWN_KEYS = ("processes", "slots", "gpu_memory_mib")
 """Settings of a stage for which a group has keys of its own."""
 
 

@@ -33,10 +33,17 @@ def prefix_padding_ms(detection: TurnDetection | None) -> int:
     return _PREFIX_PADDING_MS
 
 
-def least_speech_ms(detection: TurnDetection | None, taking: TurnTaking, *, audible: bool) -> int:
-    """Return how much speech counts: less is noise.
+def set_onset(
+    rule: EndpointingRule, detection: TurnDetection | None, taking: TurnTaking, *, audible: bool
+) -> None:
+    """Set what begins an utterance: less is noise.
 
-    Over an audible response that speech does not interrupt it is more, since nobody judges it.
+    Over an audible response its first sound does, since it is judged; where speech interrupts
+    nothing it is more than elsewhere, since nobody judges it.
     """
     judged = detection is not None and detection.interrupt_response
-    return taking.barge_in_speech_ms if audible and not judged else taking.min_speech_ms
+    rule.min_speech_ms, rule.onset_margin = taking.min_speech_ms, 0.0
+    if audible and judged:
+        rule.min_speech_ms, rule.onset_margin = taking.overlap_speech_ms, taking.overlap_margin
+    elif audible:
+        rule.min_speech_ms = taking.barge_in_speech_ms

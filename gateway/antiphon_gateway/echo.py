@@ -64,7 +64,7 @@ class PlayedAudio:
 def likeness(microphone: bytes, played: PlayedAudio, heard_samples: int) -> float:
     """Return how much the newest audio of the microphone is an echo: -1 to 1.
 
-    `microphone` is PCM16 at 16 kHz, `COMPARED_MS` of it or a little more; `heard_samples` is how
+    `microphone` is PCM16 at 16 kHz, up to `COMPARED_MS` of it; `heard_samples` is how
     much of the response is taken to be played when it ends.
     """
     if not any(microphone):

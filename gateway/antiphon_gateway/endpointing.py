@@ -48,6 +48,8 @@ class EndpointingRule:
     max_utterance_ms: int
     resume_speech_ms: int = 0
     """Speech that resumes a paused utterance, if that is more than `min_speech_ms`."""
+    onset_margin: float = 0.0
+    """How far below the threshold the first window of an utterance may be."""
 
 
 class Endpointer:
@@ -108,8 +110,10 @@ class Endpointer:
         return self._end()
 
     def _is_speech(self, probability: float) -> bool:
-        inside = self._run_samples > 0
-        return probability >= self.rule.threshold - (_SILENCE_MARGIN if inside else 0.0)
+        margin = 0.0 if self._speaking else self.rule.onset_margin
+        if self._run_samples:
+            margin = _SILENCE_MARGIN
+        return probability >= self.rule.threshold - margin
 
     def _on_speech(self, window_start: int) -> list[Edge]:
         if not self._run_samples:

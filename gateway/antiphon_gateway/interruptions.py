@@ -1,6 +1,6 @@
 """A session's interruptions, one at a time: speech over a response, and answers given too early."""
 
-from antiphon_gateway.barge_in import BargeIn
+from antiphon_gateway.barge_in import BargeIn, Lowered
 from antiphon_gateway.effects import NoteRetraction
 from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.listening import Listener
@@ -12,7 +12,7 @@ from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, ResultBody
 _RETRACTION_GAP_MS = 1_500
 """Silence after a turn beyond which more speech is another turn, though no answer was heard."""
 _BREATH_MS = 600
-"""Sounds with less silence between them are one: it ducks the response once."""
+"""Sounds with less silence between them are one, which lowers the response once each way."""
 
 
 class Interruptions:
@@ -24,8 +24,9 @@ class Interruptions:
         self._context = context
         self._listener = listener
         self._barge_in: BargeIn | None = None
-        self._ducked_for_sample = -STT_SAMPLE_RATE_HZ
-        """Where the sound ended that the response was ducked for last."""
+        self._lowered_most = Lowered.NOT
+        self._lowered_until_sample = -STT_SAMPLE_RATE_HZ
+        """Where the sound ended that the response was lowered for last."""
 
     @property
     def held_from(self) -> int:
@@ -45,6 +46,7 @@ class Interruptions:
         played = response.echo if response is not None else None
         if not disturbs and (played is None or not played.possible(now_ms)):
             return False
+        silence_ms = _to_ms(start_sample - self._lowered_until_sample)
         self._barge_in = BargeIn(
             self._context,
             self._listener.audio.slice,
@@ -52,7 +54,7 @@ class Interruptions:
             response,
             language=self._listener.spoken_language,
             only_echo=not disturbs,
-            may_duck=_to_ms(start_sample - self._ducked_for_sample) > _BREATH_MS,
+            lowered_before=self._lowered_most if silence_ms <= _BREATH_MS else Lowered.NOT,
         )
         return True
 
@@ -60,8 +62,9 @@ class Interruptions:
         """Whether the held speech stops the response."""
         assert self._barge_in is not None
         verdict = self._barge_in.judge(position, silence_ms, now_ms, sounding=sounding)
-        if self._barge_in.ducked_once:
-            self._ducked_for_sample = position - silence_ms * STT_SAMPLE_RATE_HZ // 1000
+        if self._barge_in.lowered_most:
+            self._lowered_most = self._barge_in.lowered_most
+            self._lowered_until_sample = position - silence_ms * STT_SAMPLE_RATE_HZ // 1000
         return verdict
 
     def end(self, now_ms: float, *, stopped: bool) -> None:

@@ -114,14 +114,15 @@ class Listener:
             self._windows_position += WINDOW_SAMPLES
             if self._endpointer is None:
                 continue
-            self._endpointer.rule.min_speech_ms = self._min_speech_ms(now_ms)
+            self._set_onset(self._endpointer.rule, now_ms)
             given_away = self._windows_position <= self._buffer_start
             for edge in self._endpointer.feed(0.0 if given_away else probability):
                 if not self._held.take(edge, now_ms):
                     self._on_edge(edge, now_ms)
             self._judge_held(now_ms)
             self._ask_for_turn_end()
-            self._partials.hear(probability, self._windows_position, self.audio.slice)
+            if self._turn is not None or self._endpointer.hears_speech:
+                self._partials.hear(probability, self._windows_position, self.audio.slice)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:
@@ -383,9 +384,9 @@ class Listener:
     def _rule(self) -> EndpointingRule:
         return detection_rule.endpointing_rule(self._detection, self._context.config.turn_taking)
 
-    def _min_speech_ms(self, now_ms: float) -> int:
+    def _set_onset(self, rule: EndpointingRule, now_ms: float) -> None:
         taking, audible = self._context.config.turn_taking, self._owner.audible(now_ms)
-        return detection_rule.least_speech_ms(self._detection, taking, audible=audible)
+        detection_rule.set_onset(rule, self._detection, taking, audible=audible)
 
     @staticmethod
     def _samples_to_ms(samples: int) -> int:

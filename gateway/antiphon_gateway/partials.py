@@ -16,7 +16,6 @@ from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.sound_level import SoundLevel
 from antiphon_gateway.vad import WINDOW_SAMPLES
 from antiphon_proto.messages import (
-    STAGES,
     STT_SAMPLE_RATE_HZ,
     Done,
     Failed,
@@ -166,17 +165,9 @@ class PartialTranscripts:
             return False
         if self._answered_at_sample is None:
             self._answered_at_sample = sample
-        if self._asked_at_sample > self._start_sample and self._is_idle():
-            return True
         took = self._answered_at_sample - self._asked_at_sample
         interval = interval_ms * _SAMPLES_PER_MS
         return sample - self._asked_at_sample >= max(interval, (1 + _REST) * took)
-
-    def _is_idle(self) -> bool:
-        """Tell whether nothing at all is made: then the next partial costs nobody anything."""
-        loads = [self._context.load(stage) for stage in STAGES]
-        wanted = self._context.config.turn_taking.partials_when_idle
-        return wanted and not any(load.running or load.waiting for load in loads)
 
     def _may_be_last(self) -> bool:
         """Tell whether the voice has just fallen and there is room to see what was said."""

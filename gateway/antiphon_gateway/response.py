@@ -22,14 +22,7 @@ from antiphon_gateway.speech_pipeline import AudioOut, SpeechPipeline, TextShown
 from antiphon_gateway.speech_text import ThinkingFilter
 from antiphon_gateway.turn_timings import TurnTimings
 from antiphon_proto.conversation import ChatMessage
-from antiphon_proto.messages import (
-    AudioDelta,
-    Done,
-    Failed,
-    FunctionCalled,
-    ResultBody,
-    TextDelta,
-)
+from antiphon_proto.messages import AudioDelta, Done, Failed, FunctionCalled, ResultBody, TextDelta
 
 _MODEL_BUDGET_MS = 120_000
 _QUESTION_AHEAD_MS = 600
@@ -72,6 +65,7 @@ class Response:
             self._speech = SpeechPipeline(
                 context,
                 voice=settings.voice,
+                language=settings.language,
                 speed=settings.speed,
                 sample_rate_hz=settings.format.sample_rate_hz,
             )

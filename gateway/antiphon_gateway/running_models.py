@@ -20,7 +20,9 @@ class RunningModels:
             stage: (_configured_name(config, stage),) for stage in STAGES
         }
         self.catalogue: Catalogue = catalogue.from_config(config)
-        """Names as clients see them; of several models of a stage that of the first worker."""
+        """Names as clients see them; of several models of a stage that of the first worker, but the
+        voices of all."""
+        self._languages: dict[str, tuple[str, ...]] = {}
 
     def names(self, stage: Stage) -> tuple[str, ...]:
         """Return the names of all models that serve a stage: several while one takes the place of
@@ -35,7 +37,9 @@ class RunningModels:
                 names = (_configured_name(config, stage) for config in configs)
                 self._names[stage] = tuple(dict.fromkeys(names))
                 self._config = configs[0]
-        self.catalogue = catalogue.from_config(self._config)
+                if stage == "tts":
+                    self._languages = _languages(configs, workers)
+        self.catalogue = catalogue.from_config(self._config, self._languages)
 
     async def watch(self, stages: Stages) -> None:
         """Take over each change, until cancelled."""
@@ -49,6 +53,15 @@ def _in_use(state: StageState) -> list[WorkerState]:
     connected = [worker for worker in state.workers if worker.connected]
     serving = [worker for worker in connected if worker.slots] or connected
     return sorted(serving, key=lambda worker: (len(worker.worker_id), worker.worker_id))
+
+
+def _languages(configs: list[Config], workers: list[WorkerState]) -> dict[str, tuple[str, ...]]:
+    """Return the voices of workers with these configurations, and what each speaks."""
+    found: dict[str, tuple[str, ...]] = {}
+    for config, worker in zip(configs, workers, strict=True):
+        for voice in config.tts.names:
+            found.setdefault(voice, worker.languages)
+    return found
 
 
 def _with(config: Config, stage: Stage, worker: WorkerState) -> Config:

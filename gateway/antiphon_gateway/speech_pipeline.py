@@ -106,7 +106,13 @@ class SpeechPipeline:
     """The speech of one response item, at one sample rate."""
 
     def __init__(
-        self, context: SessionContext, *, voice: str, speed: float, sample_rate_hz: int
+        self,
+        context: SessionContext,
+        *,
+        voice: str,
+        speed: float,
+        sample_rate_hz: int,
+        language: str = "",
     ) -> None:
         playout = context.config.playout
         self.playout = Playout(
@@ -116,8 +122,11 @@ class SpeechPipeline:
         self.sample_rate_hz = sample_rate_hz
         self._context = context
         self._voice = voice
+        self._language = language
         self._speed = speed
-        self._splitter = ClauseSplitter(phrase_words=context.config.tts.first_clause_words)
+        self._splitter = ClauseSplitter(
+            language or "en", phrase_words=context.config.tts.first_clause_words
+        )
         self._runway = Runway()
         self._sentence = ""
         self._waiting: deque[str] = deque()
@@ -249,10 +258,14 @@ class SpeechPipeline:
         """Have the text cut early while the listener has little audio left."""
         if not self._context.config.tts.hurry or self._text_finished or not self._jobs_started:
             return
-        ahead_ms = self.playout.lead_ms(now_ms) + self.playout.queued_ms
-        ahead_ms += sum(clause.missing_ms for clause in self._clauses)
+        ahead_ms = self._ahead_ms(now_ms)
         ahead_ms += sum(len(text) * CHARACTER_MS for text in self._waiting)
         self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
+
+    def _ahead_ms(self, now_ms: float) -> float:
+        """Return how long the listener has something to hear, of the clauses that were begun."""
+        missing_ms = sum(clause.missing_ms for clause in self._clauses)
+        return self.playout.lead_ms(now_ms) + self.playout.queued_ms + missing_ms
 
     def _measure(self, now_ms: float) -> None:
         """Learn how long clauses take: to their first audio, and then for each second of it."""
@@ -274,7 +287,7 @@ class SpeechPipeline:
         ):
             return False
         text = self._waiting.popleft()
-        speech = speakable(text)
+        speech = self._speakable(text)
         clause = _Clause(text, speech, job_id="", done=not speech)
         if speech:
             self._ask(clause, self._command(text, speech), now_ms)
@@ -285,7 +298,11 @@ class SpeechPipeline:
     def _ask(self, clause: _Clause, command: Synthesize, now_ms: float) -> None:
         clause.command = command
         clause.job_id = self._context.submit(
-            command, budget_ms=_BUDGET_MS, urgent=self._jobs_started == 0, job_id=clause.job_id
+            command,
+            budget_ms=_BUDGET_MS,
+            urgent=self._jobs_started == 0,
+            patience_ms=self._runway.patience_ms(self._ahead_ms(now_ms)),
+            job_id=clause.job_id,
         )
         clause.asked_ms = now_ms
         self._jobs_started += 1
@@ -296,7 +313,7 @@ class SpeechPipeline:
         if is_open(text) and not (self._text_finished and not self._upcoming.strip()):
             # The last of them may be half a word.
             known = self._upcoming.split(" ")[:-1] if not self._waiting else self._upcoming.split()
-            following = f" {speakable(' '.join(known[:2]))}".rstrip() or _SOMETHING_FOLLOWS
+            following = f" {self._speakable(' '.join(known[:2]))}".rstrip() or _SOMETHING_FOLLOWS
         self._sentence = f"{preceding}{speech} "[-_CONTEXT_CHARACTERS:] if following else ""
         if not self._context.config.tts.sentence_context:
             preceding = following = ""
@@ -306,7 +323,11 @@ class SpeechPipeline:
             speed=self._speed,
             preceding=preceding,
             following=following,
+            language=self._language,
         )
+
+    def _speakable(self, text: str) -> str:
+        return speakable(text, self._language or "en")
 
     @property
     def _upcoming(self) -> str:

@@ -14,7 +14,7 @@ CARD_BYTES = 500_000_000
 """Left on a graphics card."""
 _MIB = 1 << 20
 _MEMORY = Path("/proc/meminfo")
-_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_GROUP = Path("/sys/fs/cgroup")
 """Of a container."""
 
 
@@ -31,7 +31,7 @@ def look(*, cards: bool) -> Machine:
     """Return what is there; `cards`: ask nvidia-smi too, which may take seconds to answer."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = free_bytes(total, _read(_MEMORY), _read(_LIMIT))
+    free = free_bytes(total, _read(_MEMORY), _read(_GROUP / "memory.max"))
     return Machine(cores, free, card_bytes(gpus.present().gpus) if cards else 0)
 
 
@@ -39,13 +39,33 @@ def free_bytes(total_bytes: int, meminfo: str, limit: str) -> int:
     """Return the memory for a model, by the texts that Linux has about it; pure."""
     if limit.strip().isdigit():
         total_bytes = min(total_bytes, int(limit))
-    available = next(
-        (line.split()[1] for line in meminfo.splitlines() if line.startswith("MemAvailable:")), ""
-    )
     room = [total_bytes - SYSTEM_BYTES]
-    if available.isdigit():
-        room.append(int(available) * 1024)
+    if (available := _entry(meminfo, "MemAvailable:")) is not None:
+        room.append(available * 1024)
     return max(0, min(room))
+
+
+def available_bytes() -> int | None:
+    """Return the main memory that a process may still take; None where the system tells nothing."""
+    group = (_read(_GROUP / name) for name in ("memory.max", "memory.current", "memory.stat"))
+    return room_bytes(_read(_MEMORY), *group)
+
+
+def room_bytes(meminfo: str, limit: str, used: str, stat: str) -> int | None:
+    """Return the same by the texts that Linux has about it; pure."""
+    rooms = []
+    if (available := _entry(meminfo, "MemAvailable:")) is not None:
+        rooms.append(available * 1024)
+    if limit.strip().isdigit() and used.strip().isdigit():
+        # Files that were read are counted as used, and forgotten when memory is needed.
+        rooms.append(int(limit) - int(used) + (_entry(stat, "inactive_file") or 0))
+    return max(0, min(rooms)) if rooms else None
+
+
+def _entry(text: str, key: str) -> int | None:
+    """Return the number in the line of a file of the system that begins with a key."""
+    lines = (line.split() for line in text.splitlines())
+    return next((int(words[1]) for words in lines if words[:1] == [key]), None)
 
 
 def card_bytes(cards: tuple[gpus.Gpu, ...]) -> int:

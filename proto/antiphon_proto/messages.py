@@ -79,6 +79,8 @@ class Synthesize(Message, frozen=True, kw_only=True, tag="synthesize"):
     """What was said of the same sentence before `text`, with its space; only for the intonation."""
     following: str = ""
     """What comes of the same sentence after `text`, with its space; only for the intonation."""
+    language: str = ""
+    """ISO 639-1 code of what is spoken; empty: that of the voice."""
 
 
 Command = Transcribe | PredictTurnEnd | Generate | ReadPrompt | Synthesize
@@ -228,7 +230,9 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     load_ms: int = 0
     """How long it took to load its engine; 0: not known."""
     voices: tuple[str, ...] = ()
-    """Speakers of its model that clients may choose, the default first; empty: it has one."""
+    """Of the stage tts: the voices that clients may choose, the default first."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of what its voices speak, the default first; empty: it does not know."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
@@ -285,6 +289,8 @@ class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
     """`budget_ms` counts from when this is sent."""
     urgent: bool = False
     """Goes before jobs that are not."""
+    patience_ms: int = 0
+    """So long it leaves its stage's last free slot to urgent jobs, when it is not urgent."""
     again: bool = False
     """Was sent before: goes before all that were not."""
     worker_id: str = ""

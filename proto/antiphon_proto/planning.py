@@ -53,6 +53,8 @@ class Figures(Known, frozen=True, kw_only=True):
     """Processor cores of the machine."""
     gateway_ms: Amount = 6.5
     """Processor time of a gateway for each second of a talking session."""
+    gateway_measured: bool = False
+    """Whether that was measured; else it is taken to be so."""
     hop_ms: Amount = 0.5
     """From one of a gateway's sockets to another of them, in an idle gateway."""
 
@@ -91,8 +93,9 @@ class Machines(Known, frozen=True, kw_only=True):
     """Of all hosts of one pool."""
     gateways: Annotated[int, msgspec.Meta(ge=0)] = 1
     """Processes of one pool; 0: as many as the conversations need."""
-    dispatcher: bool = False
-    """Whether the dispatcher is a process of its own."""
+    dispatchers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Dispatcher processes of one pool, which has one at most. Two tell what smaller pools, each
+    with one, would buy."""
     networked: bool = False
     """Whether a pool's processes are on several hosts."""
     pools: Number = 1
@@ -106,6 +109,8 @@ class Question(Known, frozen=True, kw_only=True):
     conversation: Conversation = Conversation()
     p95_ms: Amount
     """The bar: 95 of 100 answers are heard within it, counted from the end of speech."""
+    most_gaps: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.05
+    """And in no larger share of the answers there is silence between two clauses."""
     conversations: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Are so many held? 0: it is not asked."""
     seed: int = 1
@@ -116,14 +121,20 @@ class Outcome(Known, frozen=True, kw_only=True):
 
     conversations: int
     turns: int
-    p50_ms: float
-    p95_ms: float
+    p50_ms: float | None
+    """How long half of the answers, or all but one in twenty, were waited for; None: for ever."""
+    p95_ms: float | None
     gap_share: float
     """Answers in which something was to be heard later than what was before it had ended."""
     busy: dict[str, float]
     """How much of each part is used, 0 to 1."""
     gateways: int
     """Gateway processes of each pool."""
+
+    def keeps(self, question: Question) -> bool:
+        """Tell whether answers came, and went on, as the question wants it."""
+        in_time = self.p95_ms is not None and self.p95_ms <= question.p95_ms
+        return in_time and self.gap_share <= question.most_gaps
 
 
 class Plan(Known, frozen=True, kw_only=True):

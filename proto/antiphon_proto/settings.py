@@ -165,7 +165,11 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     """The same while the client plays the response quietly, where a wait hurts less."""
     duck: bool = True
     """Lower an audible response until it is decided whether it is interrupted."""
-    pause_after_ms: Milliseconds = 160
+    overlap_speech_ms: Milliseconds = 32
+    """Speech over a response that lowers it; what may interrupt it is judged, so less is enough."""
+    overlap_margin: Probability = 0.2
+    """How much less sure the detector may be of its first sound than of other speech."""
+    pause_after_ms: Milliseconds = 128
     """Speech after which a lowered response is paused until that is decided; it then goes on from
     the same sample or ends. 0: it goes on quietly."""
     echo_check: bool = True
@@ -182,9 +186,6 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     partial_when_quiet: bool = True
     """Make a partial transcript when the voice falls, where the machine has room: the utterance may
     be over."""
-    partials_when_idle: bool = True
-    """Make partial transcripts one after the other while no worker has anything else to do: the
-    newest has mostly heard the end of the speech when the pause is seen."""
     least_silence_ms: Milliseconds = 200
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""

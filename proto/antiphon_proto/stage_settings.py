@@ -111,6 +111,11 @@ class Llm(Section, frozen=True, kw_only=True):
         return os.environ.get("OPENAI_API_KEY", "") if safe else ""
 
 
+def public_name(model: str) -> str:
+    """Return a model's name without the directories of this machine."""
+    return model.rstrip("/").rpartition("/")[2].removesuffix(".gguf").removesuffix(".onnx")
+
+
 class Tts(Section, frozen=True, kw_only=True):
     """Text to speech."""
 
@@ -122,10 +127,13 @@ class Tts(Section, frozen=True, kw_only=True):
     """Speakers of a model with many that clients may choose, the first unless they do; empty: the
     model is the one voice."""
     language: str = ""
-    """`coqui`: what is spoken by a model of many languages, such as `de`; empty: English, or the
-    model's first."""
+    """What is spoken by a model of many languages unless a session asks for another of them, or by
+    one that does not tell, such as `de`; empty: English or the model's first, or not known."""
     device: str = "cpu"
     """`coqui`: `cpu` or `cuda`."""
+    gpu_memory_mib: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """`coqui` on a card: loading and speaking fail rather than take more of its memory; 0: no
+    limit. A topology's `gpu_memory_mib` sets it."""
     cloning_dir: str = ""
     """`coqui`: directory of recordings NAME.wav, each a voice that may be spoken with as `NAME`; of
     people who agreed. Empty: no voice is cloned."""
@@ -140,6 +148,11 @@ class Tts(Section, frozen=True, kw_only=True):
     threads: Count = 2
     processes: Count = 1
     slots: Count = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The voices as clients know them, the default first."""
+        return self.voices or (public_name(self.model),)
 
 
 class Simulated(Section, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     connected: bool
     load_ms: int = 0
     voices: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,8 +8,9 @@ from agents_js import SDK, needs_sdk, told_by_script
 from playwright.async_api import Route, WebSocket, async_playwright
 from source_tree import ROOT
 from system import System
-from system_ears import Ears
 from whole_talk import judge, recordings
+
+from bench.turns.word_timer import WordTimer
 
 pytestmark = [
     pytest.mark.browser,
@@ -40,7 +41,7 @@ async def serve(route: Route) -> None:
 
 
 async def test_a_spoken_conversation_with_a_call_and_an_interruption(
-    chromium: str, embedded_system: System, ears: Ears
+    chromium: str, embedded_system: System, word_timer: WordTimer
 ) -> None:
     sockets: list[WebSocket] = []
     # Chromium takes a page that the test hands out for one of the internet, which may not reach
@@ -59,4 +60,4 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
         await browser.close()
     assert errors == []
     assert [socket.url.partition("?")[0] for socket in sockets] == [embedded_system.realtime_url]
-    judge(told_by_script(told), ears)
+    judge(told_by_script(told), word_timer)

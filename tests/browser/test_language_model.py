@@ -4,14 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import model_servers
 import pytest
 from model_servers import ModelServer
 from playwright.async_api import Page, expect
 from scripted_gateway import ScriptedGateway
 from ups import Up, up
-
-from antiphon_proto.errors import StartupError
 
 pytestmark = pytest.mark.browser
 
@@ -21,19 +18,11 @@ OLLAMA = "http://127.0.0.1:11434"
 
 
 @pytest.fixture(scope="module")
-def models() -> ModelServer:
-    try:
-        return model_servers.shared()
-    except StartupError as exc:
-        pytest.skip(str(exc))
-
-
-@pytest.fixture(scope="module")
-def server(models: ModelServer) -> Iterator[Up]:
+def server(model_server: ModelServer) -> Iterator[Up]:
     """Everything simulated but the language model, which is the one that comes along."""
     settings = ["stt.engine=simulated", "tts.engine=simulated", "llm.max_output_tokens=12"]
     flags = [part for setting in settings for part in ("--set", setting)]
-    with up(*flags, OLLAMA_HOST=models.ollama, OPENAI_BASE_URL=models.openai) as running:
+    with up(*flags, **model_server.environment) as running:
         yield running
 
 
@@ -85,7 +74,7 @@ async def say(page: Page, text: str) -> None:
 @pytest.mark.models
 @pytest.mark.timeout(180)
 async def test_one_click_switches_and_the_next_answer_comes_from_the_other_model(
-    open_page: Any, server: Up, models: ModelServer, tone_wav: Path
+    open_page: Any, server: Up, model_server: ModelServer, tone_wav: Path
 ) -> None:
     page: Page = await open_page(server.url, microphone=tone_wav, viewport=DESKTOP)
     offer = page.get_by_role("region", name="A better language model")
@@ -96,9 +85,7 @@ async def test_one_click_switches_and_the_next_answer_comes_from_the_other_model
     await offer.get_by_role("button", name="OK").click()
     await expect(offer).to_be_hidden()
     await say(page, "What is my name?")
-    asked = [
-        [message["content"] for message in chat["request"]["messages"]] for chat in models.chats()
-    ]
+    asked = model_server.conversations()
     assert any({"My name is Ada.", "What is my name?"} <= set(contents) for contents in asked)
     await expect(page.locator("#log .user p").first).to_have_text("My name is Ada.")
     await page.get_by_role("button", name="Settings", exact=True).click()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import model_servers
 import pytest
+from model_servers import ModelServer
 from ports import free_port
 from system import SIMULATED, running_system
 
@@ -17,40 +18,32 @@ from antiphon_proto.llm_servers import LlmServer, ServedModel
 from antiphon_proto.machine import Machine
 
 
-@pytest.fixture(scope="module")
-def server() -> model_servers.ModelServer:
-    try:
-        return model_servers.shared()
-    except StartupError as exc:
-        pytest.skip(str(exc))
-
-
 def configuration(*settings: str) -> Config:
     return load(environment={}, settings=settings)
 
 
 @pytest.mark.models
-def test_what_a_server_has_is_listed(server: model_servers.ModelServer) -> None:
-    ollama = llm_servers.ask("ollama", server.ollama)
+def test_what_a_server_has_is_listed(model_server: ModelServer) -> None:
+    ollama = llm_servers.ask("ollama", model_server.ollama)
     assert ollama is not None
     assert llm_servers.has(ollama.models, model_servers.CHAT)
     assert ollama.models[0].size_bytes > 1e6
-    other = llm_servers.ask("openai", server.openai)
-    assert other == LlmServer("openai", server.openai, (ServedModel("smollm2"),))
+    other = llm_servers.ask("openai", model_server.openai)
+    assert other == LlmServer("openai", model_server.openai, (ServedModel("smollm2"),))
 
 
 @pytest.mark.models
 def test_a_server_on_this_machine_is_found_and_looking_can_be_turned_off(
-    server: model_servers.ModelServer, monkeypatch: pytest.MonkeyPatch
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OLLAMA_HOST", server.ollama)
-    monkeypatch.setenv("OPENAI_BASE_URL", server.openai)
+    monkeypatch.setenv("OLLAMA_HOST", model_server.ollama)
+    monkeypatch.setenv("OPENAI_BASE_URL", model_server.openai)
     found = llm_servers.found_here(configuration())
     assert {(each.engine, each.url) for each in found} >= {
-        ("ollama", server.ollama),
-        ("openai", server.openai),
+        ("ollama", model_server.ollama),
+        ("openai", model_server.openai),
     }
-    [ollama] = [each for each in found if each.url == server.ollama]
+    [ollama] = [each for each in found if each.url == model_server.ollama]
     assert model_servers.EMBEDDING in {model.name for model in ollama.models}
     assert model_servers.EMBEDDING not in {model.name for model in ollama.offered}
     first = llm_notice.lines(configuration())[0]
@@ -119,9 +112,9 @@ def test_without_a_server_up_proposes_what_fits_unless_another_model_is_set(
 
 @pytest.mark.models
 def test_a_pulled_model_is_there_with_its_licence(
-    server: model_servers.ModelServer, capsys: pytest.CaptureFixture[str]
+    model_server: ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = ["--set", f"llm.url={server.ollama}"]
+    url = ["--set", f"llm.url={model_server.ollama}"]
     assert main(["models", "pull", "ollama:pullable:1b", *url]) == 0
     shown = capsys.readouterr().out
     assert "100 MB" in shown
@@ -135,9 +128,9 @@ def test_a_pulled_model_is_there_with_its_licence(
 
 @pytest.mark.models
 def test_a_model_that_does_not_exist_is_an_error_with_where_names_are(
-    server: model_servers.ModelServer, capsys: pytest.CaptureFixture[str]
+    model_server: ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["models", "pull", "ollama:nosuch", "--set", f"llm.url={server.ollama}"]) == 2
+    assert main(["models", "pull", "ollama:nosuch", "--set", f"llm.url={model_server.ollama}"]) == 2
     assert "cannot pull nosuch" in capsys.readouterr().err
 
 
@@ -152,9 +145,9 @@ def test_without_the_server_the_commands_say_so(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.models
 def test_a_choice_is_checked_and_told_as_lines_of_a_configuration(
-    server: model_servers.ModelServer,
+    model_server: ModelServer,
 ) -> None:
-    here = configuration(f"llm.url={server.ollama}")
+    here = configuration(f"llm.url={model_server.ollama}")
     lines = models_use.chosen(f"ollama:{model_servers.CHAT}", here).lines
     assert lines[:3] == ["[llm]", 'engine = "ollama"', f'model = "{model_servers.CHAT}"']
     assert load(environment={}).llm.context_tokens < models_use.SERVED_CONTEXT_TOKENS
@@ -166,14 +159,14 @@ def test_a_choice_is_checked_and_told_as_lines_of_a_configuration(
 
 
 @pytest.mark.models
-def test_the_doctor_looks_at_the_server(server: model_servers.ModelServer) -> None:
+def test_the_doctor_looks_at_the_server(model_server: ModelServer) -> None:
     def check(engine: str, url: str, model: str) -> doctor_checks.Check:
         settings = (f"llm.engine={engine}", f"llm.url={url}", f"llm.model={model}")
         return doctor_checks.llm_server(configuration(*settings))
 
-    assert check("ollama", server.ollama, model_servers.CHAT).level == "ok"
-    assert check("openai", server.openai, "").level == "ok"
-    absent = check("ollama", server.ollama, "other")
+    assert check("ollama", model_server.ollama, model_servers.CHAT).level == "ok"
+    assert check("openai", model_server.openai, "").level == "ok"
+    absent = check("ollama", model_server.ollama, "other")
     assert (absent.level, absent.fix) == ("FAIL", "run: antiphon models pull ollama:other")
     gone = check("ollama", f"http://127.0.0.1:{free_port()}", "other")
     assert (gone.level, gone.fix) == ("FAIL", "start it with: ollama serve")

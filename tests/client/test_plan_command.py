@@ -76,8 +76,8 @@ def test_the_picture_names_capacity_limit_and_what_the_next_one_buys() -> None:
     )
     lines = picture(question, answer).splitlines()
     assert (
-        "80 conversations at p95 < 900 ms (p50 520 ms, p95 880 ms, 4 % of the answers with a gap)"
-        in lines
+        "80 conversations at p95 < 900 ms and gaps in at most 5 % of the answers "
+        "(p50 520 ms, p95 880 ms, 4 % of the answers with a gap)" in lines
     )
     assert "tts           71 %             170               120   <- the limit" in lines
     assert "the next GPU or process in each pool, as tts worker: 80 -> 120 conversations" in lines
@@ -95,6 +95,7 @@ def test_the_picture_names_capacity_limit_and_what_the_next_one_buys() -> None:
         (("--from", "figures.json", "--gpus", "300"), "a dispatcher knows 256"),
         (("--from", "figures.json", "--topology", "none.toml"), "cannot read none.toml"),
         (("--from", "figures.json", "--p95-ms", "0"), "0 is no time in milliseconds"),
+        (("--from", "figures.json", "--gaps", "101"), "101 is no percentage"),
         (("--set", "tts.engine=none"), "there is no tts engine none"),
     ],
 )

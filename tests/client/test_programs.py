@@ -57,6 +57,13 @@ def test_copies_are_numbered_by_their_index() -> None:
     )
 
 
+def test_a_voice_on_a_card_is_told_how_much_of_it_is_its_own() -> None:
+    voice = Group(stage="tts", gpus=(0,), slots=2, gpu_memory_mib=4_000)
+    deployment = placed(Deployment(groups=(Group(stage="llm"), voice), pinned=True))
+    told = {worker.name: deployment.settings(worker) for worker in deployment.workers}
+    assert told == {"llm-0": (), "tts-0": ("tts.slots=2", "tts.gpu_memory_mib=4000")}
+
+
 def test_several_gateways_come_with_a_dispatcher() -> None:
     config = load(environment={}, settings=["gateway.processes=2", "bus.dispatcher=process"])
     assert names(config) == ["gateway-0", "gateway-1", "dispatcher", "stt-0", "llm-0", "tts-0"]

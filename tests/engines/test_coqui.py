@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -21,6 +22,7 @@ from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import AudioDelta, Job, Synthesize
 from antiphon_workers.engine import Engine
 from antiphon_workers.registry import create
+from antiphon_workers.tts import card_memory
 
 pytest.importorskip("TTS", reason="Coqui is not installed; run: make test-engines")
 
@@ -44,7 +46,7 @@ def opened(*settings: str) -> Engine:
     return create("tts", load(environment={}, settings=["tts.engine=coqui", *settings]))
 
 
-def job(text: str, voice: str = "", speed: float = 1.0) -> Job:
+def job(text: str, voice: str = "", speed: float = 1.0, language: str = "") -> Job:
     return Job(
         job_id="job-1",
         session_id="session-1",
@@ -53,12 +55,14 @@ def job(text: str, voice: str = "", speed: float = 1.0) -> Job:
         attempt=1,
         reply_to="gateway-0",
         budget_ms=60_000,
-        command=Synthesize(text=text, voice=voice, speed=speed),
+        command=Synthesize(text=text, voice=voice, speed=speed, language=language),
     )
 
 
-async def pieces(engine: Engine, text: str, voice: str = "", speed: float = 1.0) -> list[bytes]:
-    made = [step async for step in engine.run(job(text, voice, speed), b"")]
+async def pieces(
+    engine: Engine, text: str, voice: str = "", speed: float = 1.0, language: str = ""
+) -> list[bytes]:
+    made = [step async for step in engine.run(job(text, voice, speed, language), b"")]
     parts = [step for step in made if isinstance(step, tuple)]
     assert all(isinstance(body, AudioDelta) for body, _ in parts)
     assert {body.sample_rate_hz for body, _ in parts} <= set(RATES_HZ.values())
@@ -98,7 +102,7 @@ async def test_windows_of_the_decoder_give_what_it_gives_at_once() -> None:
     voice = loaded._voice  # type: ignore[attr-defined]
     assert isinstance(voice, VitsVoice)
     torch.manual_seed(1)
-    windows = list(voice.speak(TEXT, "", 1.0))
+    windows = list(voice.speak(TEXT, "", 1.0, ""))
     torch.manual_seed(1)
     whole = voice._model.synthesize(TEXT)["wav"]
     assert len(windows) > 3
@@ -147,6 +151,37 @@ async def test_another_language_is_spoken_or_refused_with_those_there_are() -> N
     assert b"".join(await pieces(german, "Guten Tag, wie geht es dir?"))
     with pytest.raises(StartupError, match="one of: en, de"):
         await asyncio.to_thread(engine, "xtts", "tts.language=fr")
+
+
+async def test_a_job_is_spoken_in_its_own_language_where_the_model_knows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    german = await asyncio.to_thread(engine, "xtts", "tts.language=de")
+    assert german.languages == ("de", "en")
+    asked: list[str] = []
+    stream = german._voice._model.inference_stream  # type: ignore[attr-defined]
+
+    def noted(text: str, language: str, *rest: object, **settings: object) -> Iterator[object]:
+        asked.append(language)
+        return stream(text, language, *rest, **settings)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(german._voice._model, "inference_stream", noted)  # type: ignore[attr-defined]
+    for language in ("en", "", "fr"):
+        assert b"".join(await pieces(german, TEXT, language=language))
+    assert asked == ["en", "de", "de"]
+
+
+def test_a_limit_of_the_cards_memory_is_set_before_anything_is_on_the_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(card_memory, "limit", lambda _, limit_mib: limits.append(limit_mib))
+    model = f"tts.model={coqui_checkpoints.shared('vits')}"
+    opened(model, "tts.gpu_memory_mib=4000").load()
+    assert limits == []
+    with contextlib.suppress(StartupError):  # without a card
+        opened(model, "tts.device=cuda", "tts.gpu_memory_mib=4000").load()
+    assert limits == [4000]
 
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:

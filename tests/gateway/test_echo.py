@@ -2,13 +2,19 @@
 
 import itertools
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from antiphon_gateway.barge_in import BargeIn
 from antiphon_gateway.echo import COMPARED_MS, PlayedAudio, echoed_words, likeness
+from antiphon_gateway.interruption import Verdict
+from antiphon_gateway.response import Response
+from antiphon_gateway.session_context import SessionContext
 from antiphon_proto.audio import float_to_pcm16, pcm16_to_float, read_wav
+from antiphon_proto.config import Config
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 RATE_HZ = 16_000
@@ -112,3 +118,74 @@ def test_words_just_spoken_are_an_echo() -> None:
     assert echoed_words(["when", "warm", "air"], spoken)
     assert not echoed_words(["what", "is", "that"], spoken)
     assert not echoed_words(["rain"], spoken)
+
+
+# --- where sound begins ---------------------------------------------------------------------
+
+
+def spoken(name: str) -> Samples:
+    """Return a recording from its first loud sample on."""
+    samples = recording(name)
+    return samples[int(np.argmax(np.abs(samples) > 0.05)) :]
+
+
+def beginnings(sound_ms: int, *, echo: bool) -> list[float]:
+    """Return the likeness of so much sound behind silence, as a reply begins."""
+    found = []
+    for played, said, late_ms in itertools.product(PLAYED, SAID, (150, 300, 450)):
+        reply, voice = spoken(played), spoken(played if echo else said)
+        began = np.zeros(late_ms * 16, np.float32)
+        heard = float_to_pcm16(np.concatenate([began, voice])[: (late_ms + sound_ms) * 16])
+        audio = PlayedAudio(RATE_HZ)
+        audio.add(float_to_pcm16(reply)[: 2 * RATE_HZ])
+        found.append(likeness(heard[-32 * sound_ms :], audio, (late_ms + sound_ms) * 16))
+    return found
+
+
+def test_the_sound_alone_tells_an_echo_from_a_person_when_both_begin() -> None:
+    assert np.mean([value >= ECHO for value in beginnings(224, echo=True)]) >= 0.95
+    assert np.mean([value >= ECHO for value in beginnings(224, echo=False)]) <= 0.05
+
+
+class Reply:
+    """What a barge-in knows of a response that is heard, and that all sound is like."""
+
+    item_id = "item_1"
+
+    def __init__(self) -> None:
+        self.echo = self
+        self.compared_ms: list[int] = []
+
+    def likeness(self, heard: bytes, _now_ms: float) -> float:
+        self.compared_ms.append(len(heard) // 32)
+        return 1.0
+
+    def hold_start(self) -> None: ...
+
+    def audible(self, _now_ms: float) -> bool:
+        return True
+
+    def heard_ms(self, now_ms: float) -> float:
+        return now_ms
+
+    def asks(self, _now_ms: float) -> bool:
+        return False
+
+
+def test_the_first_sound_is_compared_with_the_silence_before_it_and_decides_nothing() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply, begins = Reply(), 16_000
+    barge_in = BargeIn(
+        context,
+        lambda start, end: bytes(2 * (end - start)),
+        begins,
+        cast(Response, reply),
+        language=None,
+    )
+    for sound_ms in range(32, 320, 32):
+        position = begins + sound_ms * 16
+        verdict = barge_in.judge(position, 0, sound_ms, sounding=True)
+        assert verdict is Verdict.UNDECIDED
+        assert (barge_in.start_sample == begins) is (sound_ms < 224)
+    assert reply.compared_ms == [COMPARED_MS, COMPARED_MS, 224]
+    assert context.take_effects() == []

@@ -54,6 +54,19 @@ def test_a_click_in_the_pause_does_not_resume() -> None:
     assert kinds(edges) == ["started", "paused", "ended"]
 
 
+def test_an_onset_margin_counts_for_the_first_sound_only() -> None:
+    def edges(script: str, margin: float) -> list[str]:
+        eager = rule(min_speech_ms=32)
+        eager.onset_margin = margin
+        return kinds(feed(Endpointer(eager), script))
+
+    assert edges("..-", margin=0.2) == ["started"]
+    assert edges("..-", margin=0.0) == []
+    paused = "x" + "." * 8
+    assert edges(paused + "-" * 8, margin=0.2) == ["started", "paused", "ended"]
+    assert edges(paused + "x", margin=0.2) == ["started", "paused", "resumed"]
+
+
 def test_a_dip_above_the_lower_threshold_does_not_pause() -> None:
     assert kinds(feed(Endpointer(rule()), "xxxxx" + "-" * 20 + "x")) == ["started"]
 

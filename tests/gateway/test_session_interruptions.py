@@ -21,7 +21,7 @@ from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import Failed, Generate, Transcribe
 
 STARTED = "input_audio_buffer.speech_started"
-DUCK_MS = 96
+DUCK_MS = 32
 """Speech after which the response is ducked."""
 LATE = "." * 50
 """1.6 s: long enough that what is said then is no part of the turn before."""
@@ -57,7 +57,7 @@ def test_a_response_is_ducked_at_once_and_stopped_by_a_word() -> None:
     rig.speak("x" * (DUCK_MS // 32))
     [(item_id, ducked)] = ducks(rig)
     assert ducked
-    rig.speak("x" * 5)
+    rig.speak("x" * 7)
     assert rig.job(Transcribe).command == Transcribe(final=True)
     assert STARTED not in [event["type"] for event in rig.events]
     rig.transcribe("What about")
@@ -123,9 +123,9 @@ def test_speech_pauses_the_response_until_it_is_judged_and_nothing_of_it_is_lost
     rig = speaking()
     rig.speak("x" * (DUCK_MS // 32))
     assert pauses(rig) == [False]
-    rig.speak("x" * 2)
+    rig.speak("x" * 3)
     assert pauses(rig) == [False, True]
-    rig.speak("x" * 5)
+    rig.speak("x" * 6)
     rig.transcribe("Uh-huh.")
     assert rig.audio_ms() < 4_000
     rig.speak("." * 10)
@@ -209,6 +209,26 @@ def test_speech_that_follows_a_sound_at_once_stops_the_response_without_another_
     rig.speak("x")
     assert [ducked for _, ducked in ducks(rig)] == [True, False]
     assert STARTED in rig.types()
+
+
+def test_a_faint_first_sound_ducks_an_audible_response_and_nothing_else() -> None:
+    rig = speaking()
+    rig.speak("-")
+    assert [ducked for _, ducked in ducks(rig)] == [True]
+    rig = speaking()
+    turn_detection(rig, {"type": "semantic_vad", "interrupt_response": False})
+    rig.speak("-")
+    assert ducks(rig) == []
+
+
+def test_a_weak_first_sound_does_not_keep_the_speech_behind_it_from_pausing() -> None:
+    rig = speaking()
+    rig.speak("x" + "." * 6)
+    assert [ducked for _, ducked in ducks(rig)] == [True, False]
+    rig.speak("x" * 4)
+    assert pauses(rig) == [False, True]
+    rig.speak("." * 6 + "x" * 4)
+    assert pauses(rig) == [False, True, False]
 
 
 def test_a_sound_after_a_silence_ducks_the_response_again() -> None:

@@ -60,16 +60,8 @@ class Owner:
 
 
 @pytest.fixture(scope="module")
-def models() -> ModelServer:
-    try:
-        return model_servers.shared()
-    except StartupError as exc:
-        pytest.skip(str(exc))
-
-
-@pytest.fixture(scope="module")
-def served(models: ModelServer) -> Iterator[Up]:
-    with up("--simulated", OLLAMA_HOST=models.ollama, OPENAI_BASE_URL=models.openai) as server:
+def served(model_server: ModelServer) -> Iterator[Up]:
+    with up("--simulated", **model_server.environment) as server:
         yield server
 
 
@@ -93,7 +85,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_one_request_switches_and_the_session_goes_on_with_its_history(
-    served: Up, models: ModelServer, http: aiohttp.ClientSession
+    served: Up, model_server: ModelServer, http: aiohttp.ClientSession
 ) -> None:
     owner = Owner(http, served.url)
     before = await owner.state()
@@ -116,9 +108,7 @@ async def test_one_request_switches_and_the_session_goes_on_with_its_history(
         assert (await owner.state())["answers"]["model"] == model_servers.CHAT
         await client.say_text("What is my name?")
         assert (await client.done())["status"] in ("completed", "incomplete")
-    asked = [
-        [message["content"] for message in chat["request"]["messages"]] for chat in models.chats()
-    ]
+    asked = model_server.conversations()
     assert any({"My name is Ada.", "What is my name?"} <= set(contents) for contents in asked)
 
 
@@ -182,9 +172,9 @@ async def test_a_model_is_fetched_and_used_and_what_fails_or_is_stopped_changes_
 
 
 async def test_a_server_of_another_supervisor_is_told_how_it_is_done(
-    models: ModelServer, http: aiohttp.ClientSession
+    model_server: ModelServer, http: aiohttp.ClientSession
 ) -> None:
-    settings = {**SIMULATED, "llm.url": models.ollama, "gateway.api_keys": "owner"}
+    settings = {**SIMULATED, "llm.url": model_server.ollama, "gateway.api_keys": "owner"}
     with running_system(settings) as server:
         owner = Owner(http, server.url)
         assert (await owner.send("GET"))[0] == 401

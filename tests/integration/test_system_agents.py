@@ -1,4 +1,4 @@
-"""The stock `openai-agents` SDK holds conversations, with only the address changed."""
+"""The stock `openai-agents` SDK holds a conversation, with only the address changed."""
 
 import asyncio
 import base64
@@ -7,19 +7,17 @@ from typing import Any, Literal
 import pytest
 from agents import function_tool
 from agents.realtime.model_inputs import RealtimeModelSendSessionUpdate
-from system import SIMULATED, System, running_system
+from system import System
 from system_agents import agent_talk
-from system_ears import Ears
-from whole_talk import INTERRUPTION, QUESTION, Told, judge
+from whole_talk import INTERRUPTION, QUESTION, Cut, Told, judge
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+from bench.turns.word_timer import WordTimer
 
-REPLY = " ".join(f"This is sentence number {number} of a long reply." for number in range(30))
+pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 
 
-@pytest.mark.models
 async def test_a_spoken_conversation_with_a_call_and_an_interruption(
-    embedded_system: System, ears: Ears
+    embedded_system: System, word_timer: WordTimer
 ) -> None:
     called: list[dict[str, str]] = []
 
@@ -59,47 +57,23 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
                 event["transcript"] for event in talk.of("input_audio_transcription.completed")
             ],
             called=called,
-            said="".join(e["delta"] for e in talk.of("audio_transcript.delta", item_id)),
-            audio=b"".join(
-                base64.b64decode(e["delta"]) for e in talk.of("output_audio.delta", item_id)
+            cut=Cut(
+                item_id=item_id,
+                said="".join(e["delta"] for e in talk.of("audio_transcript.delta", item_id)),
+                audio=b"".join(
+                    base64.b64decode(e["delta"]) for e in talk.of("output_audio.delta", item_id)
+                ),
+                audio_end_ms=cut["audio_end_ms"],
+                kept=kept["item"]["content"][0]["transcript"],
             ),
-            audio_end_ms=cut["audio_end_ms"],
-            kept=kept["item"]["content"][0]["transcript"],
             history=talk.texts()[item_id][1],
             answer=first_item["content"][0]["transcript"],
             answer_in_history=talk.texts()[first_item["id"]][1],
         ),
-        ears,
+        word_timer,
     )
 
 
 def spoken(done: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the messages of a response."""
     return [item for item in done["response"]["output"] if item["type"] == "message"]
-
-
-async def test_a_tool_call_an_interruption_and_a_history_of_what_was_heard() -> None:
-    asked: list[str] = []
-
-    @function_tool
-    async def get_time(city: str) -> str:
-        """Tell the time in a city."""
-        asked.append(city)
-        return "10:00"
-
-    settings = {"simulated.call_arguments": '{"city":"Oslo"}', "simulated.reply": REPLY}
-    with running_system({**SIMULATED, **settings}, ready_within_s=30.0) as system:
-        async with agent_talk(system, tools=[get_time]) as talk, asyncio.TaskGroup() as group:
-            await talk.session.send_message("What time is it in Oslo?")
-            ended = await talk.until("tool_end")
-            assert (asked, ended.output) == (["Oslo"], "10:00")
-            await talk.until("audio")
-            group.create_task(talk.say("how_can_i_begin"))
-            await talk.until("audio_interrupted")
-            await talk.until_raw("conversation.item.retrieved")
-            await talk.until("history_updated")
-            heard = talk.said("assistant")[0]
-            assert heard
-            assert REPLY.startswith(heard.strip())
-            assert len(heard) < len(REPLY) / 2
-        system.assert_no_traceback()

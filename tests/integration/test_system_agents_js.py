@@ -9,8 +9,9 @@ import pytest
 from agents_js import WEB, needs_sdk, told_by_script
 from source_tree import ROOT
 from system import System
-from system_ears import Ears
 from whole_talk import judge, recordings
+
+from bench.turns.word_timer import WordTimer
 
 pytestmark = [
     pytest.mark.integration,
@@ -22,7 +23,7 @@ pytestmark = [
 
 
 def test_a_spoken_conversation_with_a_call_and_an_interruption(
-    embedded_system: System, ears: Ears, tmp_path: Path
+    embedded_system: System, word_timer: WordTimer, tmp_path: Path
 ) -> None:
     files = [tmp_path / "question.pcm", tmp_path / "interruption.pcm"]
     for file, pcm in zip(files, recordings(), strict=True):
@@ -36,4 +37,4 @@ def test_a_spoken_conversation_with_a_call_and_an_interruption(
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    judge(told_by_script(json.loads(ran.stdout)), ears)
+    judge(told_by_script(json.loads(ran.stdout)), word_timer)

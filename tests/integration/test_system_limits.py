@@ -6,17 +6,26 @@ import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
-from system import GATEWAY, SIMULATED, System, running_system
+from system import SIMULATED, System, running_system
 from system_client import Client, connected, silence
 
 pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def usual() -> Iterator[System]:
+    """One server with the usual limits: whatever one client does must not harm the next."""
+    with running_system(SIMULATED) as server:
+        yield server
+        server.assert_no_traceback()
+        assert all(process.poll() is None for process in server.processes.values())
 
 
 async def refused(url: str, headers: dict[str, str] | None = None) -> tuple[int, bool]:
@@ -93,47 +102,38 @@ async def test_half_a_handshake_is_cut_off_and_a_session_is_not() -> None:
             await assert_usable(client)
 
 
-async def test_what_all_clients_leave_unfinished_together_is_bounded() -> None:
-    with running_system(SIMULATED) as server:
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(connected(server.realtime_url))
-            greedy = [await stack.enter_async_context(unfinished(server)) for _ in range(5)]
-            for _, writer in greedy:
-                writer.write(bytes(14 * MIB))
-                await writer.drain()
-            readers = [asyncio.ensure_future(close_code(reader)) for reader, _ in greedy]
-            ended, waiting = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
-            assert [task.result() for task in ended] == [1013]
-            for task in waiting:
-                task.cancel()
-            await assert_usable(client)
-        server.assert_no_traceback()
-        assert GATEWAY in server.processes
-
-
-async def test_messages_are_never_inflated() -> None:
-    with running_system(SIMULATED, workers={}) as server:
-        server.wait_for(lambda: server.get("/healthz") is not None, 20)
-        offer = "Sec-WebSocket-Extensions: permessage-deflate"
-        async with opened(server, offer) as (reader, writer, answer):
-            assert "permessage-deflate" not in answer
-            writer.write(bytes([0xC1, 0x80 | 2]) + bytes(4) + b"{}")
-            assert await close_code(reader) == 1002
-        server.assert_no_traceback()
-
-
-async def test_a_message_in_thousands_of_pieces_is_one_message() -> None:
-    with running_system(SIMULATED, workers={}) as server:
-        server.wait_for(lambda: server.get("/healthz") is not None, 20)
-        async with opened(server) as (reader, writer, _):
-            piece = struct.pack("!BB4sc", 0x00, 0x81, bytes(4), b" ")
-            writer.write(struct.pack("!BB4sc", 0x01, 0x81, bytes(4), b" ") + piece * 60_000)
-            writer.write(struct.pack("!BB4s2s", 0x80, 0x82, bytes(4), b"{}"))
+async def test_what_all_clients_leave_unfinished_together_is_bounded(usual: System) -> None:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connected(usual.realtime_url))
+        greedy = [await stack.enter_async_context(unfinished(usual)) for _ in range(5)]
+        for _, writer in greedy:
+            writer.write(bytes(14 * MIB))
             await writer.drain()
-            assert "type is missing" in (await reader.readuntil(b"type is missing")).decode(
-                errors="replace"
-            )
-        server.assert_no_traceback()
+        readers = [asyncio.ensure_future(close_code(reader)) for reader, _ in greedy]
+        ended, waiting = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result() for task in ended] == [1013]
+        for task in waiting:
+            task.cancel()
+        await assert_usable(client)
+
+
+async def test_messages_are_never_inflated(usual: System) -> None:
+    offer = "Sec-WebSocket-Extensions: permessage-deflate"
+    async with opened(usual, offer) as (reader, writer, answer):
+        assert "permessage-deflate" not in answer
+        writer.write(bytes([0xC1, 0x80 | 2]) + bytes(4) + b"{}")
+        assert await close_code(reader) == 1002
+
+
+async def test_a_message_in_thousands_of_pieces_is_one_message(usual: System) -> None:
+    async with opened(usual) as (reader, writer, _):
+        piece = struct.pack("!BB4sc", 0x00, 0x81, bytes(4), b" ")
+        writer.write(struct.pack("!BB4sc", 0x01, 0x81, bytes(4), b" ") + piece * 60_000)
+        writer.write(struct.pack("!BB4s2s", 0x80, 0x82, bytes(4), b"{}"))
+        await writer.drain()
+        assert "type is missing" in (await reader.readuntil(b"type is missing")).decode(
+            errors="replace"
+        )
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ from system_ears import Ears
 from system_sdk import SdkTalk, open_microphone, recorded, sdk_talk
 from whole_talk import GET_TIME, INTERRUPTION, QUESTION, UNDERSTOOD, Told, judge
 
+from bench.turns.word_timer import WordTimer
+
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 
 README = Path(__file__).parents[2] / "README.md"
@@ -75,7 +77,7 @@ async def test_a_spoken_conversation_of_two_turns(embedded_system: System, ears:
 
 
 async def test_a_spoken_conversation_with_a_call_and_an_interruption(
-    embedded_system: System, ears: Ears
+    embedded_system: System, word_timer: WordTimer
 ) -> None:
     async with sdk_talk(embedded_system.url) as talk:
         session: Any = {"type": "realtime", "tools": [GET_TIME], "tool_choice": "required"}
@@ -102,19 +104,12 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
             ],
             transcripts=[e.transcript for e in talk.events if e.type == TRANSCRIBED],
             called=[json.loads(call.arguments)],
-            said="".join(
-                e.delta
-                for e in talk.events
-                if e.type == "response.output_audio_transcript.delta" and e.item_id == cut.item_id
-            ),
-            audio=cut.audio,
-            audio_end_ms=cut.audio_end_ms,
-            kept=cut.kept,
+            cut=cut,
             history=history.content[0].transcript,
             answer=answer.output[0].content[0].transcript,
             answer_in_history=known.content[0].transcript,
         ),
-        ears,
+        word_timer,
     )
 
 
@@ -235,7 +230,7 @@ def test_the_readme_example_runs_as_printed(
     program, reply = tmp_path / "say.py", tmp_path / "reply.wav"
     program.write_text(example.replace("localhost:8080", f"localhost:{embedded_system.port}"))
     ran = subprocess.run(
-        [sys.executable, program, SPEECH / "dog_or_cat.wav", reply],
+        [sys.executable, "-W", "error", program, SPEECH / "dog_or_cat.wav", reply],
         capture_output=True,
         text=True,
         timeout=100,

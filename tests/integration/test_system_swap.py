@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from servers import AT_ONCE, ENGINES, GATEWAY, Up, running_up
 from system_client import connected, word_errors
 from talk import Tally, spoken_turn
 
 from antiphon import programs
 from antiphon.change_lock import alone
+from antiphon_proto import curve
+from antiphon_proto.addresses import process_names
+from antiphon_proto.config import load
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -188,6 +192,25 @@ async def test_one_that_cannot_load_is_refused_and_the_old_one_serves_on(server:
     assert (runtime(server) / programs.SETTINGS_NAME).read_text() == settings
 
 
+async def test_one_that_main_memory_does_not_hold_is_refused_unless_it_is_ignored(
+    server: Up, tmp_path: Path
+) -> None:
+    before, pids = models(server), server.programs()
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 43)  # a hole, which takes no room on the disk
+    code, output = await run(server, "models", "use", f"stt={large}")
+    assert code == 2
+    # Two of them beside one old one, each with half as much to compute in.
+    assert re.search(r"no room for .*large .* about 26\d+\.\d GB .* and [\d.]+ [GM]B are", output)
+    assert "--ignore-memory" in output
+    assert (models(server), server.programs()) == (before, pids)
+    code, output = await run(server, "models", "use", f"stt={large}", "--ignore-memory")
+    assert code == 0, output
+    assert list(models(server).values()).count(str(large)) == BUSY["stt.processes"]
+    await use(server, "stt=new-stt")
+
+
 async def test_ctrl_c_while_the_new_one_loads_takes_it_back(server: Up) -> None:
     before, pids = models(server), server.programs()
     command = await begun(server, "models", "use", "stt=other")
@@ -250,6 +273,44 @@ async def test_what_comes_after_a_swap_runs_the_new_model(server: Up) -> None:
         "brain-b"
     ] * 2
     assert listed(server)[0] == "brain-b"
+
+
+@pytest.fixture
+def server_with_keys(tmp_path: Path) -> Iterator[Up]:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    settings = {**ENGINES, **AT_ONCE, "bus.address": address, "bus.key_dir": tmp_path}
+    flags = [f"{key}={value}" for key, value in settings.items()]
+    for name in (*process_names(load(environment={}, settings=flags)), "stt-1", "tts-1"):
+        curve.make(tmp_path, name)
+    with running_up(settings) as running:
+        yield running
+        assert "traceback" not in running.logs().lower()
+
+
+async def test_with_keys_workers_come_are_swapped_and_go_and_strangers_are_named(
+    server_with_keys: Up,
+) -> None:
+    server = server_with_keys
+    async with talked_to(server) as tally:
+        code, output = await run(server, "scale", "stt=2")
+        assert code == 0, output
+        for voice, name in (("voice-b", "tts-1"), ("voice-c", "tts-0")):
+            await use(server, f"tts={voice}")
+            assert models(server)[name] == voice
+        code, output = await run(server, "scale", "stt=1")
+        assert code == 0, output
+        turns = tally.turns
+        await until(server, lambda: tally.turns >= turns + SESSIONS)
+        for words in (("scale", "stt=3"), ("scale", "llm=2"), ("models", "use", "llm=other")):
+            before = models(server)
+            code, output = await run(server, *words)
+            assert code == 2
+            name = "stt-2" if "stt=3" in words else "llm-1"
+            assert f"{name} has no key" in output
+            assert f"antiphon keys make {name}" in output
+            assert models(server) == before
+    assert sorted(models(server)) == ["llm-0", "stt-0", "tts-0"]
+    assert not list(runtime(server).glob("*.jobs"))
 
 
 @pytest.mark.models

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from source_tree import ROOT
-from whole_talk import Told
+from whole_talk import Cut, Told
 
 WEB = ROOT / "web"
 SDK = WEB / "node_modules" / "@openai" / "agents-realtime"
@@ -23,10 +23,13 @@ def told_by_script(told: dict[str, Any]) -> Told:
         partials=told["partials"],
         transcripts=told["transcripts"],
         called=told["called"],
-        said=told["said"][item_id],
-        audio=base64.b64decode(told["audio"]),
-        audio_end_ms=told["truncated"]["audio_end_ms"],
-        kept=told["kept"]["content"][0]["transcript"],
+        cut=Cut(
+            item_id=item_id,
+            said=told["said"][item_id],
+            audio=base64.b64decode(told["audio"]),
+            audio_end_ms=told["truncated"]["audio_end_ms"],
+            kept=told["kept"]["content"][0]["transcript"],
+        ),
         history=texts[item_id],
         answer=answer["content"][0]["transcript"],
         answer_in_history=texts[answer["id"]],

@@ -35,9 +35,19 @@ class ModelServer(NamedTuple):
     record: Path
     process: "subprocess.Popen[str]"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by which programs find it."""
+        return {"OLLAMA_HOST": self.ollama, "OPENAI_BASE_URL": self.openai}
+
     def chats(self) -> list[dict[str, Any]]:
         """Return what Ollama's endpoint was asked, and how each chat ended."""
         return [line for line in self._lines() if "end" in line]
+
+    def conversations(self) -> list[list[str]]:
+        """Return what the messages said of each chat that Ollama's endpoint was asked."""
+        chats = [chat["request"]["messages"] for chat in self.chats()]
+        return [[message["content"] for message in messages] for messages in chats]
 
     @contextlib.contextmanager
     def offline(self) -> Iterator[None]:

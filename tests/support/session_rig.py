@@ -71,7 +71,6 @@ class Rig:
         extensions: bool = False,
         config: Config | None = None,
         partial_as_final: bool = False,
-        partials_when_idle: bool = False,
         kind: SessionType = "realtime",
     ) -> None:
         """Without reading ahead, unless `config` says so: what is asked for is what is tested."""
@@ -84,7 +83,6 @@ class Rig:
             eager_silence_ms=96,
             partial_interval_ms=interval_ms,
             partial_as_final=partial_as_final,
-            partials_when_idle=partials_when_idle,
         )
         config = structs.replace(config, turn_taking=taking)
         self.load = StageLoad(slots=4)
@@ -130,7 +128,7 @@ class Rig:
     def speak(self, script: str) -> None:
         """Let the user speak (`x`) or be silent (`.`), one 32 ms window per character.
 
-        Only the sound of `X`, which is speech too, is loud.
+        Only the sound of `X`, which is speech too, is loud; `-` may be speech or not.
         """
         for mark in script:
             self.now_ms += WINDOW_MS
@@ -138,7 +136,7 @@ class Rig:
             arrived_ms = self.now_ms + self.uplink_ms
             sound = _LOUD if mark == "X" else bytes(2 * WINDOW_SAMPLES)
             self.session.on_audio(sound, 16_000, arrived_ms, captured_us)
-            probability = 0.9 if mark in "xX" else 0.01
+            probability = {"x": 0.9, "X": 0.9, "-": 0.35, ".": 0.01}[mark]
             self.session.on_speech_probabilities([probability], self.now_ms)
             self._settle()
             self.pass_time(0)

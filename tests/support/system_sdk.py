@@ -5,13 +5,14 @@ import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 from system_client import MIC_HZ, OUT_HZ, silence, speech
+from whole_talk import Cut
 
 from antiphon_proto.audio import Resampler
 
@@ -19,18 +20,6 @@ _CHUNK_MS = 40
 _UNDECLARED = {"event.session.id", "event.session.object"}
 """What OpenAI's server sends too and the SDK's models leave out."""
 _server_event: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
-
-
-class Cut(NamedTuple):
-    """An answer that was spoken over."""
-
-    item_id: str
-    audio: bytes
-    """All of it that came, PCM16 at 24 kHz."""
-    audio_end_ms: int
-    """How much of it was played."""
-    kept: str
-    """What the server keeps of its words."""
 
 
 class SdkTalk:
@@ -107,7 +96,19 @@ class SdkTalk:
         )
         cut = await self.event("conversation.item.truncated")
         kept = (await self.retrieve(first.item_id)).content[0].transcript
-        return Cut(first.item_id, audio, cut.audio_end_ms, kept)
+        said = "".join(
+            event.delta
+            for event in self.events
+            if event.type == "response.output_audio_transcript.delta"
+            and event.item_id == first.item_id
+        )
+        return Cut(
+            item_id=first.item_id,
+            said=said,
+            audio=audio,
+            audio_end_ms=cut.audio_end_ms,
+            kept=kept,
+        )
 
     def types(self) -> list[str]:
         """Return the types of all events, each run of equal ones once."""

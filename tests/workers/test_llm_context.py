@@ -6,7 +6,8 @@ import pytest
 
 from antiphon_proto.conversation import ChatMessage, Truncation
 from antiphon_proto.errors import JobFailed
-from antiphon_workers.llm.context import estimate, fit, tokens_per_byte_seen
+from antiphon_workers.engine import Usage
+from antiphon_workers.llm.context import counted, estimate, fit, tokens_per_byte_seen
 
 SYSTEM = ChatMessage("system", "Answer in one short sentence.")
 LIMIT_TOKENS = 400
@@ -105,3 +106,11 @@ def test_what_is_counted_is_what_fits_to_the_last_token() -> None:
     shorter = fit(messages, int(exact) - 1, count=count)
     assert shorter == [SYSTEM, *messages[-len(shorter) + 1 :]]
     assert len(shorter) < len(messages)
+
+
+def test_what_a_server_counted_stays_and_the_rest_is_estimated() -> None:
+    messages, written = [SYSTEM, ChatMessage("user", "a" * 90)], "b" * 45
+    read_tokens = (29 + 90) / 4.5 + 2 * 8
+    assert counted(Usage(7, 9, "length"), messages, written) == Usage(7, 9, "length")
+    assert counted(Usage(), messages, written) == Usage(int(read_tokens), 10)
+    assert counted(Usage(output_tokens=3), messages, written) == Usage(int(read_tokens), 3)

@@ -4,7 +4,8 @@ import pytest
 
 from antiphon_proto.config import load
 from antiphon_proto.errors import StartupError
-from antiphon_workers.measuring.engines import measure
+from antiphon_proto.messages import STT_SAMPLE_RATE_HZ
+from antiphon_workers.measuring.engines import LONG_S, measure
 
 SETTINGS = (
     "stt.engine=simulated",
@@ -23,7 +24,8 @@ SETTINGS = (
 
 
 def test_each_engine_is_measured_with_so_many_jobs_as_it_may_hold() -> None:
-    found = measure(load(environment={}, settings=SETTINGS))
+    found, speech = measure(load(environment={}, settings=SETTINGS))
+    assert len(speech) / 2 / STT_SAMPLE_RATE_HZ > LONG_S
     stt, llm, tts = (found.engines[stage] for stage in ("stt", "llm", "tts"))
     assert [[point.jobs for point in each.points] for each in (stt, llm, tts)] == [
         [1, 2, 4],

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import model_servers
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from system import SIMULATED, running_system
 
 from antiphon_proto.config import load
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import Generate, ReadPrompt, TextDelta
-from antiphon_workers.engine import Engine
+from antiphon_workers.engine import Engine, Usage
 from antiphon_workers.registry import create
 
 from .engines import job, loaded, steps
@@ -134,3 +137,29 @@ async def test_our_own_chat_completions_serve_it_too() -> None:
         # Whether an unknown server keeps what it read is not known, and it may cost money.
         assert await steps(engine, ReadPrompt(messages=(SYSTEM, STORY))) == []
         await engine.disconnect()
+
+
+async def complete_uncounted(request: web.Request) -> web.Response:
+    """Answer as a server does that has never heard of `stream_options`."""
+    chunks = [{"choices": [{"delta": {"content": text}}]} for text in ("Once", " upon", " a time")]
+    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+    return web.Response(
+        text="".join([*lines, "data: [DONE]\n\n"]), content_type="text/event-stream"
+    )
+
+
+async def list_one_model(request: web.Request) -> web.Response:
+    return web.json_response({"data": [{"id": "a-model"}]})
+
+
+async def test_tokens_are_estimated_where_the_server_does_not_count_them() -> None:
+    app = web.Application()
+    app.router.add_get("/v1/models", list_one_model)
+    app.router.add_post("/v1/chat/completions", complete_uncounted)
+    async with TestServer(app, host="127.0.0.1") as server:
+        engine = opened(f"llm.url={server.make_url('/v1')}", "llm.model=a-model")
+        await asyncio.to_thread(engine.load)
+        *_, usage = await steps(engine, generate(STORY))
+        await engine.disconnect()
+    # 99 bytes in two messages; 16 bytes.
+    assert usage == Usage(input_tokens=38, output_tokens=4)

@@ -34,9 +34,9 @@ async def speak(engine: Engine, text: str, speed: float = 1.0) -> list[bytes]:
     return [pcm for _, pcm in await spoken(engine, text, speed)]
 
 
-async def words(engine: Engine, text: str) -> list[tuple[str, SpokenWord]]:
+def words(text: str, said: list[tuple[AudioDelta, bytes]]) -> list[tuple[str, SpokenWord]]:
     """Return the words of a text as the engine places them, in all chunks."""
-    placed = [word for body, _ in await spoken(engine, text) for word in body.words]
+    placed = [word for body, _ in said for word in body.words]
     ends = [0, *(word.end_character for word in placed)]
     return [
         (text[start:end].strip(), word)
@@ -114,9 +114,10 @@ def test_raw_phoneme_brackets_are_taken_out() -> None:
     ],
 )
 async def test_every_word_is_placed_in_the_audio_in_order(engine: Engine, text: str) -> None:
-    placed = await words(engine, text)
+    said = await spoken(engine, text)
+    placed = words(text, said)
     assert [word for word, _ in placed] == text.split()
-    end, heard = 0, b"".join(await speak(engine, text))
+    end, heard = 0, b"".join(pcm for _, pcm in said)
     for _, word in placed:
         assert word.pause_samples >= 0
         assert word.end_sample >= end + word.pause_samples
@@ -133,7 +134,8 @@ async def test_words_come_with_the_audio_that_they_end_in(engine: Engine) -> Non
 
 
 async def test_a_pause_between_sentences_belongs_to_no_word(engine: Engine) -> None:
-    placed = dict(await words(engine, "It rained. Then it stopped."))
+    text = "It rained. Then it stopped."
+    placed = dict(words(text, await spoken(engine, text)))
     assert placed["Then"].pause_samples > 0.12 * RATE_HZ
     assert placed["it"].pause_samples < 0.08 * RATE_HZ
 

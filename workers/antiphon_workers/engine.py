@@ -61,6 +61,12 @@ class Engine(ABC):
         return self.config.stage(self.stage).model
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of what a voice speaks, the default first; empty: not known."""
+        language = self.config.tts.language
+        return (language,) if language else ()
+
+    @property
     def step_limit_ms(self) -> int:
         """A time without a step after which this engine hangs for sure; 0: not known."""
         return 0

@@ -165,5 +165,6 @@ class Service:
             step_ages_ms=ages_ms,
             steps_ms=tuple(self._steps_ms),
             load_ms=self._links.load_ms,
-            voices=self._config.tts.voices if stage == "tts" else (),
+            voices=self._config.tts.names if stage == "tts" else (),
+            languages=self._engine.languages if stage == "tts" else (),
         )

@@ -160,17 +160,15 @@ class Pool:
         for stage, queue in self.tries.queues.items():
             while queue and (free := self.roster.free_slots(stage)):
                 last_free = free == 1 and self.roster.slots(stage) > 1
-                waiting = (self.tries.get(job_id) for job_id in queue.heads())
-                able = (
-                    (each, worker)
-                    for each in waiting
-                    if each and not (last_free and self.tries.holds_back(each, now_ms))
-                    if (worker := self.roster.pick(stage, each.job.job_id))
-                )
-                chosen = next(able, None)
-                if chosen is None:
+                for job_id in queue.heads():
+                    each = self.tries.get(job_id)
+                    if each is None or (last_free and self.tries.holds_back(each, now_ms)):
+                        continue
+                    if worker := self.roster.pick(stage, each.job):
+                        self._send(each, worker, now_ms, out)
+                        break
+                else:
                     break
-                self._send(*chosen, now_ms, out)
 
     def _send(self, waiting: Try, worker: Worker, now_ms: int, out: list[PoolAction]) -> None:
         self.tries.take(waiting, worker.id)

@@ -5,12 +5,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from antiphon_proto.messages import Heartbeat, Loading, Stage
+from antiphon_proto.messages import Heartbeat, Job, Loading, Stage, Synthesize
 
 MAX_WORKERS = 256
 MAX_SLOTS = 1_024
 MAX_NAME_LENGTH = 64
 MAX_VOICES = 1_024
+MAX_LANGUAGES = 256
 SILENCE_MS = 3_000
 """A worker that sends nothing for so long is gone."""
 STUCK_MS = 5_000
@@ -75,6 +76,11 @@ class Worker:
         """How many jobs it may be sent."""
         able = self.link == "up" and not self.suspect
         return max(0, self.slots - len(self.holds)) if able else 0
+
+    def speaks(self, language: str) -> bool:
+        """Tell whether it is said to speak a language, or does not say what it speaks."""
+        told = self.announced.languages
+        return not language or not told or language in told
 
     @property
     def stuck_ms(self) -> int:
@@ -191,27 +197,35 @@ class Roster:
         """Return how many jobs the workers of a stage may hold."""
         return sum(worker.slots for worker in self.of_stage(stage) if worker.link == "up")
 
-    def pick(self, stage: Stage, job_id: str) -> Worker | None:
+    def pick(self, stage: Stage, job: Job) -> Worker | None:
         """Return the least loaded worker with room, the longest unused of equals.
 
-        A worker that still holds an earlier try of the job does not get the next one: its
-        heartbeats and cancellations tell jobs apart, not tries.
+        Speech goes to those that speak its language, as long as there are any, and of these rather
+        to one with its voice. A worker that still holds an earlier try of the job does not get the
+        next one: its heartbeats and cancellations tell jobs apart, not tries.
         """
+        workers, voice = self.of_stage(stage), ""
+        if isinstance(job.command, Synthesize):
+            voice, language = job.command.voice, job.command.language
+            workers = [worker for worker in workers if worker.speaks(language)] or workers
         able = [
-            worker
-            for worker in self.of_stage(stage)
-            if worker.free_slots and job_id not in worker.holds
+            worker for worker in workers if worker.free_slots and job.job_id not in worker.holds
         ]
         if not able:
             return None
-        chosen = min(able, key=lambda worker: (len(worker.holds) / worker.slots, worker.last_use))
+
+        def order(worker: Worker) -> tuple[bool, float, int]:
+            another = bool(voice) and voice not in worker.announced.voices
+            return another, len(worker.holds) / worker.slots, worker.last_use
+
+        chosen = min(able, key=order)
         self._uses += 1
         chosen.last_use = self._uses
         return chosen
 
 
 def in_range(beat: Heartbeat) -> bool:
-    """Whether a heartbeat keeps the limits on slots, running jobs, names and voices."""
+    """Whether a heartbeat keeps the limits on slots, running jobs, names, voices and languages."""
     return (
         0 <= beat.slots <= MAX_SLOTS
         and len(beat.running) <= MAX_SLOTS
@@ -219,6 +233,7 @@ def in_range(beat: Heartbeat) -> bool:
         and len(beat.step_ages_ms) in (0, len(beat.running))
         and len(beat.steps_ms) <= MAX_SLOTS
         and len(beat.voices) <= MAX_VOICES
+        and len(beat.languages) <= MAX_LANGUAGES
         and 0 < len(beat.worker_id) <= MAX_NAME_LENGTH
         and 0 < len(beat.incarnation) <= MAX_NAME_LENGTH
     )

@@ -49,6 +49,7 @@ def _worker(worker: Worker) -> WorkerState:
         connected=worker.link == "up",
         load_ms=beat.load_ms,
         voices=beat.voices,
+        languages=beat.languages,
     )
 
 

@@ -70,19 +70,22 @@ async def spoken(jobs: Jobs, wanted: SpeechRequest) -> AsyncGenerator[bytes, Non
 
 def commands(wanted: SpeechRequest) -> Iterator[Synthesize]:
     """Yield a synthesis for each clause of a text, the first one short, each in its sentence."""
-    splitter = ClauseSplitter()
+    splitter = ClauseSplitter(wanted.language or "en")
     clauses = splitter.feed(wanted.text) + splitter.finish()
     preceding = ""
     for place, clause in enumerate(clauses):
         goes_on = is_open(clause) and place + 1 < len(clauses)
-        following = f" {speakable(clauses[place + 1])}".rstrip() if goes_on else ""
-        if text := speakable(clause):
+        following = (
+            f" {speakable(clauses[place + 1], wanted.language or 'en')}".rstrip() if goes_on else ""
+        )
+        if text := speakable(clause, wanted.language or "en"):
             yield Synthesize(
                 text=text,
                 voice=wanted.voice,
                 speed=wanted.speed,
                 preceding=preceding,
                 following=following,
+                language=wanted.language,
             )
         preceding = f"{preceding}{text} " if goes_on else ""
 

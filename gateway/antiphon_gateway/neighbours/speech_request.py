@@ -34,6 +34,8 @@ class SpeechRequest(msgspec.Struct, frozen=True):
     speed: float
     format: AudioFormat
     as_events: bool
+    language: str = ""
+    """ISO 639-1 code of what the voice speaks; empty: not known."""
 
 
 def parse(
@@ -52,10 +54,12 @@ def parse(
     if not any(map(str.isalnum, body.input)):
         raise InvalidEvent("invalid_value", "input holds nothing to say", param="input")
     asked = body.voice.id if isinstance(body.voice, _Voice) else body.voice or ""
+    voice = catalogue.resolve_voice(asked)
     return SpeechRequest(
         text=body.input,
-        voice=catalogue.resolve_voice(asked),
+        voice=voice,
         speed=body.speed or 1.0,
         format=wanted,
         as_events=body.stream_format == "sse",
+        language=catalogue.spoken(voice, ""),
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from antiphon_gateway.planning import cards, costs
+from antiphon_gateway.planning import costs, work
 from antiphon_gateway.planning.simulation import Simulation
 from antiphon_proto.messages import STAGES
 from antiphon_proto.planning import Machines, Outcome, Plan, Question
@@ -14,6 +14,11 @@ EXACT = 0.03
 """Capacities are found to this share of themselves, or to one conversation."""
 MOST = 20_000
 """Conversations of one pool; more are not looked for."""
+_USED = 0.8
+"""Of what a pool has time for in the mean; where the search for its capacity begins."""
+_REACH, _NEAR = 1.15, 1.06
+"""By what factor the first step of a search goes on; each further one by the square of the last.
+The latter where the share that is used is known of machines that are nearly the same."""
 
 Progress = Callable[[str], None]
 
@@ -24,24 +29,29 @@ def outcome(question: Question, conversations: int, *, briefly: bool = False) ->
     return Simulation(question, conversations, gateways).run(briefly=briefly)
 
 
-def capacity(question: Question, guess: int = 8) -> int:
-    """Return how many conversations of one pool keep within the bar; `guess` is looked at first."""
+def capacity(
+    question: Question, *, used: float = _USED, reach: float = _REACH, held: int = 0
+) -> int:
+    """Return how many conversations of one pool keep within the bar.
 
-    def holds(conversations: int) -> bool:
-        return _holds(question, conversations)
-
-    low, high, step = 0, MOST + 1, max(1, guess)
-    while high > MOST and low < MOST:
-        if holds(step):
-            low, step = step, min(2 * step, MOST)
+    The search begins at a share `used` of what there is time for in the mean, and goes on by a
+    factor of `reach`; so many as `held` are known to keep within it.
+    """
+    low, high = min(held, MOST), MOST + 1
+    step = math.floor(used * work.most(question))
+    while high - low > max(1, math.floor(EXACT * low)):
+        step = min(max(step, low + 1), high - 1)
+        if _holds(question, step):
+            low = step
         else:
             high = step
-    while high - low > max(1, math.floor(EXACT * low)):
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle
+        if high > MOST:
+            step = math.ceil(low * reach)
+        elif low <= held:
+            step = math.floor(high / reach)
         else:
-            high = middle
+            step = (low + high) // 2
+        reach *= reach
     return low
 
 
@@ -49,14 +59,15 @@ def plan(question: Question, progress: Progress) -> Plan:
     """Answer a question. `progress` is told what is simulated."""
     pools = question.machines.pools
     if count := question.machines.cards:
-        dealt = cards.dealt(question.figures, question.conversation, count)
+        dealt = work.dealt(question.figures, question.conversation, count)
         question = _with(question, workers=dealt)
     progress("how many conversations keep within the bar")
     found = capacity(question)
+    used = max(found, 1) / work.most(question)
     doubled: dict[str, int] = {}
     for part, changed in _doubled(question).items():
         progress(f"twice as much: {part}")
-        doubled[part] = _at_least(found, changed)
+        doubled[part] = _at_least(found, changed, used)
     one_more = {}
     for stage in STAGES:
         count = question.machines.workers[stage]
@@ -64,13 +75,14 @@ def plan(question: Question, progress: Progress) -> Plan:
         if count > 1 and more > found:
             progress(f"one more {stage} worker")
             workers = {**question.machines.workers, stage: count + 1}
-            more = _at_least(found, _with(question, workers=workers))
+            more = _at_least(found, _with(question, workers=workers), used)
         one_more[stage] = pools * more
     best = max(doubled, key=lambda part: doubled[part])
     asked, needed = None, 0
     if question.conversations:
         progress(f"{question.conversations} conversations")
-        asked = outcome(question, math.ceil(question.conversations / pools))
+        each = math.ceil(question.conversations / pools)
+        asked = outcome(question, each, briefly=each > found)
         needed = math.ceil(question.conversations / found) if found else 0
     return Plan(
         machines=question.machines,
@@ -85,14 +97,16 @@ def plan(question: Question, progress: Progress) -> Plan:
     )
 
 
-def _at_least(found: int, changed: Question) -> int:
+def _at_least(found: int, changed: Question, used: float) -> int:
     """Return the capacity with more of something, which is not less than without."""
-    guess = found + max(1, math.ceil(2 * EXACT * found))
-    return max(found, capacity(changed, guess)) if _holds(changed, guess) else found
+    more = found + max(1, math.ceil(2 * EXACT * found))
+    if not _holds(changed, more):
+        return found
+    return capacity(changed, used=used, reach=_NEAR, held=more)
 
 
 def _holds(question: Question, conversations: int) -> bool:
-    return outcome(question, conversations, briefly=True).p95_ms <= question.p95_ms
+    return outcome(question, conversations, briefly=True).keeps(question)
 
 
 def _doubled(question: Question) -> Mapping[str, Question]:
@@ -102,6 +116,8 @@ def _doubled(question: Question) -> Mapping[str, Question]:
     for stage in STAGES:
         workers = {**machines.workers, stage: 2 * machines.workers[stage]}
         parts[stage] = _with(question, workers=workers)
+    if machines.dispatchers:
+        parts["dispatcher"] = _with(question, dispatchers=2 * machines.dispatchers)
     if machines.gateways:
         parts["gateway"] = _with(question, gateways=2 * machines.gateways)
     return parts

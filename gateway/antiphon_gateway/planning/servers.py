@@ -70,20 +70,29 @@ class Cores:
         self.stretch = 1.0
         """By how much processor work takes longer than alone."""
         self._count = count
-        self._always = always
+        self._always = self._wanted = always
         self._workers: list[Server] = []
 
     def add(self, worker: "Server") -> None:
         """Let a worker use them."""
         self._workers.append(worker)
 
-    def share(self, changed: "Server") -> None:
-        """The jobs of a worker have changed: give every worker its pace."""
-        wanted = self._always + sum(worker.now.cores for worker in self._workers if worker.works)
-        stretch = max(1.0, wanted / self._count)
-        others = self._workers if stretch != self.stretch else [changed]
+    def set_always(self, cores: float) -> None:
+        """So many cores are used all the time from now on."""
+        more, self._always = cores - self._always, cores
+        self._share(more, ())
+
+    def share(self, changed: "Server", more: float) -> None:
+        """The jobs of a worker have changed, and it wants so many cores more: give all a pace."""
+        self._share(more, (changed,))
+
+    def _share(self, more: float, changed: "Sequence[Server]") -> None:
+        self._wanted += more
+        # Sums of floating point drift: what is the same must be equal.
+        stretch = round(max(1.0, self._wanted / self._count), 9)
+        workers = self._workers if stretch != self.stretch else changed
         self.stretch = stretch
-        for worker in others:
+        for worker in workers:
             worker.set_pace()
 
 
@@ -124,6 +133,7 @@ class Server:
         self._ended = ended
         self._points = [point(engine.points, jobs) for jobs in range(1, engine.slots + 1)]
         self.now = self._points[0]
+        self._wants = 0.0
         self._paces_ms = [1.0, 1.0]
         self._done = [0.0, 0.0]
         self._queues: tuple[list[tuple[float, int, _Work]], ...] = ([], [])
@@ -140,10 +150,11 @@ class Server:
         self._begin_part(work)
         self._changed()
 
-    def drop(self, job_id: str) -> None:
-        """Nobody wants a job any more: it ends with its running part."""
-        if job_id in self.works:
-            self.works[job_id].wanted = False
+    def drop(self, job_id: str, through_attempt: int = 0) -> None:
+        """Nobody wants a job any more, or its tries up to one: it ends with its running part."""
+        work = self.works.get(job_id)
+        if work and work.job.attempt <= (through_attempt or work.job.attempt):
+            work.wanted = False
 
     def set_pace(self) -> None:
         """Go on with what there is now, and wake up when the next part is done."""
@@ -200,4 +211,5 @@ class Server:
     def _changed(self) -> None:
         jobs = max(1, len(self.works))
         self.now = self._points[min(jobs, len(self._points)) - 1]
-        self._cores.share(self)
+        before, self._wants = self._wants, self.now.cores if self.works else 0.0
+        self._cores.share(self, self._wants - before)

@@ -32,17 +32,18 @@ from antiphon_proto.messages import (
 )
 from antiphon_proto.planning import Outcome, Question
 
-WARM_MS = 30_000.0
+WARM_MS = 15_000.0
+"""Everybody has begun, at moments spread over a mean turn, and has been answered."""
 LEAST_MS = 60_000.0
 MOST_MS = 900_000.0
 TURNS = 1_000
 """So many answers are awaited, within the limits above, before the percentile is believed."""
 _SHARE = 0.05
 _DEVIATIONS = 3.5
-"""A run that is only to tell whether the bar is kept ends early where the share of answers beyond
-it is so many of its standard deviations from the twentieth that may be."""
+"""A run that is only to tell whether the bar is kept ends early where the shares of late answers
+and of those with gaps are so many of their standard deviations from what may be."""
 _FEW = 200
-_BRIEF_MS = 20_000.0
+_BRIEF_MS = 10_000.0
 _LOOK_MS = 5_000.0
 _TICK_MS = 500.0
 _BEAT_MS = 2_000.0
@@ -63,11 +64,11 @@ class Simulation:
         self._scheduler = Scheduler(_GATEWAY)
         self._listeners: dict[str, Callable[[ResultBody], None]] = {}
         self._work: dict[str, Work] = {}
-        self._indices: dict[str, int] = {}
+        self._indices: dict[tuple[str, int], int] = {}
         self._jobs = self._jobs_before = 0
         self._since_ms = 0.0
         self._gateway_free_ms = 0.0
-        self._bar_ms = question.p95_ms
+        self._bar_ms, self._most_gaps = question.p95_ms, question.most_gaps
         self._gateways = gateways
         self._gateway_cores = count * figures.gateway_ms / 1000
         self._gateway_busy = self._gateway_cores / gateways
@@ -113,25 +114,39 @@ class Simulation:
         return self._outcome()
 
     def _is_clear(self) -> bool:
-        count = len(self.turns)
+        waits_ms = self._waits_ms()
+        count = len(waits_ms)
         if count < min(_FEW, TURNS) or self._passed_ms < _BRIEF_MS:
             return False
-        beyond = sum(turn.wait_ms > self._bar_ms for turn in self.turns) / count
-        deviation = math.sqrt(_SHARE * (1 - _SHARE) / count)
-        return abs(beyond - _SHARE) > _DEVIATIONS * deviation
+        late = sum(wait_ms > self._bar_ms for wait_ms in waits_ms) / count
+        excess = max(
+            (share - most) / math.sqrt(most * (1 - most) / count)
+            for share, most in ((late, _SHARE), (self._gap_share, self._most_gaps))
+            if 0 < most < 1
+        )
+        return abs(excess) > _DEVIATIONS
+
+    def _waits_ms(self) -> list[float]:
+        """Return how long answers were waited for; whoever waits beyond the bar has waited."""
+        unanswered_ms = (talker.waits_ms for talker in self.talkers)
+        return [
+            *(turn.wait_ms for turn in self.turns),
+            *(wait_ms for wait_ms in unanswered_ms if wait_ms > self._bar_ms),
+        ]
+
+    @property
+    def _gap_share(self) -> float:
+        return sum(turn.gap for turn in self.turns) / max(1, len(self.turns))
 
     def _outcome(self) -> Outcome:
-        waits_ms = [turn.wait_ms for turn in self.turns]
-        # Whoever has waited for longer than the bar counts, answered or not.
-        unanswered_ms = (talker.waits_ms for talker in self.talkers)
-        waits_ms += [wait_ms for wait_ms in unanswered_ms if wait_ms > self._bar_ms]
+        waits_ms = self._waits_ms()
         p50_ms, p95_ms = np.percentile(waits_ms, (50, 95), method="higher") if waits_ms else (0, 0)
         return Outcome(
             conversations=len(self.talkers),
             turns=len(self.turns),
-            p50_ms=round(float(p50_ms), 1),
-            p95_ms=round(float(p95_ms), 1),
-            gap_share=sum(turn.gap for turn in self.turns) / max(1, len(self.turns)),
+            p50_ms=_finite(p50_ms),
+            p95_ms=_finite(p95_ms),
+            gap_share=self._gap_share,
             busy=self._busy(),
             gateways=self._gateways,
         )
@@ -139,14 +154,14 @@ class Simulation:
     def _busy(self) -> dict[str, float]:
         """Return how much of each part was used."""
         busy: dict[str, float] = {}
-        cores = self._gateway_cores
+        cores = self._always_cores
         for stage in STAGES:
             servers = [server for server in self.servers.values() if server.stage == stage]
             slots = sum(server.engine.slots for server in servers)
             busy[stage] = sum(server.job_ms for server in servers) / self._passed_ms / slots
             cores += sum(server.core_ms for server in servers) / self._passed_ms
         busy["gateway"] = self._gateway_busy
-        if self._machines.dispatcher:
+        if self._machines.dispatchers:
             busy["dispatcher"] = self._dispatcher_busy
         busy["cores"] = cores / self._machines.cores
         return {part: round(share, 3) for part, share in busy.items()}
@@ -212,9 +227,15 @@ class Simulation:
         return self.clock.now_ms - self._since_ms
 
     @property
+    def _always_cores(self) -> float:
+        dispatchers = self._machines.dispatchers
+        return self._gateway_cores + (dispatchers * self._dispatcher_busy if dispatchers else 0.0)
+
+    @property
     def _dispatcher_busy(self) -> float:
         jobs = self._jobs - self._jobs_before
-        return jobs * costs.DISPATCHER_JOB_MS / max(_LOOK_MS, self._passed_ms)
+        busy_ms = jobs * costs.DISPATCHER_JOB_MS / self._machines.dispatchers
+        return busy_ms / max(_LOOK_MS, self._passed_ms)
 
     def _held_up(self, alone_ms: float, busy: float) -> float:
         """Return how long processor work takes in a process that is so busy with other work."""
@@ -222,7 +243,7 @@ class Simulation:
         return alone_ms * self.cores.stretch / (1 - busy) if busy < 1 else _STANDSTILL_MS
 
     def _job_way_ms(self) -> float:
-        if not self._machines.dispatcher:
+        if not self._machines.dispatchers:
             return self._way_ms
         held_up_ms = self._held_up(costs.DISPATCHER_JOB_MS, self._dispatcher_busy)
         return self._way_ms + costs.DISPATCHER_MS + held_up_ms
@@ -240,7 +261,7 @@ class Simulation:
             elif isinstance(action, Cancel):
                 for job_id in action.job_ids:
                     for server in self.servers.values():
-                        server.drop(job_id)
+                        server.drop(job_id, action.through_attempt)
             elif isinstance(action, Connect):
                 name = action.worker_id
                 waiting.extend(self._scheduler.worker_connected(name, name, self._now))
@@ -259,10 +280,10 @@ class Simulation:
             self.hop(heard)
 
     def _begin(self, worker_id: str, job: Job) -> None:
-        work = self._work.pop(job.job_id, ())
+        work = self._work.get(job.job_id, ())
         parts = [Part(None, lambda: None)]
         parts += [Part(steps, partial(self._step, job, body)) for steps, body in work]
-        self._indices[job.job_id] = 0
+        self._indices[job.job_id, job.attempt] = 0
         self.servers[worker_id].take(job, parts)
 
     def _step(self, job: Job, body: ResultBody | None) -> None:
@@ -274,10 +295,10 @@ class Simulation:
             turn_id=job.turn_id,
             revision=job.revision,
             attempt=job.attempt,
-            index=self._indices[job.job_id],
+            index=self._indices[job.job_id, job.attempt],
             body=body,
         )
-        self._indices[job.job_id] += 1
+        self._indices[job.job_id, job.attempt] += 1
         payload = bytes(2) if isinstance(body, AudioDelta) else b""
         way_ms = self._way_ms
 
@@ -288,7 +309,7 @@ class Simulation:
 
     def _ended(self, server: Server, job: Job) -> None:
         self._step(job, Done(engine_ms=0.0))
-        self._indices.pop(job.job_id)
+        self._indices.pop((job.job_id, job.attempt))
         name = server.worker_id
         finished = Finished(
             worker_id=name, incarnation=name, job_id=job.job_id, attempt=job.attempt
@@ -314,5 +335,10 @@ class Simulation:
         self.clock.after(_BEAT_MS, self._beat)
 
     def _tick(self) -> None:
+        self.cores.set_always(self._always_cores)
         self._perform(self._scheduler.tick(self._now))
         self.clock.after(_TICK_MS, self._tick)
+
+
+def _finite(wait_ms: float) -> float | None:
+    return round(float(wait_ms), 1) if math.isfinite(wait_ms) else None

@@ -88,6 +88,15 @@ def clauses(reply: str, phrase_words: int) -> tuple[str, ...]:
     return tuple(clause for clause in (*cut, *splitter.finish()) if clause.strip())
 
 
+def cycle_ms(conversation: Conversation) -> float:
+    """Return the mean time from one utterance to the next where an answer takes no time."""
+    speech_s, think_s = sum(conversation.speech_s) / 2, sum(conversation.think_s) / 2
+    replies = conversation.replies
+    reply_ms = CHARACTER_MS * sum(map(len, replies)) / len(replies)
+    heard_ms = max(0.0, reply_ms - 1000 * conversation.audio_lead_s)
+    return 1000 * (speech_s + think_s) + conversation.release_ms + heard_ms
+
+
 class Talker:
     """One conversation. All that is drawn follows from its own generator."""
 
@@ -110,8 +119,7 @@ class Talker:
         self._partial_asked_ms = 0.0
         self._answer = ""
         self._begin_turn()
-        cycle_s = (*conversation.speech_s, *conversation.think_s)
-        self._clock.after(1000 * chance.uniform(0.0, sum(cycle_s) / 2), self._speak)
+        self._clock.after(chance.uniform(0.0, cycle_ms(conversation)), self._speak)
 
     @property
     def waits_ms(self) -> float:

@@ -35,6 +35,7 @@ from antiphon_gateway.realtime.session_settings import (
     Tools,
     Unset,
     normalise_voice,
+    spoken_language,
 )
 from antiphon_gateway.realtime.validation import check_free_form, convert
 
@@ -59,6 +60,8 @@ class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     """False: at most one function is called."""
     voice: str
+    language: str = ""
+    """ISO 639-1 code of what is spoken; empty: that of the voice."""
     format: AudioFormat
     speed: float
     metadata: dict[str, str] | None = None
@@ -114,6 +117,7 @@ def merge_response(
             _or(overrides.tools, settings.tools), _or(overrides.tool_choice, settings.tool_choice)
         )
     input_items, spoken_input = _accept_input(overrides.input)
+    voice = _or(output.voice, ours.voice)
     return ResponseSettings(
         instructions=_or(overrides.instructions, settings.instructions),
         output_modalities=_or(overrides.output_modalities, settings.output_modalities),
@@ -124,7 +128,8 @@ def merge_response(
             overrides.parallel_tool_calls, settings.parallel_tool_calls is not False
         ),
         truncation=settings.truncation,
-        voice=_or(output.voice, ours.voice),
+        voice=voice,
+        language=catalogue.spoken(voice, spoken_language(settings)),
         format=_or(output.format, ours.format),
         speed=ours.speed,
         metadata=overrides.metadata,

@@ -18,6 +18,7 @@ MAX_TOOLS = 128
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET
 Ratio = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Language = Annotated[str, msgspec.Meta(max_length=16)]
 SessionType = Literal["realtime", "transcription"]
 FunctionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -55,7 +56,7 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True):
     """How the user's speech is turned into text."""
 
     model: str
-    language: Annotated[str, msgspec.Meta(max_length=16)] | Unset = UNSET
+    language: Language | Unset = UNSET
     """ISO 639-1 code."""
     prompt: Annotated[str, msgspec.Meta(max_length=4_096)] | Unset = UNSET
     """Words that the model is to expect; it reads the last 223 tokens."""
@@ -80,6 +81,9 @@ class AudioOutput(msgspec.Struct, frozen=True, kw_only=True):
 
     format: AudioFormat = Pcm()
     voice: str
+    language: Language | Unset = UNSET
+    """Ours: ISO 639-1 code of what is spoken; unset: `input.transcription.language`, where a voice
+    speaks that."""
     speed: Annotated[float, msgspec.Meta(ge=0.25, le=1.5)] = 1.0
 
 
@@ -156,16 +160,16 @@ def default_session(
     config: Config, catalogue: Catalogue, kind: SessionType = "realtime"
 ) -> Session:
     """Return the settings that a session starts with."""
-    transcription = Transcription(
-        model=catalogue.transcription_model, language=config.stt.language or UNSET
-    )
+    language = config.stt.language
+    transcription = Transcription(model=catalogue.transcription_model, language=language or UNSET)
+    voice = (language and catalogue.voice_of(_code(language))) or catalogue.voices[0]
     return Session(
         type=kind,
         model=catalogue.model,
         instructions=config.llm.instructions,
         audio=Audio(
             input=AudioInput(transcription=transcription),
-            output=AudioOutput(voice=catalogue.voices[0]),
+            output=AudioOutput(voice=voice),
         ),
     )
 
@@ -175,7 +179,8 @@ def merge(settings: Session, update: dict[str, Any], catalogue: Catalogue) -> Se
 
     `audio` is merged field by field, everything else is replaced; null turns off what can be off.
     `turn_detection` and `format` start anew when their type changes. Unknown fields are ignored;
-    names of models and voices resolve through `catalogue`.
+    names of models and voices resolve through `catalogue`. A voice that does not speak the
+    session's language gives way to one that does, unless the update names it.
 
     Raises InvalidEvent naming the field and its limit; nothing is changed then.
     """
@@ -191,7 +196,7 @@ def merge(settings: Session, update: dict[str, Any], catalogue: Catalogue) -> Se
     if isinstance(audio := update.get("audio"), dict):
         tree["audio"] = _merge_audio(msgspec.to_builtins(settings.audio), audio)
     _resolve_names(tree, catalogue)
-    merged = convert(tree, Session, "session")
+    merged = _in_language(settings, convert(tree, Session, "session"), update, catalogue)
     size = len(msgspec.json.encode(merged))
     if size > MAX_SESSION_BYTES:
         raise InvalidEvent(
@@ -209,6 +214,43 @@ def normalise_voice(output: object, catalogue: Catalogue) -> object:
     voice = output["voice"]
     name = voice.get("id") if isinstance(voice, dict) else voice
     return {**output, "voice": catalogue.resolve_voice(name)} if isinstance(name, str) else output
+
+
+def spoken_language(settings: Session) -> str:
+    """Return the ISO 639-1 code of the language to be heard; empty: any."""
+    output, transcription = settings.audio.output, settings.audio.input.transcription
+    heard = transcription.language if transcription else UNSET
+    return _code((output.language or "") or (heard or ""))
+
+
+def _in_language(
+    before: Session, merged: Session, update: dict[str, Any], catalogue: Catalogue
+) -> Session:
+    """Return a session whose language has changed with a voice that speaks it. Raises InvalidEvent
+    when `audio.output.language` is one that no voice speaks, or not the voice that is named."""
+    output, language = merged.audio.output, spoken_language(merged)
+    named = "voice" in ((update.get("audio") or {}).get("output") or ())
+    asked = language != spoken_language(before) or (named and output.language)
+    if not language or not asked or catalogue.speaks(output.voice, language):
+        return merged
+    voice = "" if named else catalogue.voice_of(language)
+    if not voice and output.language:
+        raise InvalidEvent(
+            "unsupported_value",
+            f"session.audio.output.language: {f'{output.voice} does' if named else 'no voice'} "
+            f"{'not speak' if named else 'speaks'} {language!r}; there is {catalogue.told()}",
+            param="session.audio.output.language",
+        )
+    if not voice:
+        return merged
+    output = msgspec.structs.replace(output, voice=voice)
+    return msgspec.structs.replace(
+        merged, audio=msgspec.structs.replace(merged.audio, output=output)
+    )
+
+
+def _code(language: str) -> str:
+    return language.partition("-")[0].lower()
 
 
 def _transcription_object(session_id: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Desk:
         running: tuple[str, ...] = (),
         step_age_ms: int = 0,
         steps_ms: tuple[int, ...] = (),
+        voices: tuple[str, ...] = (),
+        languages: tuple[str, ...] = (),
     ) -> None:
         beat = Heartbeat(
             worker_id=worker_id,
@@ -55,11 +57,21 @@ class Desk:
             running=running,
             last_step_age_ms=step_age_ms,
             steps_ms=steps_ms,
+            voices=voices,
+            languages=languages,
         )
         self.actions = self.scheduler.status(beat, self.now_ms)
 
-    def join(self, worker_id: str = "tts-0", *, stage: Stage = "tts", slots: int = 1) -> None:
-        self.beat(worker_id, stage=stage, slots=slots)
+    def join(
+        self,
+        worker_id: str = "tts-0",
+        *,
+        stage: Stage = "tts",
+        slots: int = 1,
+        voices: tuple[str, ...] = (),
+        languages: tuple[str, ...] = (),
+    ) -> None:
+        self.beat(worker_id, stage=stage, slots=slots, voices=voices, languages=languages)
         self.actions = self.scheduler.worker_connected(worker_id, "a", self.now_ms)
 
     def submit(

@@ -67,6 +67,43 @@ def test_a_second_clause_leaves_the_last_slot_to_another_sessions_first(desk: De
     assert desk.sent == [("tts-1", "j2", 1)]
 
 
+def test_speech_goes_to_who_speaks_its_language_and_waits_for_it(desk: Desk) -> None:
+    german = Synthesize(text="Guten Tag.", voice="", language="de")
+    desk.join("tts-0", languages=("en",))
+    desk.join("tts-1", languages=("en", "de"))
+    desk.submit("j1", german)
+    assert desk.sent == [("tts-1", "j1", 1)]
+    desk.submit("j2", german, session="s2")
+    assert desk.sent == []
+    desk.submit("j3", Synthesize(text="Hello.", voice="", language="en"), session="s3")
+    assert desk.sent == [("tts-0", "j3", 1)]
+    desk.finished("j1", worker_id="tts-1")
+    assert desk.sent == [("tts-1", "j2", 1)]
+
+
+def test_a_language_that_nobody_speaks_is_spoken_by_anybody(desk: Desk) -> None:
+    desk.join("tts-0", languages=("en",))
+    desk.submit("j1", Synthesize(text="Bonjour.", voice="", language="fr"))
+    assert desk.sent == [("tts-0", "j1", 1)]
+
+
+def test_who_does_not_tell_its_languages_may_speak_all(desk: Desk) -> None:
+    desk.join("tts-0", languages=("en",))
+    desk.join("tts-1")
+    desk.submit("j1", Synthesize(text="Bonjour.", voice="", language="fr"))
+    assert desk.sent == [("tts-1", "j1", 1)]
+
+
+def test_of_those_that_speak_a_language_one_with_the_voice_is_preferred(desk: Desk) -> None:
+    desk.join("tts-0", voices=("amy",), slots=2)
+    desk.join("tts-1", voices=("joe",), slots=2)
+    chosen = []
+    for number in range(3):
+        desk.submit(f"j{number}", SPEAK, session=f"s{number}")
+        chosen += [name for name, _, _ in desk.sent]
+    assert chosen == ["tts-1", "tts-1", "tts-0"]
+
+
 def test_the_least_loaded_worker_is_chosen(desk: Desk) -> None:
     desk.join("tts-0", slots=4)
     desk.join("tts-1", slots=2)

@@ -5,13 +5,21 @@ import random
 import msgspec
 import pytest
 
-from antiphon_gateway.planning import capacity, cards
+from antiphon_gateway.planning import capacity, work
 from antiphon_gateway.planning.capacity import outcome, plan
 from antiphon_gateway.planning.clock import Clock
 from antiphon_gateway.planning.servers import Cores, Part, Server, point
 from antiphon_gateway.planning.talker import clauses
 from antiphon_proto.messages import Job, Stage, Synthesize
-from antiphon_proto.planning import Conversation, Engine, Figures, Machines, Point, Question
+from antiphon_proto.planning import (
+    Conversation,
+    Engine,
+    Figures,
+    Machines,
+    Outcome,
+    Point,
+    Question,
+)
 
 STT = Engine(engine="e", model="m", slots=2, points=(Point(jobs=1, first_ms=50, step_ms=20),))
 LLM = Engine(
@@ -133,18 +141,75 @@ def test_a_gateway_without_time_left_is_the_limit() -> None:
     assert answer.doubled["gateway"] > 1.5 * answer.capacity
 
 
+def test_a_slow_dispatcher_is_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("antiphon_gateway.planning.costs.DISPATCHER_JOB_MS", 40.0)
+    fast = msgspec.structs.replace(LLM, slots=64, points=(Point(jobs=64, first_ms=1),))
+    figures = Figures(engines={"stt": fast, "llm": fast, "tts": fast}, cores=8)
+    asked = question(figures=figures)
+    machines = msgspec.structs.replace(asked.machines, dispatchers=1, gateways=0)
+    answer = plan(msgspec.structs.replace(asked, machines=machines), lambda _: None)
+    assert answer.limit == "dispatcher"
+    assert answer.doubled["dispatcher"] > 1.5 * answer.capacity
+    # Its time is taken from the cores that all share.
+    assert answer.at_capacity.busy["cores"] > answer.at_capacity.busy["dispatcher"] / 8
+
+
+@pytest.mark.parametrize("used", [0.02, 0.8, 20.0])
+def test_wherever_the_search_begins_it_ends_at_the_knee(
+    used: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def holds(_: Question, conversations: int) -> bool:
+        looked.append(conversations)
+        return conversations <= 777
+
+    monkeypatch.setattr(capacity, "_holds", holds)
+    monkeypatch.setattr("antiphon_gateway.planning.work.most", lambda _: 1_000.0)
+    found = capacity.capacity(question(), used=used)
+    assert 777 / (1 + capacity.EXACT) <= found <= 777
+    assert len(looked) <= 14
+    assert len(set(looked)) == len(looked)
+    assert 777 / (1 + capacity.EXACT) <= capacity.capacity(question(), held=700) <= 777
+
+
+@pytest.mark.parametrize("knee", [0, 1, 2, 3, capacity.MOST])
+def test_the_ends_of_the_search_are_found_too(knee: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "_holds", lambda _, conversations: conversations <= knee)
+    assert capacity.capacity(question()) == knee
+
+
 def test_engines_that_share_cores_hold_fewer() -> None:
     busy = msgspec.structs.replace(
         TTS, points=(Point(jobs=1, first_ms=60, step_ms=300, cores=2.0),)
     )
     figures = Figures(engines={"stt": STT, "llm": LLM, "tts": busy}, cores=2)
-    asked = with_workers(question(figures=figures), tts=2)
+    asked = with_workers(question(figures=figures, most_gaps=1), tts=2)
     alone = msgspec.structs.replace(asked.machines, cores=8)
     shared = msgspec.structs.replace(asked.machines, cores=2)
     of = lambda machines: capacity.capacity(  # noqa: E731
         msgspec.structs.replace(asked, machines=machines)
     )
     assert of(shared) < of(alone)
+
+
+def test_answers_that_never_come_are_told_as_such_and_survive_the_wire() -> None:
+    slow = msgspec.structs.replace(TTS, points=(Point(jobs=1, first_ms=40_000),))
+    figures = Figures(engines={"stt": STT, "llm": LLM, "tts": slow}, cores=8)
+    never = outcome(question(figures=figures), 2)
+    assert (never.p50_ms, never.p95_ms) == (None, None)
+    assert not never.keeps(question(p95_ms=1e9))
+    assert msgspec.json.decode(msgspec.json.encode(never), type=Outcome) == never
+
+
+def test_answers_with_gaps_are_not_held_unless_they_may_have_them() -> None:
+    asked = question(p95_ms=3_000)
+    clean, broken = capacity.capacity(asked), capacity.capacity(question(p95_ms=3_000, most_gaps=1))
+    assert 0 < clean < broken
+    assert outcome(asked, clean).gap_share <= 0.05
+    assert outcome(asked, broken).gap_share > 0.05
 
 
 def test_a_bar_that_one_conversation_misses_is_said_so() -> None:
@@ -154,9 +219,9 @@ def test_a_bar_that_one_conversation_misses_is_said_so() -> None:
 
 def test_cards_go_where_most_work_is_and_every_stage_has_one() -> None:
     asked = question()
-    three = cards.dealt(asked.figures, asked.conversation, 3)
+    three = work.dealt(asked.figures, asked.conversation, 3)
     assert three == {"stt": 1, "llm": 1, "tts": 1}
-    eight = cards.dealt(asked.figures, asked.conversation, 8)
+    eight = work.dealt(asked.figures, asked.conversation, 8)
     assert sum(eight.values()) == 8
     assert eight["tts"] == max(eight.values())
 
@@ -178,10 +243,23 @@ def test_pools_multiply_and_the_conversations_asked_for_are_spread_over_them() -
 def test_a_dispatcher_process_and_a_network_make_every_wait_longer() -> None:
     talk = Conversation(speech_s=(3.0, 3.0), replies=(ONE_SENTENCE,), release_ms=0)
     asked = question(conversation=talk)
-    far = msgspec.structs.replace(asked.machines, dispatcher=True, networked=True, gateways=0)
+    far = msgspec.structs.replace(asked.machines, dispatchers=1, networked=True, gateways=0)
     near_ms = outcome(asked, 1).p95_ms
     far_ms = outcome(msgspec.structs.replace(asked, machines=far), 1).p95_ms
     assert 1 < far_ms - near_ms < 5
+
+
+def test_jobs_that_are_long_on_their_way_are_made_again_and_bring_their_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The scheduler takes a job that no heartbeat names for lost by then.
+    monkeypatch.setattr("antiphon_gateway.planning.costs.DISPATCHER_MS", 3_500.0)
+    talk = Conversation(replies=(ONE_SENTENCE,), partial_interval_ms=0)
+    asked = question(conversation=talk)
+    machines = msgspec.structs.replace(asked.machines, dispatchers=1)
+    late = outcome(msgspec.structs.replace(asked, machines=machines), 3)
+    assert late.turns > 0
+    assert late.p50_ms > 3 * 3_500
 
 
 # --- workers ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from antiphon_gateway.realtime.server_events import ServerEvent, encode
 from antiphon_gateway.realtime.session_settings import default_session
 from antiphon_proto.config import Config
 
-CATALOGUE = msgspec.structs.replace(catalogue.from_config(Config()), voices=("alloy",))
+CATALOGUE = msgspec.structs.replace(catalogue.from_config(Config()), languages={"alloy": ()})
 SESSION = default_session(Config(), CATALOGUE)
 RESPONSE = begin_response("resp_13", merge_response(SESSION, None, CATALOGUE), "conv_1")
 USER = MessageItem(id="item_4", role="user", content=(InputAudio(),))

@@ -209,7 +209,7 @@ def test_foreign_names_become_ours(voice: object) -> None:
     names = Catalogue(
         model="local",
         transcription_model="tiny",
-        voices=("joe", "amy"),
+        languages={"joe": (), "amy": ()},
         voice_aliases={"ash": "amy"},
     )
     update = audio_output(voice=voice)

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 
 from antiphon_proto.conversation import ChatMessage, Truncation
 from antiphon_proto.errors import JobFailed
+from antiphon_workers.engine import Usage
 
 TOKENS_PER_BYTE = 1 / 3
 """A cautious guess for text in Latin script; English has about one token in 4.5 bytes."""
+_LIKELY_TOKENS_PER_BYTE = 1 / 4.5
+"""What is told where nobody counted: there too much is as wrong as too little."""
 TOKENS_PER_MESSAGE = 8
 """What a chat template writes around a message."""
 ANY_LENGTH = Truncation()
@@ -28,6 +31,15 @@ def size_bytes(messages: Sequence[ChatMessage]) -> int:
 def estimate(messages: Sequence[ChatMessage], tokens_per_byte: float) -> int:
     """Return about how many tokens the messages are."""
     return int(size_bytes(messages) * tokens_per_byte) + TOKENS_PER_MESSAGE * len(messages)
+
+
+def counted(usage: Usage, messages: Sequence[ChatMessage], written: str) -> Usage:
+    """Return the usage of an answer, estimated as far as its server did not count."""
+    read_tokens = usage.input_tokens or estimate(messages, _LIKELY_TOKENS_PER_BYTE)
+    written_tokens = usage.output_tokens or math.ceil(
+        len(written.encode()) * _LIKELY_TOKENS_PER_BYTE
+    )
+    return usage._replace(input_tokens=read_tokens, output_tokens=written_tokens)
 
 
 def fit(

@@ -16,7 +16,7 @@ from antiphon_proto.errors import JobFailed, StartupError
 from antiphon_proto.messages import FunctionCalled, Generate, Job, ReadPrompt, TextDelta
 from antiphon_workers.engine import Engine, Step, Usage
 from antiphon_workers.llm import schema_caller
-from antiphon_workers.llm.context import fit
+from antiphon_workers.llm.context import counted, fit
 from antiphon_workers.llm.functions import fold, may_call
 from antiphon_workers.llm.openai_form import tool_json
 from antiphon_workers.llm.remote import (
@@ -160,7 +160,8 @@ class Ollama(Engine):
             yield TextDelta(text=held), b""
         for called in calls:
             yield called, b""
-        yield used
+        # A prompt that was read before is left out of what some versions count.
+        yield counted(used, messages, "")
 
     async def _read(self, command: ReadPrompt) -> AsyncGenerator[Step, None]:
         """Have the conversation read into the server's cache; its answer ends after one token."""
@@ -183,7 +184,7 @@ class Ollama(Engine):
             async for chunk in chunks:
                 texts.append(chunk.message.content or "")
                 if chunk.done:
-                    usage = _usage(usage, chunk)
+                    usage = counted(_usage(usage, chunk), messages, "")
         return schema_caller.Written(
             "".join(texts), usage.input_tokens, usage.output_tokens, usage.finish_reason == "length"
         )

@@ -126,6 +126,7 @@ class OpenAiCompatible(Engine):
                 async for step in steps:
                     yield step
             return
+        reply.count(messages)
         reply.end()
         for step in pending:
             yield step
@@ -154,6 +155,7 @@ class OpenAiCompatible(Engine):
             async for chunk in chunks:
                 reply.take(chunk)
         reply.check()
+        reply.count(messages)
         return schema_caller.Written(
             _text(texts),
             reply.usage.input_tokens,

@@ -1,11 +1,13 @@
 """What a server of OpenAI's form answers, llama.cpp's or another, turned into steps. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.errors import JobFailed
 from antiphon_proto.messages import FunctionCalled, TextDelta, TurnEnd
 from antiphon_workers.engine import Usage
+from antiphon_workers.llm.context import counted
 from antiphon_workers.llm.message_end import end_probability, phrase_end_probability
 from antiphon_workers.threads import Emit
 
@@ -52,6 +54,7 @@ class Reply:
         self._skip_space = skip_space
         self._error: Mapping[str, Any] = {}
         self._calls: dict[int, list[str]] = {}
+        self._texts: list[str] = []
 
     def take(self, chunk: Mapping[str, Any]) -> bool:
         """Take one chunk in the form of an OpenAI chat completion. True stops the generation."""
@@ -73,6 +76,7 @@ class Reply:
             delta = choice.get("delta") or {}
             self._take_calls(delta.get("tool_calls") or ())
             text = delta.get("content") or ""
+            self._texts.append(text)
             if self._skip_space:
                 text = text.lstrip()
             if text:
@@ -85,6 +89,11 @@ class Reply:
     def calls_functions(self) -> bool:
         """Whether the model has called any."""
         return bool(self._calls)
+
+    def count(self, messages: Sequence[ChatMessage]) -> None:
+        """Estimate what the server did not count of its answer to these messages."""
+        calls = (part for call in self._calls.values() for part in call)
+        self.usage = counted(self.usage, messages, "".join((*self._texts, *calls)))
 
     def end(self) -> None:
         """Emit the calls and the usage. Raises JobFailed when the server reported an error."""

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 import msgspec
 
 from antiphon_proto import config, log
+from antiphon_proto.audio import write_wav
 from antiphon_proto.errors import AntiphonError
+from antiphon_proto.messages import STT_SAMPLE_RATE_HZ
 from antiphon_workers.measuring.engines import measure
 from antiphon_workers.process import wait_asleep
 
@@ -18,12 +21,16 @@ def main() -> int:
         description="Load each engine of the configuration alone, measure how long it takes by "
         "the number of jobs it holds, and print that as JSON; `antiphon plan` runs this.",
     )
+    parser.add_argument("--speech", type=Path, metavar="FILE", help="keep what the voice said: WAV")
     config.add_arguments(parser)
     wait_asleep()
     try:
-        settings = config.from_arguments(parser.parse_args())
+        arguments = parser.parse_args()
+        settings = config.from_arguments(arguments)
         log.configure("measuring", "WARNING")
-        figures = measure(settings, _tell)
+        figures, speech = measure(settings, _tell)
+        if arguments.speech:
+            write_wav(arguments.speech, speech, STT_SAMPLE_RATE_HZ)
     except AntiphonError as error:
         sys.stderr.write(f"{error}\n")
         return 2

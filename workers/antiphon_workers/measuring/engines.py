@@ -56,8 +56,9 @@ class _Seen(NamedTuple):
 Progress = Callable[[str], None]
 
 
-def measure(config: Config, progress: Progress = lambda _: None) -> Figures:
-    """Return what the engines of a configuration do on this machine. Loads them: blocks.
+def measure(config: Config, progress: Progress = lambda _: None) -> tuple[Figures, bytes]:
+    """Return what the engines of a configuration do on this machine, and what the voice said, at
+    the transcriber's sample rate. Loads them: blocks.
 
     `progress` is told what is done next.
 
@@ -66,12 +67,12 @@ def measure(config: Config, progress: Progress = lambda _: None) -> Figures:
     return asyncio.run(_measure(config, progress))
 
 
-async def _measure(config: Config, progress: Progress) -> Figures:
+async def _measure(config: Config, progress: Progress) -> tuple[Figures, bytes]:
     tts, speech = await _engine("tts", config, b"", progress)
     stt, _ = await _engine("stt", config, speech, progress)
     llm, _ = await _engine("llm", config, b"", progress)
     cores = os.cpu_count() or 1
-    return Figures(engines={"stt": stt, "llm": llm, "tts": tts}, cores=cores)
+    return Figures(engines={"stt": stt, "llm": llm, "tts": tts}, cores=cores), speech
 
 
 async def _engine(
@@ -186,14 +187,14 @@ def _command(stage: Stage, number: int) -> Command:
 
 async def _spoken(engine: Engine) -> bytes:
     """Return speech of the transcriber's sample rate, long enough for all that it is to hear."""
-    spoken = b""
+    spoken, rate_hz = b"", STT_SAMPLE_RATE_HZ
     for number in range(2 * len(_SENTENCES)):
         async for step in engine.run(_job("tts", number), b""):
             if step is None or isinstance(step, Usage) or not isinstance(step[0], AudioDelta):
                 continue
-            resampler = Resampler(step[0].sample_rate_hz, STT_SAMPLE_RATE_HZ)
-            spoken += resampler.feed(step[1], last=True)
-    return spoken
+            rate_hz = step[0].sample_rate_hz
+            spoken += step[1]
+    return Resampler(rate_hz, STT_SAMPLE_RATE_HZ).feed(spoken, last=True)
 
 
 def _cut(speech: bytes, seconds: float) -> bytes:

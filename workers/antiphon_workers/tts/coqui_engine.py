@@ -18,6 +18,7 @@ from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import AudioDelta, Job, Synthesize
 from antiphon_workers.engine import Engine, Step
 from antiphon_workers.threads import steps_in_thread
+from antiphon_workers.tts import card_memory
 from antiphon_workers.tts.coqui_voices import VitsVoice, Voice, XttsVoice
 from antiphon_workers.tts.pauses import LEAD_MS, LONGEST_PAUSE_MS, pause_after_ms
 from antiphon_workers.tts.silence import SilenceTrimmer
@@ -48,12 +49,15 @@ class Coqui(Engine):
     def load(self) -> None:
         """Load the model and speak once.
 
-        Raises StartupError when there is no such model, or it is neither VITS nor XTTS.
+        Raises StartupError when there is no such model, it is neither VITS nor XTTS, or it does not
+        fit into `tts.gpu_memory_mib`.
         """
         # Coqui logs the text it speaks.
         logging.getLogger("TTS").setLevel(logging.WARNING)
         settings = self.config.tts
         torch.set_num_threads(settings.threads)
+        if settings.gpu_memory_mib and settings.device == "cuda":
+            card_memory.limit(torch.cuda, settings.gpu_memory_mib)
         try:
             synthesizer = _synthesizer(settings.model)
             model = synthesizer.tts_model.to(settings.device)
@@ -68,6 +72,11 @@ class Coqui(Engine):
                 f"({type(exc).__name__}: {exc}); set tts.model to a directory with {_CONFIG} and "
                 "its checkpoint, or to a name such as tts_models/en/vctk/vits"
             ) from exc
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those of the model; of a model of one language that of `tts.language`."""
+        return self._voice.languages or super().languages
 
     def run(self, job: Job, payload: bytes) -> AsyncGenerator[Step, None]:
         """Yield the speech as it is made; text without a letter or digit gives nothing."""
@@ -91,7 +100,9 @@ class Coqui(Engine):
             trail_ms=pause_after_ms(command.text),
         )
         parts: list[bytes] = []
-        for samples in self._voice.speak(command.text, command.voice, command.speed):
+        for samples in self._voice.speak(
+            command.text, command.voice, command.speed, command.language
+        ):
             pcm = float_to_pcm16(trimmer.feed(samples))
             if not self.config.tts.streaming:
                 parts.append(pcm)

@@ -32,7 +32,8 @@ class Voice(ABC):
         self, model: Any, config: Config, speakers: Sequence[str], *, clones: bool
     ) -> None:
         self._model = model
-        self._language = config.tts.language
+        self._languages: dict[str, str] = {}
+        """ISO 639-1 codes to the model's names, the default first; empty: it tells none."""
         self._speakers = list(speakers)
         self._references = _references(config.tts.cloning_dir) if clones else {}
         known = [*self._references, *self._speakers]
@@ -46,13 +47,33 @@ class Voice(ABC):
             )
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of what is spoken, the default first; empty: the model does not tell."""
+        return tuple(self._languages)
+
+    @property
     @abstractmethod
     def sample_rate_hz(self) -> int:
         """Sample rate of what is spoken."""
 
     @abstractmethod
-    def speak(self, text: str, voice: str, speed: float) -> Iterator[Samples]:
-        """Yield pieces of `[samples] float32`."""
+    def speak(self, text: str, voice: str, speed: float, language: str) -> Iterator[Samples]:
+        """Yield pieces of `[samples] float32`; a language that it does not speak is the default."""
+
+    def _choose_languages(self, config: Config, known: Sequence[str], default: str) -> None:
+        """Raise StartupError when a model of these languages does not speak the one it is to."""
+        first = config.tts.language or default
+        if first not in known:
+            raise StartupError(
+                f"tts.language is {first!r}, which {config.tts.model} does not speak; "
+                f"set it to one of: {', '.join(known)}"
+            )
+        for name in (first, *known):
+            self._languages.setdefault(name.partition("-")[0], name)
+
+    def _spoken(self, language: str) -> str:
+        """Return the model's name of a language; of one that it does not speak, of the default."""
+        return self._languages.get(language) or next(iter(self._languages.values()))
 
     def _speaker(self, voice: str) -> str:
         return voice if voice in self._references or voice in self._speakers else self._default
@@ -65,9 +86,8 @@ class VitsVoice(Voice):
         manager = model.speaker_manager
         clones = manager is not None and manager.encoder is not None
         super().__init__(model, config, manager.speaker_names if manager else (), clones=clones)
-        self._languages = list(model.language_manager.language_names)
-        if self._language and self._languages and self._language not in self._languages:
-            raise _unknown_language(config, self._languages)
+        if names := list(model.language_manager.language_names):
+            self._choose_languages(config, names, names[0])
         self._length_scale = model.length_scale
         self._decoder = model.waveform_decoder
 
@@ -76,9 +96,9 @@ class VitsVoice(Voice):
         """Sample rate of what is spoken."""
         return int(self._model.config.audio.sample_rate)
 
-    def speak(self, text: str, voice: str, speed: float) -> Iterator[Samples]:
+    def speak(self, text: str, voice: str, speed: float, language: str) -> Iterator[Samples]:
         """Yield pieces of `[samples] float32`."""
-        latent, condition = self._latent(text, self._speaker(voice), speed)
+        latent, condition = self._latent(text, self._speaker(voice), speed, language)
         frames = latent.shape[-1]
         for start in range(0, frames, WINDOW_FRAMES):
             end = min(start + WINDOW_FRAMES, frames)
@@ -88,7 +108,7 @@ class VitsVoice(Voice):
             hop = wave.shape[-1] // (right - left)
             yield _samples(wave[(start - left) * hop : (end - left) * hop])
 
-    def _latent(self, text: str, speaker: str, speed: float) -> tuple[Any, Any]:
+    def _latent(self, text: str, speaker: str, speed: float, language: str) -> tuple[Any, Any]:
         model, catch = self._model, _Catch()
         model.length_scale = self._length_scale / speed
         model.waveform_decoder = catch
@@ -98,7 +118,7 @@ class VitsVoice(Voice):
                 text,
                 speaker=None if reference else speaker or None,
                 speaker_wav=str(reference) if reference else None,
-                language=(self._language or self._languages[0]) if self._languages else None,
+                language=self._spoken(language) if self._languages else None,
             )
         finally:
             model.waveform_decoder = self._decoder
@@ -119,9 +139,7 @@ class XttsVoice(Voice):
     def __init__(self, model: Any, config: Config) -> None:
         manager = model.speaker_manager
         super().__init__(model, config, manager.speaker_names if manager else (), clones=True)
-        self._language = self._language or _DEFAULT_LANGUAGE
-        if self._language not in model.config.languages:
-            raise _unknown_language(config, model.config.languages)
+        self._choose_languages(config, model.config.languages, _DEFAULT_LANGUAGE)
         if not self._default:
             raise StartupError(
                 f"{config.tts.model} has no speakers (speakers_xtts.pth); put a recording of a "
@@ -134,13 +152,13 @@ class XttsVoice(Voice):
         """Sample rate of what is spoken."""
         return int(self._model.config.audio.output_sample_rate)
 
-    def speak(self, text: str, voice: str, speed: float) -> Iterator[Samples]:
+    def speak(self, text: str, voice: str, speed: float, language: str) -> Iterator[Samples]:
         """Yield pieces of `[samples] float32`."""
         latent, embedding = self._conditions(self._speaker(voice))
         settings = self._model.config
         pieces = self._model.inference_stream(
             text,
-            self._language,
+            self._spoken(language),
             latent,
             embedding,
             stream_chunk_size=CHUNK_TOKENS,
@@ -203,10 +221,3 @@ def _reference(path: Path) -> Samples:
 def _samples(wave: Any) -> Samples:
     samples: Samples = wave.detach().float().cpu().numpy()
     return np.clip(samples, -1.0, 1.0)
-
-
-def _unknown_language(config: Config, known: Sequence[str]) -> StartupError:
-    return StartupError(
-        f"tts.language is {config.tts.language!r}, which {config.tts.model} does not speak; "
-        f"set it to one of: {', '.join(known)}"
-    )

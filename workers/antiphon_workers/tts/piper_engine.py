@@ -43,6 +43,11 @@ class Piper(Engine):
         self._executor = ThreadPoolExecutor(self.slots, thread_name_prefix="piper")
         self._gain = 1.0
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The one of the voice."""
+        return self._text.languages or super().languages
+
     def load(self) -> None:
         """Load the voice, check its streaming against the whole model, and measure its loudness.
 

@@ -57,7 +57,7 @@ class PiperText:
 
         Raises StartupError when it is missing or unreadable.
         """
-        self._piper = _front_end(path)
+        self._piper, self.languages = _front_end(path)
         self._remembered = functools.lru_cache(_WORDS_REMEMBERED)(self._phonemes)
         self.sample_rate_hz: int = self._piper.config.sample_rate
         self.hop_samples: int = self._piper.config.hop_length
@@ -190,15 +190,18 @@ def _joined(sentences: list[list[str]]) -> list[str]:
     return joined[:-1]
 
 
-def _front_end(path: Path) -> "piper.PiperVoice":
-    """Return Piper's phonemizer for a voice, without a second copy of the model."""
+def _front_end(path: Path) -> tuple["piper.PiperVoice", tuple[str, ...]]:
+    """Return Piper's phonemizer for a voice, without a second copy of the model, and what the voice
+    speaks: ISO 639-1 codes, none when its configuration does not say."""
     config_path = path.with_name(path.name + ".json")
     try:
         settings = json.loads(config_path.read_text(encoding="utf-8"))
-        return piper.PiperVoice(session=None, config=piper.PiperConfig.from_dict(settings))
+        voice = piper.PiperVoice(session=None, config=piper.PiperConfig.from_dict(settings))
+        family = str(settings.get("language", {}).get("family", ""))
+        return voice, (family,) if family else ()
     except OSError as exc:
         raise StartupError(
             f"cannot read {config_path} ({exc.strerror}); put it beside the voice"
         ) from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise StartupError(f"{config_path} is not the configuration of a Piper voice") from exc

@@ -1,12 +1,13 @@
 """Starts a server for one measurement, in a runtime directory and on a port of its own."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from antiphon import readiness
@@ -19,13 +20,16 @@ _POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def own_server(settings: Sequence[str]) -> Iterator[str]:
+def own_server(
+    settings: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Run `antiphon up` with these `SECTION.KEY=VALUE` settings; yields its address.
 
-    Raises StartupError with the server's last words when it does not become ready.
+    `environment` stands for this process's. Raises StartupError with the server's last words when
+    it does not become ready.
     """
     port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as directory:
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="antiphon-own-") as directory:
         own = (f"gateway.port={port}", f"bus.runtime_dir={directory}/run")
         flags = [part for setting in (*settings, *own) for part in ("--set", setting)]
         log = Path(directory) / "up.log"
@@ -34,6 +38,7 @@ def own_server(settings: Sequence[str]) -> Iterator[str]:
                 [sys.executable, "-m", "antiphon", "up", *flags],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                env=environment,
             )
         try:
             _wait_until_ready(process, port, log)
@@ -52,6 +57,20 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have SIGTERM leave the block as Ctrl-C does; else the server would outlive this process."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

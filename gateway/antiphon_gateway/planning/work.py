@@ -1,22 +1,38 @@
-"""Which stage a graphics card serves: the one whose workers have most to do for a conversation."""
+"""How much work a conversation is in the mean: where a search begins, how cards are dealt."""
 
 from collections.abc import Sequence
 
 from antiphon_gateway.planning.servers import point
-from antiphon_gateway.planning.talker import clauses
+from antiphon_gateway.planning.talker import clauses, cycle_ms
 from antiphon_gateway.runway import CHARACTER_MS
 from antiphon_proto.messages import STAGES, Stage
-from antiphon_proto.planning import Conversation, Figures, Span
+from antiphon_proto.planning import Conversation, Figures, Question, Span
 
 
 def dealt(figures: Figures, conversation: Conversation, cards: int) -> dict[Stage, int]:
-    """Return how many cards each stage gets, one at least."""
+    """Return how many cards each stage gets, one at least: most where most is to be done."""
     work_ms = {stage: _turn_ms(stage, figures, conversation) for stage in STAGES}
     workers = dict.fromkeys(STAGES, 1)
     for _ in range(cards - len(STAGES)):
         busiest = max(STAGES, key=lambda stage: work_ms[stage] / workers[stage])
         workers[busiest] += 1
     return workers
+
+
+def most(question: Question) -> float:
+    """Return about how many conversations would take all the time of one of a pool's parts."""
+    machines, figures, conversation = question.machines, question.figures, question.conversation
+    turn_ms, found = cycle_ms(conversation), []
+    cores_ms = turn_ms * figures.gateway_ms / 1000
+    for stage in STAGES:
+        work_ms = _turn_ms(stage, figures, conversation)
+        engine = figures.engines[stage]
+        cores_ms += work_ms * point(engine.points, engine.slots).cores
+        found.append(machines.workers[stage] * turn_ms / max(work_ms, 1e-6))
+    found.append(machines.cores * turn_ms / max(cores_ms, 1e-6))
+    if machines.gateways:
+        found.append(1000 * machines.gateways / max(figures.gateway_ms, 1e-6))
+    return min(found)
 
 
 def _turn_ms(stage: Stage, figures: Figures, conversation: Conversation) -> float:
