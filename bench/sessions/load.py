@@ -5,6 +5,7 @@ for one written word, out of the conversation, a few times a second. Prints what
 """
 
 import argparse
+import heapq
 import json
 import random
 import selectors
@@ -153,14 +154,16 @@ def _drive(
 ) -> list[float]:
     """Send and receive until a time; return how late the generator itself was, frame by frame."""
     late_s: list[float] = []
+    due = [(one.due_s, place) for place, one in enumerate(everyone)]
+    heapq.heapify(due)
     while (now_s := time.perf_counter()) < until_s:
-        next_s = until_s
-        for one in everyone:
-            if one.due_s <= now_s:
-                late_s.append(now_s - one.due_s)
-                one.send(now_s)
-            next_s = min(next_s, one.due_s)
-        for key, _ in selector.select(max(0.0, min(next_s - time.perf_counter(), 0.002))):
+        while due[0][0] <= now_s:
+            at_s, place = due[0]
+            late_s.append(now_s - at_s)
+            everyone[place].send(now_s)
+            heapq.heapreplace(due, (everyone[place].due_s, place))
+        wait_s = min(due[0][0], until_s) - time.perf_counter()
+        for key, _ in selector.select(max(0.0, min(wait_s, 0.002))):
             if key.data.line.closed:
                 selector.unregister(key.fileobj)
             else:

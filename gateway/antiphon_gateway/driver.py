@@ -82,6 +82,10 @@ class SessionDriver:
         try:
             step(self.now_ms())
             effects = self._session.take_effects()
+            if len(effects) == 1 and isinstance(effects[0], DetectSpeech):
+                # Fifty times a second in every session, and no other part of it has moved.
+                self._vad.feed(effects[0].pcm)
+                return
             for effect in effects:
                 self._carry_out(effect)
             self._session.context.behind = self._outbox.behind
@@ -120,11 +124,10 @@ class SessionDriver:
     def _carry_out(self, effect: Effect) -> None:
         if self._closed:
             return
-        if isinstance(effect, DetectSpeech):  # fifty times a second in every session
-            self._vad.feed(effect.pcm)
-            return
         self._observer.effect(effect, self.now_ms())
-        if isinstance(effect, SendEvent):
+        if isinstance(effect, DetectSpeech):
+            self._vad.feed(effect.pcm)
+        elif isinstance(effect, SendEvent):
             self._put(events.encode(effect.event))
         elif isinstance(effect, SendAudio):
             for piece in _pieces(effect):

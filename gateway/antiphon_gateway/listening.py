@@ -121,7 +121,8 @@ class Listener:
                     self._on_edge(edge, now_ms)
             self._judge_held(now_ms)
             self._ask_for_turn_end()
-            self._partials.hear(probability, self._windows_position, self.audio.slice)
+            if self._turn is not None or self._endpointer.hears_speech:
+                self._partials.hear(probability, self._windows_position, self.audio.slice)
         self._ask_for_partial()
 
     def commit(self, now_ms: float) -> None:

@@ -264,10 +264,11 @@ class Responses:
 
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` must be called next."""
-        due = [self._lookups.next_due_ms(now_ms)]
-        if self.current is not None:
-            due.append(self.current.next_due_ms(now_ms))
-        return min((each_ms for each_ms in due if each_ms is not None), default=None)
+        looked_up_ms = self._lookups.next_due_ms(now_ms)
+        speaks_ms = self.current.next_due_ms(now_ms) if self.current is not None else None
+        if looked_up_ms is None or speaks_ms is None:
+            return speaks_ms if looked_up_ms is None else looked_up_ms
+        return min(looked_up_ms, speaks_ms)
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""

@@ -42,8 +42,17 @@ class Runway:
 
     def is_short(self, ahead_ms: float) -> bool:
         """Tell whether a whole sentence might come after the audio ahead has been heard."""
+        return ahead_ms < _SENTENCE_MS + self._making_ms
+
+    def patience_ms(self, ahead_ms: float) -> int:
+        """Return how long a clause that is asked for now may wait for a voice."""
+        return round(max(0.0, ahead_ms - self._making_ms))
+
+    @property
+    def _making_ms(self) -> float:
+        """What must be ahead of a listener while a clause is made, with a margin."""
         lost_ms = max(0.0, self._real_time_factor - 1) * _SENTENCE_SPEECH_MS
-        return ahead_ms < _SENTENCE_MS + 2 * self._latency_ms + lost_ms
+        return 2 * self._latency_ms + lost_ms
 
     def gap_ms(self, now_ms: float) -> float:
         """Return how long the listener has had nothing to hear; 0 before the first audio."""

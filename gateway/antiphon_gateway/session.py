@@ -119,8 +119,8 @@ class Session:
     def next_due_ms(self, now_ms: float) -> float | None:
         """Return when `advance` must be called next."""
         waiting = (self._responses, self._idle_turn, self._filler)
-        due = [part.next_due_ms(now_ms) for part in waiting]
-        return min((at_ms for at_ms in due if at_ms is not None), default=None)
+        due = [at_ms for part in waiting if (at_ms := part.next_due_ms(now_ms)) is not None]
+        return min(due, default=None)
 
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""

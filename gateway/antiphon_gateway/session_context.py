@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from antiphon_gateway.capture_clock import CaptureClock
 from antiphon_gateway.dispatch.load import StageLoad
-from antiphon_gateway.dispatch.request import Request
+from antiphon_gateway.dispatch.request import PATIENCE_MS, Request
 from antiphon_gateway.effects import CancelJobs, Effect, SendEvent, Submit
 from antiphon_gateway.realtime import ids
 from antiphon_gateway.realtime.server_events import (
@@ -84,11 +84,12 @@ class SessionContext:
         payload: bytes = b"",
         budget_ms: int,
         urgent: bool = False,
+        patience_ms: int = PATIENCE_MS,
         job_id: str = "",
     ) -> str:
         """Ask the driver to queue a job of the current turn and revision; return its id.
 
-        `job_id` is that of a job which another gateway did not finish.
+        The rest is as in `Request`; `job_id` is that of a job which another gateway did not finish.
         """
         if not job_id:
             self.jobs += 1
@@ -104,6 +105,7 @@ class SessionContext:
                     payload=payload,
                     budget_ms=budget_ms,
                     urgent=urgent,
+                    patience_ms=patience_ms,
                 )
             )
         )

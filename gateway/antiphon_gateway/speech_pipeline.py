@@ -258,10 +258,14 @@ class SpeechPipeline:
         """Have the text cut early while the listener has little audio left."""
         if not self._context.config.tts.hurry or self._text_finished or not self._jobs_started:
             return
-        ahead_ms = self.playout.lead_ms(now_ms) + self.playout.queued_ms
-        ahead_ms += sum(clause.missing_ms for clause in self._clauses)
+        ahead_ms = self._ahead_ms(now_ms)
         ahead_ms += sum(len(text) * CHARACTER_MS for text in self._waiting)
         self._waiting.extend(self._splitter.hurry(self._runway.is_short(ahead_ms)))
+
+    def _ahead_ms(self, now_ms: float) -> float:
+        """Return how long the listener has something to hear, of the clauses that were begun."""
+        missing_ms = sum(clause.missing_ms for clause in self._clauses)
+        return self.playout.lead_ms(now_ms) + self.playout.queued_ms + missing_ms
 
     def _measure(self, now_ms: float) -> None:
         """Learn how long clauses take: to their first audio, and then for each second of it."""
@@ -294,7 +298,11 @@ class SpeechPipeline:
     def _ask(self, clause: _Clause, command: Synthesize, now_ms: float) -> None:
         clause.command = command
         clause.job_id = self._context.submit(
-            command, budget_ms=_BUDGET_MS, urgent=self._jobs_started == 0, job_id=clause.job_id
+            command,
+            budget_ms=_BUDGET_MS,
+            urgent=self._jobs_started == 0,
+            patience_ms=self._runway.patience_ms(self._ahead_ms(now_ms)),
+            job_id=clause.job_id,
         )
         clause.asked_ms = now_ms
         self._jobs_started += 1

@@ -46,7 +46,8 @@ class Uplink:
 
     async def even(self, audio_s: float) -> None:
         """Wait as `ready_for_more` does, for audio that no client can hold back."""
-        await self._driver.caught_up()
+        if not self._driver.is_caught_up:
+            await self._driver.caught_up()
         pause_s = self._allowance.take(audio_s, self._loop.time())
         if pause_s:
             with contextlib.suppress(TimeoutError):  # the socket is left alone, unless it closes

@@ -96,16 +96,16 @@ class SilenceFrame(NamedTuple):
 
 MicrophoneFrame = AudioFrame | EncodedFrame | SilenceFrame
 
+_AUDIO_KINDS = {int(kind): kind for kind in (FrameKind.MICROPHONE, FrameKind.PLAYBACK)}
+
 
 def decode_microphone(frame: bytes) -> MicrophoneFrame:
     """Return what a client's binary message says of its microphone.
 
     Raises MalformedAudioFrame naming the field and its limit.
     """
-    _check_size(frame)
-    version, kind, _, _, seq, timestamp, _, _ = _HEADER.unpack_from(frame)
-    if version != FRAME_VERSION:
-        raise MalformedAudioFrame(f"version is {version}, not {FRAME_VERSION}")
+    header = _header(frame)
+    _, kind, _, _, seq, timestamp, _, _ = header
     if kind == FrameKind.ENCODED:
         return EncodedFrame(seq, timestamp, frame[_HEADER.size :])
     if kind == FrameKind.SILENCE:
@@ -114,10 +114,9 @@ def decode_microphone(frame: bytes) -> MicrophoneFrame:
                 f"a frame of silence is {_HEADER.size} bytes, not {len(frame)}"
             )
         return SilenceFrame(seq, timestamp)
-    decoded = decode(frame)
-    if decoded.kind is not FrameKind.MICROPHONE:
+    if kind == FrameKind.PLAYBACK:
         raise MalformedAudioFrame("kind is 2 (playback), a client sends 1, 3 or 4")
-    return decoded
+    return _audio(header, frame)
 
 
 def decode(frame: bytes) -> AudioFrame:
@@ -125,29 +124,33 @@ def decode(frame: bytes) -> AudioFrame:
 
     Raises MalformedAudioFrame naming the field and its limit.
     """
-    _check_size(frame)
-    version, kind, sample_format, _, seq, timestamp, rate, stream = _HEADER.unpack_from(frame)
-    if version != FRAME_VERSION:
-        raise MalformedAudioFrame(f"version is {version}, not {FRAME_VERSION}")
-    if kind not in (FrameKind.MICROPHONE, FrameKind.PLAYBACK):
-        raise MalformedAudioFrame(f"kind is {kind}, not 1 or 2")
+    return _audio(_header(frame), frame)
+
+
+def _header(frame: bytes) -> tuple[int, ...]:
+    size = len(frame)
+    if size < _HEADER.size:
+        raise MalformedAudioFrame(f"frame is {size} bytes, the header alone is {_HEADER.size}")
+    if size > MAX_FRAME_BYTES:
+        raise MalformedAudioFrame(f"frame is {size} bytes, the limit is {MAX_FRAME_BYTES}")
+    header = _HEADER.unpack_from(frame)
+    if header[0] != FRAME_VERSION:
+        raise MalformedAudioFrame(f"version is {header[0]}, not {FRAME_VERSION}")
+    return header
+
+
+def _audio(header: tuple[int, ...], frame: bytes) -> AudioFrame:
+    _, number, sample_format, _, seq, timestamp, rate, stream = header
+    if (kind := _AUDIO_KINDS.get(number)) is None:
+        raise MalformedAudioFrame(f"kind is {number}, not 1 or 2")
     if sample_format != _PCM16:
         raise MalformedAudioFrame(f"sample format is {sample_format}, not {_PCM16} (PCM16)")
     if not MIN_SAMPLE_RATE_HZ <= rate <= MAX_SAMPLE_RATE_HZ:
         raise MalformedAudioFrame(
             f"sample rate is {rate} Hz, outside {MIN_SAMPLE_RATE_HZ}..{MAX_SAMPLE_RATE_HZ}"
         )
-    if (len(frame) - _HEADER.size) % 2:
+    if len(frame) % 2:
         raise MalformedAudioFrame(
             f"PCM16 payload is {len(frame) - _HEADER.size} bytes, an odd count"
         )
-    return AudioFrame(FrameKind(kind), seq, timestamp, rate, stream, frame[_HEADER.size :])
-
-
-def _check_size(frame: bytes) -> None:
-    if len(frame) < _HEADER.size:
-        raise MalformedAudioFrame(
-            f"frame is {len(frame)} bytes, the header alone is {_HEADER.size}"
-        )
-    if len(frame) > MAX_FRAME_BYTES:
-        raise MalformedAudioFrame(f"frame is {len(frame)} bytes, the limit is {MAX_FRAME_BYTES}")
+    return AudioFrame(kind, seq, timestamp, rate, stream, frame[_HEADER.size :])

@@ -289,6 +289,8 @@ class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
     """`budget_ms` counts from when this is sent."""
     urgent: bool = False
     """Goes before jobs that are not."""
+    patience_ms: int = 0
+    """So long it leaves its stage's last free slot to urgent jobs, when it is not urgent."""
     again: bool = False
     """Was sent before: goes before all that were not."""
     worker_id: str = ""

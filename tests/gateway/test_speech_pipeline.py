@@ -21,6 +21,7 @@ class Speech:
         self.pipeline = SpeechPipeline(self.context, voice="", speed=1.0, sample_rate_hz=rate_hz)
         self.jobs: list[tuple[str, str]] = []
         self.commands: list[Synthesize] = []
+        self.patience_ms: list[int] = []
         self.gaps_ms: list[float] = []
         self.sent = 0
 
@@ -30,6 +31,7 @@ class Speech:
         for effect in self.context.take_effects():
             if isinstance(effect, Submit) and isinstance(effect.request.command, Synthesize):
                 self.commands.append(effect.request.command)
+                self.patience_ms.append(effect.request.patience_ms)
                 self.jobs.append((effect.request.job_id, effect.request.command.text))
             elif isinstance(effect, NoteUnderrun):
                 self.gaps_ms.append(effect.gap_ms)
@@ -214,3 +216,15 @@ def test_the_pace_of_a_clause_is_measured_from_its_first_audio_to_its_end() -> N
         speech.say("six seven eight, nine ten eleven twelve thirteen and ", begun)
         cuts.append(len(speech.jobs))
     assert cuts[0] == 1 < cuts[1]
+
+
+def test_a_clause_may_wait_for_a_voice_while_its_listener_has_enough_to_hear() -> None:
+    speech = Speech(config=Config(playout=Playout(lead_ms=400, unreported_lead_ms=400)))
+    speech.say("One two three. Four five six. Seven eight nine. ", last=True)
+    first, second = speech.patience_ms
+    assert first == 0, "nothing is ahead of it"
+    assert second == len("One two three.") * 65 - 2 * 200, "the first clause is still to be made"
+    speech.answer(0, 3 * SECOND, 100)
+    third = speech.patience_ms[2]
+    assert 3_000 < third <= 3_000 + len("Four five six.") * 65
+    assert third < 3_000 + len("Four five six.") * 65 - 2 * 100, "its making takes time"

@@ -9,7 +9,7 @@ import aiohttp
 from bars import Figure, Run, bar, percentile
 from links import back
 from resuming_client import Lost, ResumingClient, resuming_client
-from servers import ENGINES, GATEWAY, Up, running_up
+from servers import ENGINES, GATEWAY, Up, log_time_s, running_up
 from system_client import Client, Closed, connected
 from talk import Tally, first_word_s
 from workers_die import PAIRS, UNHURRIED
@@ -62,7 +62,10 @@ async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str)
                 group.create_task(hold(server.realtime_url))
             await listening.wait()
             await asyncio.sleep(0.5)
+            killed_s = time.time()
             server.kill(victim)
+        if victim == GATEWAY:
+            run.notes |= _way_back_ms(server, killed_s)
     run.notes["sessions resumed"] = len(resumed_s)
     run.notes |= {f"fault {number}": fault for number, fault in enumerate(faults[:4], 1)}
     return [
@@ -71,6 +74,23 @@ async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str)
         Figure("audio repeated or skipped at once", max(jumps_ms), 100, "ms"),
         Figure("lost to resumed p95", percentile(resumed_s, 95), 2.0, "s", timed=True),
     ]
+
+
+def _way_back_ms(server: Up, killed_s: float) -> dict[str, float]:
+    """Return when after the kill the new gateway was started, heard and had its sessions back."""
+    times_s: dict[str, list[float]] = {}
+    for event in server.events(GATEWAY):
+        if (at_s := log_time_s(event)) > killed_s:
+            times_s.setdefault(event["event"], []).append(at_s)
+    resumed_s = times_s.get("session resumed") or [killed_s]
+    steps_s = {
+        "process started": server.states()[GATEWAY].started,
+        "listening": times_s["gateway listening"][0],
+        "first resumed": resumed_s[0],
+        "half resumed": resumed_s[len(resumed_s) // 2],
+        "last resumed": resumed_s[-1],
+    }
+    return {f"{step}, ms": round((at_s - killed_s) * 1000) for step, at_s in steps_s.items()}
 
 
 async def _lost_or_done(client: ResumingClient) -> float | None:

@@ -34,6 +34,10 @@ class FairQueue:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._places
 
+    def __iter__(self) -> Iterator[str]:
+        """Yield every job, in no order."""
+        return iter(self._places)
+
     def push(self, job_id: str, session_id: str, lane: int) -> None:
         """Add a job behind its session's others; one to be made again goes before them."""
         jobs = self._lanes[lane].setdefault(session_id, deque())

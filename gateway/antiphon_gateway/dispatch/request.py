@@ -26,6 +26,10 @@ def stage_of(command: Command) -> Stage:
     return _STAGE_OF[type(command)]
 
 
+PATIENCE_MS = 3_000
+"""Of jobs that nobody waits for at a known time."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One job as a session sees it: no worker, no attempt."""
 
@@ -39,6 +43,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Time from submission after which the result is worthless."""
     urgent: bool = False
     """Goes before jobs that are not: the first chunk of a turn."""
+    patience_ms: int = PATIENCE_MS
+    """How long it may leave its stage's last free slot to urgent jobs, when it is not urgent."""
 
     @property
     def stage(self) -> Stage:

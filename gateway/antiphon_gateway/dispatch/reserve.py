@@ -6,8 +6,8 @@ the first clause of another session's answer waits for the whole of such a job.
 
 from collections import OrderedDict
 
-HELD_BACK_MS = 3_000
-"""So long a job is held back at most: a clause takes about so long to listen to."""
+MOST_HELD_BACK_MS = 10_000
+"""So long a job is held back at most, however patient it is."""
 OF_LATE_MS = 10_000
 """How long a session with urgent jobs is expected to have more of them."""
 
@@ -28,9 +28,12 @@ class Reserve:
         while len(self._last_ms) > _NEWEST:
             self._last_ms.popitem(last=False)
 
-    def holds_back(self, session_id: str, waited_ms: int, now_ms: int) -> bool:
-        """Whether a session's job that is not urgent leaves the last free slot alone."""
-        if waited_ms >= HELD_BACK_MS:
+    def holds_back(self, session_id: str, left_ms: int, now_ms: int) -> bool:
+        """Whether a session's job that is not urgent leaves the last free slot alone.
+
+        `left_ms`: what is left of its patience.
+        """
+        if left_ms <= 0:
             return False
         # A loop, because it is asked of every session that waits, whenever a slot is free.
         for other, last_ms in self._last_ms.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from antiphon_gateway.dispatch.actions import Cancel, JobNotice, PoolAction, Tell
 from antiphon_gateway.dispatch.queue import AGAIN, NORMAL, URGENT, FairQueue
 from antiphon_gateway.dispatch.request import stage_of
-from antiphon_gateway.dispatch.reserve import Reserve
+from antiphon_gateway.dispatch.reserve import MOST_HELD_BACK_MS, Reserve
 from antiphon_proto.messages import (
     STAGES,
     EnqueueJob,
@@ -38,6 +38,7 @@ class Try:
     stage: Stage
     lane: int
     enqueued_ms: int
+    patience_ms: int = 0
     worker_id: str = ""
 
     @property
@@ -77,14 +78,14 @@ class Tries:
 
     def waiting(self, stage: Stage) -> list[Try]:
         """Return the tries of a stage that wait for a worker."""
-        return [each for each in self._tries.values() if not each.worker_id and each.stage == stage]
+        return [self._tries[job_id] for job_id in self.queues[stage]]
 
     def holds_back(self, waiting: Try, now_ms: int) -> bool:
         """Whether a try leaves the last free slot of its stage to others."""
         if waiting.lane != NORMAL:
             return False
-        waited_ms = now_ms - waiting.enqueued_ms
-        return self._reserves[waiting.stage].holds_back(waiting.job.session_id, waited_ms, now_ms)
+        left_ms = waiting.enqueued_ms + min(waiting.patience_ms, MOST_HELD_BACK_MS) - now_ms
+        return self._reserves[waiting.stage].holds_back(waiting.job.session_id, left_ms, now_ms)
 
     # --- from gateways -------------------------------------------------------------------------
 
@@ -99,7 +100,8 @@ class Tries:
         if known:
             self.forget(known)
         lane = AGAIN if request.again else URGENT if request.urgent else NORMAL
-        new = Try(job, payload, stage_of(job.command), lane, now_ms, request.worker_id)
+        stage, patience_ms = stage_of(job.command), request.patience_ms
+        new = Try(job, payload, stage, lane, now_ms, patience_ms, request.worker_id)
         if request.urgent:
             self._reserves[new.stage].note_urgent(job.session_id, now_ms)
         if new.worker_id:

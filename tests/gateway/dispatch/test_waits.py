@@ -4,9 +4,11 @@ import heapq
 import random
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from antiphon_gateway.dispatch.actions import Action, Connect, Deliver, Send
-from antiphon_gateway.dispatch.request import Request
-from antiphon_gateway.dispatch.reserve import HELD_BACK_MS, OF_LATE_MS, Reserve
+from antiphon_gateway.dispatch.request import PATIENCE_MS, Request
+from antiphon_gateway.dispatch.reserve import MOST_HELD_BACK_MS, OF_LATE_MS, Reserve
 from antiphon_gateway.dispatch.scheduler import Scheduler
 from antiphon_proto.messages import Done, Finished, Heartbeat, Result, Synthesize
 
@@ -38,6 +40,7 @@ class Clockwork:
         while self._events:
             due_ms = self._events[0][0]
             while tick_ms <= due_ms:
+                self.now_ms = tick_ms
                 self._perform(self._scheduler.tick(tick_ms))
                 for worker in self._scheduler.pool.roster.of_stage("tts"):
                     worker.heard_ms = tick_ms
@@ -52,6 +55,7 @@ class Clockwork:
         length_ms: int,
         *,
         urgent: bool = False,
+        patience_ms: int = PATIENCE_MS,
         when_done: Callable[[], None] = lambda: None,
     ) -> None:
         self._lengths_ms[job_id] = length_ms
@@ -65,6 +69,7 @@ class Clockwork:
             command=Synthesize(text="Hello.", voice="joe"),
             budget_ms=600_000,
             urgent=urgent,
+            patience_ms=patience_ms,
         )
         self._perform(self._scheduler.submit(request, self.now_ms))
 
@@ -181,13 +186,29 @@ def test_nine_light_sessions_hardly_wait_for_a_heavy_one() -> None:
 
 def test_the_last_free_slot_is_left_to_others_who_lately_had_someone_waiting() -> None:
     reserve = Reserve()
-    assert not reserve.holds_back("a", 0, 0), "nobody else is there"
+    assert not reserve.holds_back("a", 1, 0), "nobody else is there"
     reserve.note_urgent("a", 0)
-    assert not reserve.holds_back("a", 0, 0), "it has only itself to wait for"
-    assert reserve.holds_back("b", 0, OF_LATE_MS)
-    assert not reserve.holds_back("b", 0, OF_LATE_MS + 1), "that was long ago"
-    assert not reserve.holds_back("b", HELD_BACK_MS, 0), "it has waited long enough"
+    assert not reserve.holds_back("a", 1, 0), "it has only itself to wait for"
+    assert reserve.holds_back("b", 1, OF_LATE_MS)
+    assert not reserve.holds_back("b", 1, OF_LATE_MS + 1), "that was long ago"
+    assert not reserve.holds_back("b", 0, 0), "it has no patience left"
     reserve.note_urgent("b", 0)
     reserve.note_urgent("a", 0)
-    assert reserve.holds_back("a", 0, 0)
-    assert reserve.holds_back("b", 0, 0)
+    assert reserve.holds_back("a", 1, 0)
+    assert reserve.holds_back("b", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("patience_ms", "waits_ms"),
+    [(0, 0), (500, 500), (3_000, 3_000), (60_000, MOST_HELD_BACK_MS)],
+)
+def test_a_job_leaves_the_last_free_slot_alone_while_it_has_patience(
+    patience_ms: int, waits_ms: int
+) -> None:
+    world = Clockwork(2)
+    world.submit("long", "a", 30_000, urgent=True)
+    for second in range(1, 15):
+        world.after(1_000 * second, lambda n=second: world.submit(f"a {n}", "a", 1, urgent=True))
+    world.submit("clause", "b", CLAUSE_MS, patience_ms=patience_ms)
+    world.run()
+    assert waits_ms <= world.waits_ms["clause"] <= waits_ms + 100
