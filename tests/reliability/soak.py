@@ -39,11 +39,11 @@ class Sample(NamedTuple):
     """Processes of the machine that ran or wanted to, in the minute before."""
 
 
-def sample(server: Up, began_s: float) -> Sample:
-    """Return what the gateway holds now."""
+def sample(server: Up, began_s: float) -> Sample | None:
+    """Return what the gateway holds now; None when it does not tell within 5 s."""
     pid = server.pid(GATEWAY)
-    answer = server.get("/metrics")
-    assert answer is not None
+    if (answer := server.get("/metrics")) is None:
+        return None
     tasks = [
         line.split()[1]
         for line in answer.body.decode().splitlines()
@@ -105,7 +105,8 @@ async def soak(server: Up, minutes: float, chance: random.Random) -> Soaked:
     async def watch() -> None:
         while True:
             await asyncio.sleep(SAMPLE_PERIOD_S)
-            samples.append(await asyncio.to_thread(sample, server, began_s))
+            if (now := await asyncio.to_thread(sample, server, began_s)) is not None:
+                samples.append(now)
 
     async with asyncio.TaskGroup() as group:
         others = [group.create_task(disturb()), group.create_task(watch())]
@@ -115,7 +116,9 @@ async def soak(server: Up, minutes: float, chance: random.Random) -> Soaked:
         for task in others:
             task.cancel()
     await asyncio.sleep(3)
-    samples.append(sample(server, began_s))
+    end = sample(server, began_s)
+    assert end is not None
+    samples.append(end)
     return found
 
 
@@ -135,6 +138,7 @@ def main() -> int:
     print(f"B14: {SESSIONS} sessions for {arguments.minutes:g} minutes, seed {arguments.seed}")
     with running_up({**ENGINES, **PAIRS}) as server:
         first = sample(server, time.monotonic())
+        assert first is not None
         chance = random.Random(arguments.seed)
         tally, samples, kills, refusals = asyncio.run(soak(server, arguments.minutes, chance))
         server.assert_no_traceback()
