@@ -59,7 +59,7 @@ HEAD = (
 _LEAST_CORES = 0.1
 FEW = 3
 """People who tell how late silence is heard, and what the load and others take."""
-FEW_S = 45.0
+FEW_S = 30.0
 
 
 def _people(settings: Config, few: Step) -> Conversation:
@@ -205,7 +205,7 @@ def main() -> int:
     """Return 0 when the prediction is within 15 %, 1 when not, 2 when nothing could be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.plan", description=__doc__)
     parser.add_argument("--p95-ms", type=float, default=1_500.0, help="the bar")
-    parser.add_argument("--seconds", type=float, default=65.0, help="of each step")
+    parser.add_argument("--seconds", type=float, default=55.0, help="of each step")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="through all steps, by turns")
     parser.add_argument("--share", type=float, action="append", help="of the people predicted")
     parser.add_argument("--set", dest="settings", action="append", default=[])

@@ -49,6 +49,10 @@ class PlayedAudio:
         self._end += len(pcm) // 2
         del self._held[: max(0, len(self._held) - self._limit_bytes)]
 
+    def forget(self) -> None:
+        """Hold nothing any more; the positions stay."""
+        self._held.clear()
+
     def between(self, start: int, end: int) -> bytes:
         """Return the PCM16 between two samples, silence where there is none."""
         first = self._end - len(self._held) // 2

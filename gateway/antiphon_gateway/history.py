@@ -28,6 +28,8 @@ from antiphon_proto.conversation import ChatMessage
 
 _REMEMBERED_RESPONSES = 32
 """Responses whose heard text can still be cut by a late `conversation.item.truncate`."""
+_AUDIBLE_RESPONSES = 2
+"""The newest ones, of which the microphone may still hear an echo."""
 _HARDLY_HEARD_WORDS = 2
 """An answer of which no more was heard goes with the turn that was ended too early."""
 
@@ -91,6 +93,8 @@ class History:
                 self.conversation.leave_unread(item.id)
             if item.id == response.item_id:
                 self._recent[item.id] = response
+                for earlier in [*self._recent.values()][:-_AUDIBLE_RESPONSES]:
+                    earlier.played.forget()
             if len(self._recent) > _REMEMBERED_RESPONSES:
                 self._recent.popitem(last=False)
         return previous
@@ -98,6 +102,11 @@ class History:
     def response_of(self, item_id: str) -> Response | None:
         """Return the response that made an item, when it is a recent one."""
         return self._recent.get(item_id)
+
+    def forget_audio(self) -> None:
+        """Nothing is heard any more."""
+        for response in self._recent.values():
+            response.played.forget()
 
     def record(self, response: Response) -> None:
         """Keep the final state of a response's item, once, unless it was cut or deleted before."""

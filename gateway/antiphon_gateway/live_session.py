@@ -226,6 +226,9 @@ class LiveSession:
         self._driver.close()
         self._uplink.close()
         self._idle.stop()
+        # The rest is cycles, which wait for the collector; audio would be over a megabyte of them.
+        self.outbox.forget()
+        self._session.forget_audio()
         if self.resumable:
             self._keeper.let_go(self.session_id, handed_over=self._handed_over)
         _log.info("session closed", extra={"session_id": self.session_id, "close_code": close_code})

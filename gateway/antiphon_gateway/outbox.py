@@ -109,6 +109,14 @@ class Outbox:
         if self._feed is feed:
             self._feed = None
 
+    def forget(self) -> None:
+        """Hold nothing any more, nor what is sent later: the session is over."""
+        self._keeps = False
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._kept.clear()
+        self._kept_bytes = 0
+
     def close(self, code: int, reason: str) -> None:
         """Ask the sender to close once it has sent what waits; the first call counts."""
         if self._close is not None:

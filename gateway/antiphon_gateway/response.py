@@ -69,7 +69,7 @@ class Response:
                 speed=settings.speed,
                 sample_rate_hz=settings.format.sample_rate_hz,
             )
-        self._played = PlayedAudio(settings.format.sample_rate_hz)
+        self.played = PlayedAudio(settings.format.sample_rate_hz)
         self._thinking = ThinkingFilter()
         self._state = ResponseState.HELD
         self._model_job = ""
@@ -270,7 +270,7 @@ class Response:
         silenced."""
         if self._speech is None or self._silenced or not self._has_begun:
             return None
-        return ResponseEcho(self._speech, self._played)
+        return ResponseEcho(self._speech, self.played)
 
     @property
     def playback_end_ms(self) -> float | None:
@@ -362,7 +362,7 @@ class Response:
     def _hand_out(self, out: AudioOut) -> None:
         assert self._speech is not None
         self._events.open_message()
-        self._played.add(out.pcm)
+        self.played.add(out.pcm)
         self._events.send_audio(out.first_sample, self._speech.sample_rate_hz, out.pcm)
 
     def _show(self, delta: str) -> None:

@@ -122,6 +122,11 @@ class Session:
         due = [at_ms for part in waiting if (at_ms := part.next_due_ms(now_ms)) is not None]
         return min(due, default=None)
 
+    def forget_audio(self) -> None:
+        """Hold no audio any more: the session is over."""
+        self._listener.audio.clear()
+        self.history.forget_audio()
+
     def open_jobs(self) -> tuple[str, ...]:
         """Return the ids of the jobs that have not ended."""
         jobs = [*self._listener.open_jobs(), *self._warming.open_jobs()]

@@ -52,7 +52,7 @@ async def test_windows_of_the_decoder_give_what_it_gives_at_once(device: str) ->
 
     voice = loaded_engine._voice  # type: ignore[attr-defined]
     torch.manual_seed(1)
-    windows = list(voice.speak(TEXT, "", 1.0))
+    windows = list(voice.speak(TEXT, "", 1.0, ""))
     torch.manual_seed(1)
     whole = voice._model.synthesize(TEXT)["wav"]
     joined = np.concatenate(windows)

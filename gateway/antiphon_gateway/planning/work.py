@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from antiphon_gateway.planning.servers import point
 from antiphon_gateway.planning.talker import clauses, cycle_ms
 from antiphon_gateway.runway import CHARACTER_MS
@@ -20,12 +22,16 @@ def dealt(figures: Figures, conversation: Conversation, cards: int) -> dict[Stag
 
 
 def most(question: Question) -> float:
-    """Return about how many conversations would take all the time of one of a pool's parts."""
+    """Return about how many conversations would take all the time of one of a pool's parts.
+
+    Partial transcripts are left out: of those a busy pool makes few.
+    """
     machines, figures, conversation = question.machines, question.figures, question.conversation
+    without_partials = msgspec.structs.replace(conversation, partial_interval_ms=0.0)
     turn_ms, found = cycle_ms(conversation), []
     cores_ms = turn_ms * figures.gateway_ms / 1000
     for stage in STAGES:
-        work_ms = _turn_ms(stage, figures, conversation)
+        work_ms = _turn_ms(stage, figures, without_partials)
         engine = figures.engines[stage]
         cores_ms += work_ms * point(engine.points, engine.slots).cores
         found.append(machines.workers[stage] * turn_ms / max(work_ms, 1e-6))
