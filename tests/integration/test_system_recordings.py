@@ -1,4 +1,4 @@
-"""Ten recordings of people, said to the embedded server by `antiphon talk`, four at a time."""
+"""Ten recordings of people, said to the embedded server by `antiphon talk`, two at a time."""
 
 import csv
 import json
@@ -18,10 +18,8 @@ from antiphon_proto.audio import read_wav
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(180)]
 
 CONVERSATIONS = (
-    ("what_time_is_it", "dog_or_cat", "lobster"),
-    ("turn_on_lamp", "every_purchase", "swim_in_the_seine"),
-    ("would_you_please", "how_can_i_begin"),
-    ("go_forward", "garland"),
+    ("what_time_is_it", "dog_or_cat", "lobster", "turn_on_lamp", "every_purchase"),
+    ("swim_in_the_seine", "would_you_please", "how_can_i_begin", "go_forward", "garland"),
 )
 MARGIN = 0.05
 """Word errors that may come from the microphone being open all the time."""

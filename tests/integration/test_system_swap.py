@@ -314,6 +314,7 @@ async def test_with_keys_workers_come_are_swapped_and_go_and_strangers_are_named
 
 
 @pytest.mark.models
+@pytest.mark.thorough
 async def test_whisper_moonshine_and_the_voice_are_swapped_while_one_talks() -> None:
     with running_up(REAL) as server:
         over = asyncio.Event()
