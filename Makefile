@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 MIN_NODE := 20
 
 .DEFAULT_GOAL := help

@@ -61,6 +61,7 @@ def test_the_example_for_openai_agents_answers(embedded_system: System, tmp_path
         assert reply.getnframes() > 12_000
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_the_example_in_javascript_answers_with_what_its_line_installs(
     embedded_system: System, tmp_path: Path, ears: Ears

@@ -1,5 +1,6 @@
 """What is said and what is secret stays out of logs, figures and the network."""
 
+import contextlib
 import socket
 import struct
 from pathlib import Path
@@ -46,9 +47,10 @@ def listening(server: System) -> set[tuple[str, int]]:
     inodes = set()
     for process in server.processes.values():
         for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
-            target = str(descriptor.readlink())
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
+            with contextlib.suppress(FileNotFoundError):  # a file closed meanwhile
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    inodes.add(target[8:-1])
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

@@ -62,8 +62,9 @@ async def test_a_player_that_stands_still_is_sent_no_more_than_it_can_hold(serve
             await asyncio.sleep(0.05)
         await client.update(instructions="Go on.")
         # 400 ms, the 500 ms of a round trip that it makes the gateway believe by lacking the rest,
-        # a chunk, and what is thought to be played between two reports; without any 2,500 ms.
-        assert 400 <= len(client.audio) // 48 < 1_000
+        # a chunk, and what is thought to be played between two reports, which a busy machine sends
+        # late; without any 2,500 ms.
+        assert 400 <= len(client.audio) // 48 < 1_500
 
 
 async def test_telephone_audio_both_ways(server: System) -> None:

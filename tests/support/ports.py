@@ -12,6 +12,8 @@ __all__ = ["BLOCK", "free_port"]
 BLOCK = 16
 """So many ports from a free one on are its finder's: several gateways count up from it."""
 _LOWEST, _HIGHEST = 10_000, 32_000  # below what systems give to outgoing connections
+_REFUSED_BY_BROWSERS = 10_080
+"""The one of them that Chromium opens no page at (ERR_UNSAFE_PORT)."""
 
 
 def free_port() -> int:
@@ -19,7 +21,7 @@ def free_port() -> int:
 
     Each is returned once, and processes of one test run never return the same.
     """
-    return next(port for port in _blocks() if all(map(_is_free, range(port, port + BLOCK))))
+    return next(port for port in _blocks() if all(map(_is_usable, range(port, port + BLOCK))))
 
 
 @functools.cache
@@ -30,7 +32,9 @@ def _blocks() -> Iterator[int]:
     return iter(random.sample(own, len(own)))
 
 
-def _is_free(port: int) -> bool:
+def _is_usable(port: int) -> bool:
+    if port == _REFUSED_BY_BROWSERS:
+        return False
     with contextlib.suppress(OSError), socket.socket() as probe:
         probe.bind(("127.0.0.1", port))
         return True
