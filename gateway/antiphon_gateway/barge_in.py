@@ -44,6 +44,8 @@ without."""
 _ECHO_SOUND_MS = 224
 """Sound that tells an echo: of 250 people who spoke out of silence in a reply's first 0.7 s 5 % are
 taken for its echo, with 400 ms that begin in silence 59 %; 98 % of the echoes are."""
+_BEGINNING_LIKENESS = 0.9
+"""What delays the duck until there is so much sound: fewer people, and still most echoes."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
@@ -122,7 +124,7 @@ class BargeIn:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self.was_audible:
-            loud = self._may_be_echo or late
+            loud = self._echo or late or (self._may_be_echo and not self._lowered)
             self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)
         return verdict
 
@@ -194,8 +196,9 @@ class BargeIn:
         if enough:
             compared_from = max(compared_from, self._sound_from)
         microphone = self._audio(compared_from, position)
-        alike = played.likeness(microphone, now_ms) >= _ECHO_LIKENESS
-        self._may_be_echo, self._echo = alike, alike and enough
+        least = _ECHO_LIKENESS if enough or self._only_echo else _BEGINNING_LIKENESS
+        self._may_be_echo = played.likeness(microphone, now_ms) >= least
+        self._echo = self._may_be_echo and enough
         if self._echo:
             self._begin_again(position)
 
