@@ -33,6 +33,7 @@ MOST_JOBS = 24
 TEXT = "response.output_text.delta"
 SPOKEN = "response.output_audio_transcript.delta"
 AUDIO = "response.output_audio.delta"
+FENCED = 'antiphon_messages_dropped_total{reason="fenced"}'
 
 
 @contextmanager
@@ -163,6 +164,7 @@ async def test_a_frozen_worker_is_given_up_and_what_it_says_later_is_not_heard()
             before = len(connections(server))
             server.signal("tts-0", signal.SIGCONT)
             server.wait_for(lambda: len(connections(server)) > before, 10)
+            server.wait_for(lambda: server.metric(FENCED) > 0, 10)
             client.events[1:], client.audio[:] = [], b""
             await client.say_text("Once more.")
             await client.done()

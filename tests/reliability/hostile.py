@@ -13,7 +13,17 @@ from typing import Any
 import framing
 import raw
 from bars import Figure, Run, bar, percentile
-from servers import AT_ONCE, ENGINES, GATEWAY, System, files, resident_bytes
+from many import quiet
+from servers import (
+    AT_ONCE,
+    ENGINES,
+    GATEWAY,
+    TASKS,
+    System,
+    files,
+    resident_bytes,
+    tasks_beyond,
+)
 from system import running_system
 from system_client import connected
 from talk import Tally, first_audio_s
@@ -160,11 +170,14 @@ async def _babble(port: int, seed: int, count: int) -> None:
 
 @bar("B9", "10,000 malformed WebSocket messages, and RFC 6455 case by case")
 async def nonsense(run: Run) -> list[Figure]:
-    """No crash, no unhandled exception, no session left; every framing case as the RFC says."""
+    """No crash, no unhandled exception, nothing left; every framing case as the RFC says."""
     babblers, each = 10, run.size(1_000, 60)
     tally, wrong = Tally(), {}
     everybody = {"gateway.admission_queue_wait_ms": 0}
     with running_system({**ENGINES, **AT_ONCE, **everybody}) as server:
+        await tally.hold(server.realtime_url, 1)
+        await quiet(server)
+        before_tasks = server.metric(TASKS)
         async with asyncio.TaskGroup() as group:
             beside = group.create_task(tally.hold(server.realtime_url, run.size(10, 2)))
             for number in range(babblers):
@@ -180,6 +193,7 @@ async def nonsense(run: Run) -> list[Figure]:
                 if got != case.expected and (case.name, got) not in ACCEPTED:
                     wrong[case.name] = f"{got}, not {case.expected}"
         left = await _left_over(server)
+        more_tasks = await tasks_beyond(server, before_tasks)
         tracebacks = server.logs().lower().count("traceback")
         crashed = sum(process.poll() is not None for process in server.processes.values())
     run.notes |= {"framing cases": len(cases), **wrong}
@@ -187,6 +201,7 @@ async def nonsense(run: Run) -> list[Figure]:
         Figure("crashed processes", crashed, 0),
         Figure("exceptions in the logs", tracebacks, 0),
         Figure("sessions left", left, 0),
+        Figure("tasks more than before", more_tasks, 0),
         Figure("turns lost beside them", tally.lost + len(tally.faults), 0),
         Figure("framing cases answered wrongly", len(wrong), 0),
     ]
