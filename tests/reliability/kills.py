@@ -115,7 +115,10 @@ async def killed_at_any_moment(run: Run) -> list[Figure]:
             if event["event"] == "worker lost"
         )
         server.assert_no_traceback()
-    run.notes |= {f"kills of {kind}": f"{killed[kind]}, in {moments[kind]} turns" for kind in KINDS}
+    run.notes |= {
+        f"kills of {kind}": f"{killed[kind]}, with {moments[kind]} turns under way"
+        for kind in KINDS
+    }
     run.notes |= {"jobs of killed workers": made_again, "turns": talks.turns}
     run.notes |= {
         "times a session resumed": len(talks.resumed_s),
@@ -134,4 +137,4 @@ def _kill_and_start(server: System, name: str) -> None:
     server.kill(name)
     server.start(name)
     if name == GATEWAY:
-        server.wait_for(lambda: server.get("/healthz") is not None, 30)
+        server.wait_for(lambda: server.get("/healthz") is not None, 60)

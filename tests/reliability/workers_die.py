@@ -99,9 +99,10 @@ async def frozen(run: Run) -> list[Figure]:
                 await asyncio.sleep(run.chance.uniform(0.0, 0.5))
             made_again.append(server.metric(TRIES_LOST) - lost)
             stale.append(server.metric(FENCED) - fenced)
+        given_up_ms = _gaps_ms(server)[len(gaps_ms) :]
     run.notes["jobs given to another voice"] = sum(made_again)
     run.notes["stale results fenced"] = sum(stale)
-    run.notes["longest gap while a voice was given up, ms"] = max(_gaps_ms(server), default=0.0)
+    run.notes["longest gap while a voice was given up, ms"] = max(given_up_ms, default=0.0)
     return [
         Figure("lost turns", tally.lost, 0),
         tally.figure(run),
