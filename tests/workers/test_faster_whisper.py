@@ -64,9 +64,13 @@ async def test_the_words_of_many_speakers_are_heard_with_either_window() -> None
     assert rates["spliced"] < rates["padded"] + 0.03
 
 
-@pytest.mark.parametrize("name", ["kitchen", "friction", "syn_white"])
-async def test_noise_gives_no_words(engine: Engine, name: str) -> None:
-    pcm, _ = read_wav(DATA / "nonspeech" / f"{name}.wav")
+@pytest.mark.parametrize(
+    "path",
+    sorted([*DATA.glob("coughs/*.wav"), *DATA.glob("nonspeech/*.wav")]),
+    ids=lambda path: path.stem,
+)
+async def test_sounds_that_are_no_speech_give_no_words(engine: Engine, path: Path) -> None:
+    pcm, _ = read_wav(path)
     assert (await transcribe(engine, pcm)).text == ""
 
 

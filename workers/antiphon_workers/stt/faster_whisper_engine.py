@@ -196,7 +196,7 @@ class FasterWhisper(Engine):
         ):
             return None
         return Transcript(
-            text="" if no_speech else text,
+            text="" if no_speech else guards.words_of(text),
             language=clip.language,
             no_speech_probability=result.no_speech_prob,
             average_log_probability=log_probability,
@@ -221,7 +221,7 @@ class FasterWhisper(Engine):
             if not guards.is_no_speech(part.no_speech_prob, part.avg_logprob, part.text)
         ).strip()
         return Transcript(
-            text=text,
+            text=guards.words_of(text),
             language=details.language,
             no_speech_probability=max((part.no_speech_prob for part in segments), default=1.0),
             average_log_probability=min((part.avg_logprob for part in segments), default=0.0),

@@ -87,6 +87,11 @@ def is_no_speech(
     )
 
 
+def words_of(text: str) -> str:
+    """Return the text, or nothing when it is all marks: what Whisper writes of music."""
+    return text if any(character.isalnum() for character in text) else ""
+
+
 def is_stock_phrase(text: str) -> bool:
     """Tell whether a text is one that Whisper writes of sounds without words."""
     return " ".join(re.findall(r"[a-z']+", text.lower())) in _STOCK_PHRASES
