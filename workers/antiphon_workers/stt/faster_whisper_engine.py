@@ -219,6 +219,7 @@ class FasterWhisper(Engine):
             part.text
             for part in segments
             if not guards.is_no_speech(part.no_speech_prob, part.avg_logprob, part.text)
+            and not guards.is_guess(part.no_speech_prob, part.avg_logprob)
         ).strip()
         return Transcript(
             text=guards.words_of(text),
