@@ -183,8 +183,9 @@ class BargeIn:
         """Compare what the microphone hears with what is played, every 96 ms.
 
         A beginning after silence is like any other, so that the first sound only delays the duck,
-        and later the sound alone is compared, without the silence before it. A response that is
-        lowered already stays so until a second look agrees: a paused one leaves no echo to find.
+        and later the sound alone is compared, without the silence before it. A second look must
+        agree that a response which is lowered already is echoed (a paused one leaves no echo to
+        find), and that an echo is none any more.
         """
         played = self._response.echo if self._response is not None else None
         if played is None or not self._context.config.turn_taking.echo_check:
@@ -201,7 +202,10 @@ class BargeIn:
         before = self._may_be_echo
         self._may_be_echo = played.likeness(microphone, now_ms) >= least
         self._like_echo = self._may_be_echo and enough
-        self._echo = self._like_echo and (before or not self._lowered)
+        if self._like_echo:
+            self._echo = self._echo or before or not self._lowered
+        else:
+            self._echo = self._echo and before
         if self._echo:
             self._begin_again(position)
 

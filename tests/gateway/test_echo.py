@@ -204,7 +204,7 @@ def test_the_first_sound_is_compared_with_the_silence_before_it_and_decides_noth
 
 
 @pytest.mark.parametrize(
-    ("looks", "from_ms"), [((0.2, 0.2, 0.8, 0.2, 0.8, 0.2), None), ((0.2, 0.2, 0.8, 0.8), 320)]
+    ("looks", "from_ms"), [((0.2, 0.2, 0.8, 0.2, 0.8), None), ((0.2, 0.2, 0.8, 0.8), 320)]
 )
 def test_a_paused_response_is_loud_again_when_a_second_look_finds_its_echo(
     looks: tuple[float, ...], from_ms: int | None
@@ -214,3 +214,10 @@ def test_a_paused_response_is_loud_again_when_a_second_look_finds_its_echo(
     paused = [reply.paused for _ in overlapped(reply, 384, context)]
     loud_windows = 0 if from_ms is None else (384 - from_ms) // 32 + 1
     assert paused == [False] * 3 + [True] * (9 - loud_windows) + [False] * loud_windows
+
+
+def test_a_response_that_is_echoed_is_not_lowered_until_a_second_look_finds_no_echo() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(1.0, 1.0, 1.0, 0.2, 1.0, 0.2, 0.2)
+    paused = [reply.paused for _ in overlapped(reply, 32 * 20, context)]
+    assert paused == [False] * 18 + [True] * 2
