@@ -95,7 +95,7 @@ class BargeIn:
         self._only_echo = only_echo
         self._judges_words = taking.interruption_words
         self._sound_from = start_sample
-        self._may_be_echo = self._echo = False
+        self._may_be_echo = self._like_echo = self._echo = False
         self._echo_checked_at = 0
         self.lowered_most = lowered_before
         """What this breath has done to the response at most."""
@@ -156,7 +156,7 @@ class BargeIn:
             words_until_ms=self._words_until_ms,
             words_asked=bool(self._job_id),
             answers=response is not None and response.asks(now_ms),
-            echo=self._echo,
+            echo=self._echo or (self._like_echo and not self._judges_words),
         )
 
     def _note_beginning(self, position: int, now_ms: float) -> None:
@@ -183,7 +183,9 @@ class BargeIn:
         """Compare what the microphone hears with what is played, every 96 ms.
 
         A beginning after silence is like any other, so that the first sound only delays the duck,
-        and later the sound alone is compared, without the silence before it.
+        and later the sound alone is compared, without the silence before it. A second look must
+        agree that a response which is lowered already is echoed (a paused one leaves no echo to
+        find), and that an echo is none any more.
         """
         played = self._response.echo if self._response is not None else None
         if played is None or not self._context.config.turn_taking.echo_check:
@@ -197,8 +199,13 @@ class BargeIn:
             compared_from = max(compared_from, self._sound_from)
         microphone = self._audio(compared_from, position)
         least = _ECHO_LIKENESS if enough or self._only_echo else _BEGINNING_LIKENESS
+        before = self._may_be_echo
         self._may_be_echo = played.likeness(microphone, now_ms) >= least
-        self._echo = self._may_be_echo and enough
+        self._like_echo = self._may_be_echo and enough
+        if self._like_echo:
+            self._echo = self._echo or before or not self._lowered
+        else:
+            self._echo = self._echo and before
         if self._echo:
             self._begin_again(position)
 

@@ -190,7 +190,7 @@ class Listener:
             self._owner.on_turn_transcribed(turn, now_ms)
             return
         self._watch.take_transcript(turn.transcript or "")
-        self._owner.on_transcript_ahead(turn)
+        self._owner.on_transcript_ahead(turn, unfinished=self._watch.hangs)
         self._reconsider(now_ms)
 
     def _settle_words(self, now_ms: float) -> None:

@@ -203,12 +203,13 @@ class Session:
         self._warming.begin()
         self._responses.drop_prepared()
 
-    def on_transcript_ahead(self, turn: UserTurn) -> None:
-        """Prepare the response before the turn is known to be over."""
+    def on_transcript_ahead(self, turn: UserTurn, *, unfinished: bool) -> None:
+        """Prepare the response before the turn is known to be over, if it may be."""
         self._responses.drop_prepared()
         if turn.transcript and self._responses.answers_next:
             self._warming.settle(self._messages(turn.transcript))
-            self._responses.prepare(turn)
+            if not unfinished:
+                self._responses.prepare(turn)
 
     def on_turn_committed(self, turn: UserTurn) -> None:
         """The turn is over: it becomes a conversation item."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from antiphon_gateway.prompt_warming import MessageEnd
 from antiphon_gateway.session_context import SessionContext
 from antiphon_gateway.turn_end import SURE_MS, Eagerness, Evidence, Sounding, Verdict, weigh
-from antiphon_gateway.turn_text import same_words
+from antiphon_gateway.turn_text import hangs, same_words
 from antiphon_proto.messages import Done, Failed, PredictTurnEnd, ResultBody, TurnEnd
 
 HEARD_MS = 8_000
@@ -105,6 +105,11 @@ class TurnEndWatch:
         """
         if self._transcript is not None and same_words(end.text, self._transcript):
             self._message_end = end
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the last word so far calls for another one; known of English alone."""
+        return self._language in ("", "en") and hangs(self._transcript or "")
 
     def verdict(self, eagerness: Eagerness) -> Verdict:
         """Return the silence that ends the turn, by what is known now."""

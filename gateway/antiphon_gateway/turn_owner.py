@@ -44,7 +44,7 @@ class TurnOwner(Protocol):
     def on_speech_resumed(self) -> None:
         """The user went on after a pause: what was made of the first part is void."""
 
-    def on_transcript_ahead(self, turn: UserTurn) -> None:
+    def on_transcript_ahead(self, turn: UserTurn, *, unfinished: bool) -> None:
         """The transcript is there before the turn is known to be over."""
 
     def on_turn_committed(self, turn: UserTurn) -> None:

@@ -1,6 +1,7 @@
 """Whether the echo of what is played is told from people, on recordings of people."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -148,17 +149,22 @@ def test_the_sound_alone_tells_an_echo_from_a_person_when_both_begin() -> None:
 
 
 class Reply:
-    """What a barge-in knows of a response that is heard, and that all sound is like."""
+    """What a barge-in knows of a response that is heard, and how like it each look finds sound."""
 
     item_id = "item_1"
 
-    def __init__(self) -> None:
+    def __init__(self, *likenesses: float) -> None:
         self.echo = self
         self.compared_ms: list[int] = []
+        self.paused = False
+        self._likenesses = likenesses
 
     def likeness(self, heard: bytes, _now_ms: float) -> float:
         self.compared_ms.append(len(heard) // 32)
-        return 1.0
+        return self._likenesses[len(self.compared_ms) - 1]
+
+    def pause(self, _now_ms: float, *, paused: bool) -> None:
+        self.paused = paused
 
     def hold_start(self) -> None: ...
 
@@ -172,9 +178,9 @@ class Reply:
         return False
 
 
-def test_the_first_sound_is_compared_with_the_silence_before_it_and_decides_nothing() -> None:
-    context = SessionContext(Config(), session_id="sess_1", extensions=True)
-    reply, begins = Reply(), 16_000
+def overlapped(reply: Reply, until_ms: int, context: SessionContext) -> Iterator[BargeIn]:
+    """Speak over a response from 1 s on; give what is known of it window by window."""
+    begins = 16_000
     barge_in = BargeIn(
         context,
         lambda start, end: bytes(2 * (end - start)),
@@ -182,10 +188,36 @@ def test_the_first_sound_is_compared_with_the_silence_before_it_and_decides_noth
         cast(Response, reply),
         language=None,
     )
-    for sound_ms in range(32, 320, 32):
-        position = begins + sound_ms * 16
-        verdict = barge_in.judge(position, 0, sound_ms, sounding=True)
+    for sound_ms in range(32, until_ms + 1, 32):
+        verdict = barge_in.judge(begins + sound_ms * 16, 0, sound_ms, sounding=True)
         assert verdict is Verdict.UNDECIDED
-        assert (barge_in.start_sample == begins) is (sound_ms < 224)
+        yield barge_in
+
+
+def test_the_first_sound_is_compared_with_the_silence_before_it_and_decides_nothing() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(1.0, 1.0, 1.0)
+    moved = [barge_in.start_sample > 16_000 for barge_in in overlapped(reply, 288, context)]
+    assert moved == [False] * 6 + [True] * 3
     assert reply.compared_ms == [COMPARED_MS, COMPARED_MS, 224]
     assert context.take_effects() == []
+
+
+@pytest.mark.parametrize(
+    ("looks", "from_ms"), [((0.2, 0.2, 0.8, 0.2, 0.8), None), ((0.2, 0.2, 0.8, 0.8), 320)]
+)
+def test_a_paused_response_is_loud_again_when_a_second_look_finds_its_echo(
+    looks: tuple[float, ...], from_ms: int | None
+) -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(*looks)
+    paused = [reply.paused for _ in overlapped(reply, 384, context)]
+    loud_windows = 0 if from_ms is None else (384 - from_ms) // 32 + 1
+    assert paused == [False] * 3 + [True] * (9 - loud_windows) + [False] * loud_windows
+
+
+def test_a_response_that_is_echoed_is_not_lowered_until_a_second_look_finds_no_echo() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(1.0, 1.0, 1.0, 0.2, 1.0, 0.2, 0.2)
+    paused = [reply.paused for _ in overlapped(reply, 32 * 20, context)]
+    assert paused == [False] * 18 + [True] * 2

@@ -104,6 +104,15 @@ def test_an_unfinished_sentence_is_given_more_time() -> None:
     assert "input_audio_buffer.speech_stopped" in rig.types()
 
 
+def test_nothing_is_prepared_for_a_sentence_that_hangs_until_its_turn_is_over() -> None:
+    rig = Rig()
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("I would like to")
+    assert rig.submitted(Generate) == 0
+    rig.speak("." * 60)
+    assert rig.submitted(Generate) == 1
+
+
 def test_speculation_can_be_turned_off() -> None:
     rig = Rig(config=Config(turn_taking=TurnTaking(speculation=False)))
     rig.speak(SPEECH + PAUSE)
