@@ -63,6 +63,8 @@ async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str)
                 faults.append(f"{history.completed} of 2 replies, items of {history.roles}")
 
     with running_up(settings, run.supervisor) as server:
+        # One of two gateways makes the server ready, and might have all sessions.
+        server.wait_for(lambda: "gateway listening" in server.log(victim), 30)
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(hold(server.realtime_url))
