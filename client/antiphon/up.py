@@ -71,6 +71,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="let other devices of this network in, with TLS and a key",
     )
     parser.add_argument(
+        "--behind-proxy", action="store_true", help="same as --set gateway.behind_proxy=true"
+    )
+    parser.add_argument(
         "--supervise",
         choices=tuple(SUPERVISORS),
         help="same as --set supervision.supervisor=NAME",
@@ -89,6 +92,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for name in ("port", "host"):
         if (value := getattr(arguments, name)) is not None:
             arguments.settings.append(f"gateway.{name}={value}")
+    if arguments.behind_proxy:
+        arguments.settings.append("gateway.behind_proxy=true")
     if arguments.supervise is not None:
         arguments.settings.append(f"supervision.supervisor={arguments.supervise}")
     if arguments.topology is not None:

@@ -23,8 +23,13 @@ def main() -> int:
         metavar="N",
         help="number of this gateway among gateway.processes of them",
     )
+    parser.add_argument(
+        "--behind-proxy", action="store_true", help="same as --set gateway.behind_proxy=true"
+    )
     configuration.add_arguments(parser)
     arguments = parser.parse_args()
+    if arguments.behind_proxy:
+        arguments.settings.append("gateway.behind_proxy=true")
     try:
         config = configuration.as_gateway(configuration.from_arguments(arguments), arguments.index)
         log.configure("gateway", config.log.level)

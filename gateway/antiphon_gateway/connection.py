@@ -14,6 +14,7 @@ from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.outbox import Feed
 from antiphon_gateway.realtime import beta_dialect, client_events, server_events
 from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.seats import RETRY_AFTER_S
 from antiphon_gateway.sender import WRITE_BUFFER_BYTES, narrow, send
 from antiphon_proto import log
 
@@ -144,7 +145,7 @@ class Connection:
 
     def _when_too_much(self) -> None:
         if self._session is not None:
-            reason = "too much input waits in the server"
+            reason = f"too much input waits in the server; retry after {RETRY_AFTER_S} s"
             self._session.outbox.close(CLOSE_TRY_AGAIN_LATER, reason)
 
 

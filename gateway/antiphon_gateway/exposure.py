@@ -38,7 +38,7 @@ def check_exposure(gateway: Gateway) -> None:
     if not gateway.tls_certificate and not gateway.behind_proxy:
         raise ConfigurationError(
             f"{where} nothing encrypts; set gateway.tls_certificate and gateway.tls_key, or "
-            "gateway.behind_proxy=true if a proxy in front does"
+            "gateway.behind_proxy=true (--behind-proxy) if a proxy in front does"
         )
 
 

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from antiphon_gateway.dispatch.counters import Counters
+from antiphon_gateway.dispatch.counters import DROPPED, Counters
 from antiphon_gateway.observers import SessionObserver
 from antiphon_gateway.session_metrics import SessionMetrics
 from antiphon_gateway.tracing import TurnTraces
@@ -34,9 +34,6 @@ _CLOSE_OUTCOMES = {
     1012: "restart",
     1013: "overload",
 }
-
-_DROPPED = ("fenced", "malformed", "ignored_heartbeats")
-"""The counters of messages that were dropped; the others are of jobs and workers."""
 
 
 class Metrics:
@@ -147,13 +144,17 @@ def families(now: Snapshot) -> Iterator[Metric]:
         "antiphon_dispatch_events", "What befell jobs and workers", labels=["event"]
     )
     for field in dataclasses.fields(now.counters):
-        events.add_metric([field.name], getattr(now.counters, field.name))
+        if field.type is int:
+            events.add_metric([field.name], getattr(now.counters, field.name))
     yield events
     dropped = CounterMetricFamily(
-        "antiphon_messages_dropped", "Messages between processes dropped, by why", labels=["reason"]
+        "antiphon_messages_dropped",
+        "Messages between processes dropped, by stage and why",
+        labels=["stage", "reason"],
     )
-    for reason in _DROPPED:
-        dropped.add_metric([reason], getattr(now.counters, reason))
+    for reason, stages in DROPPED.items():
+        for stage in stages:
+            dropped.add_metric([stage, reason], now.counters.dropped[reason, stage])
     yield dropped
     for name, text, values in (
         (

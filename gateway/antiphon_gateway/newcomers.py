@@ -11,8 +11,8 @@ from antiphon_proto.messages import Stage
 
 CAUTION_MS = 30_000
 """How long after a refusal newcomers are counted."""
-UNPROVEN_MS = 2_000
-"""How long a session counts as a newcomer."""
+UNPROVEN_MS = 5_000
+"""How long a session counts as a newcomer: a few turns of one that talks without a pause."""
 
 
 class Newcomers:
@@ -37,7 +37,11 @@ class Newcomers:
             return frozenset()
         self._forget(now_ms)
         newcomers = len(self._entered_ms)
-        return frozenset(stage for stage, free in free_slots.items() if newcomers >= free)
+        crowded = frozenset(stage for stage, free in free_slots.items() if newcomers >= free)
+        if crowded and newcomers:
+            # Else all who still ask would be let in at once when the time is over.
+            self.refused(now_ms)
+        return crowded
 
     def _forget(self, now_ms: int) -> None:
         while self._entered_ms and now_ms - self._entered_ms[0] > UNPROVEN_MS:

@@ -331,7 +331,8 @@ class Response:
             self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
         elif isinstance(body, FunctionCalled):
-            if self.settings.parallel_tool_calls or not (self._calls or self.calls):
+            one_more = self.settings.parallel_tool_calls or not (self._calls or self.calls)
+            if one_more and generation.offers(self.settings, body.name):
                 self._calls.append(body)
         elif isinstance(body, Done):
             self._model_done = body

@@ -5,6 +5,7 @@ import logging
 import socket as sockets
 import struct
 from collections.abc import Callable
+from contextlib import closing
 
 from aiohttp import web
 
@@ -21,6 +22,45 @@ CLOSE_PATIENCE_S = 4.0
 """How long a client may take to read what waits and the close code."""
 
 _log = logging.getLogger(__name__)
+
+
+class _Patience:
+    """Ends the sender when a message takes too long; one timer sees to many messages."""
+
+    def __init__(self, limit: asyncio.Timeout) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit = limit
+        self._due_s: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, size: int) -> None:
+        """A message of so many characters or bytes is being sent."""
+        self._due_s = self._loop.time() + STALL_PATIENCE_S + size / SLOWEST_BYTES_PER_S
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due_s, self._ring)
+
+    def end(self) -> None:
+        """It has room."""
+        self._due_s = None
+
+    def end_in(self, seconds: float) -> None:
+        """All shall be sent, and the connection closed, in this time."""
+        if not self._limit.expired():
+            self._limit.reschedule(self._loop.time() + seconds)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._due_s is None:
+            return
+        if self._loop.time() < self._due_s:
+            self._timer = self._loop.call_at(self._due_s, self._ring)
+        else:
+            self.end_in(0)
 
 
 def narrow(transport: asyncio.Transport) -> None:
@@ -45,20 +85,21 @@ async def send(
     where nobody else waits for a message, and otherwise ends the connection at once: what the
     client had on its way would then be answered with a reset, on which it may never see the code.
     """
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as limit:
-            feed.on_close(lambda: limit.reschedule(loop.time() + CLOSE_PATIENCE_S))
-            while (message := await feed.get()) is not None:
-                async with asyncio.timeout(STALL_PATIENCE_S + len(message) / SLOWEST_BYTES_PER_S):
+            with closing(_Patience(limit)) as patience:
+                feed.on_close(lambda: patience.end_in(CLOSE_PATIENCE_S))
+                while (message := await feed.get()) is not None:
+                    patience.begin(len(message))
                     if isinstance(message, str):
                         if (text := to_client(message)) is not None:
                             await socket.send_str(text)
                     else:
                         await socket.send_bytes(message)
-            code, reason = feed.closing or (1000, "")
-            stop_reading()
-            await socket.close(code=code, message=reason.encode())
+                    patience.end()
+                code, reason = feed.closing or (1000, "")
+                stop_reading()
+                await socket.close(code=code, message=reason.encode())
     except TimeoutError:
         _log.info("client cut off: it does not read")
         if (line := transport.get_extra_info("socket")) is not None:

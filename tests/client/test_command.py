@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from antiphon import up
 from antiphon.__main__ import COMMANDS, main
+from antiphon_proto.config import Config
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +41,14 @@ def test_a_known_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture
         "antiphon: setting gateway.prot: there is no setting gateway.prot; "
         "did you mean gateway.port?\n"
     )
+
+
+@pytest.mark.parametrize("flags", [[], ["--behind-proxy"]])
+def test_up_is_told_of_a_proxy_by_a_flag(monkeypatch: pytest.MonkeyPatch, flags: list[str]) -> None:
+    started: list[Config] = []
+    monkeypatch.setattr(up, "run", lambda settings, **_: started.append(settings) or 0)
+    assert main(["up", "--simulated", *flags]) == 0
+    assert [config.gateway.behind_proxy for config in started] == [bool(flags)]
 
 
 def test_config_prints_toml_with_masked_keys(capsys: pytest.CaptureFixture[str]) -> None:

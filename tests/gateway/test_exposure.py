@@ -15,7 +15,7 @@ KEYS = ("secret",)
 def test_others_are_let_in_only_with_keys_and_encryption(host: str) -> None:
     with pytest.raises(ConfigurationError, match="set ANTIPHON_GATEWAY__API_KEYS"):
         check_exposure(Gateway(host=host, behind_proxy=True))
-    with pytest.raises(ConfigurationError, match=r"gateway\.behind_proxy=true if a proxy"):
+    with pytest.raises(ConfigurationError, match=r"--behind-proxy\) if a proxy"):
         check_exposure(Gateway(host=host, api_keys=KEYS))
     check_exposure(Gateway(host=host, api_keys=KEYS, behind_proxy=True))
     check_exposure(Gateway(host=host, api_keys=KEYS, tls_certificate="c", tls_key="k"))

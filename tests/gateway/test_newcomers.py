@@ -26,3 +26,13 @@ def test_a_stage_without_a_free_slot_lets_nobody_in_until_the_caution_ends() -> 
     newcomers.refused(0)
     assert newcomers.crowded({"llm": 0}, CAUTION_MS - 1) == {"llm"}
     assert newcomers.crowded({"llm": 0}, CAUTION_MS) == frozenset()
+
+
+def test_the_caution_lasts_as_long_as_newcomers_keep_others_out() -> None:
+    newcomers = Newcomers()
+    newcomers.refused(0)
+    later_ms = CAUTION_MS - 1
+    newcomers.entered(later_ms)
+    assert newcomers.crowded({"llm": 1}, later_ms) == {"llm"}
+    newcomers.entered(later_ms + CAUTION_MS - 1)
+    assert newcomers.crowded({"llm": 1}, later_ms + CAUTION_MS - 1) == {"llm"}

@@ -21,13 +21,14 @@ HANDSHAKE = (
 )
 
 
+@pytest.mark.parametrize("quiet_s", [0.0, 0.5])
 async def test_little_is_written_to_a_client_that_does_not_read(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, quiet_s: float
 ) -> None:
+    """Also when nothing was to be sent for longer than the patience with one message lasts."""
     monkeypatch.setattr(sender, "STALL_PATIENCE_S", 0.2)
     outbox, cut_off = Outbox(), asyncio.Event()
-    for _ in range(MESSAGES):
-        assert outbox.put(MESSAGE)
+    assert outbox.put(MESSAGE)
 
     async def talk(request: web.Request) -> web.WebSocketResponse:
         answer = new_socket(None)
@@ -47,6 +48,9 @@ async def test_little_is_written_to_a_client_that_does_not_read(
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect(runner.addresses[0])
         client.sendall(HANDSHAKE)
+        await asyncio.sleep(quiet_s)
+        for _ in range(MESSAGES):
+            assert outbox.put(MESSAGE)
         async with asyncio.timeout(20):
             await cut_off.wait()
     await runner.cleanup()

@@ -39,6 +39,15 @@ def test_an_open_gateway_does_not_start_and_says_what_to_set(
         assert KEY not in line
 
 
+def test_a_proxy_that_encrypts_is_told_of_by_a_flag() -> None:
+    elsewhere = {"gateway.host": "192.0.2.1", "gateway.api_keys": KEY}
+    with system({**SIMULATED, **elsewhere, "turn_taking.detector": "loudness"}) as server:
+        server.arguments = ["--behind-proxy"]
+        server.start(GATEWAY)
+        assert server.wait_ended(GATEWAY) == 2
+        assert "cannot listen on 192.0.2.1" in server.log(GATEWAY)
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
 async def test_with_a_certificate_sessions_are_encrypted(tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"

@@ -92,10 +92,12 @@ async def test_a_session_that_does_nothing_is_closed_but_not_in_its_turn() -> No
 async def test_half_a_handshake_is_cut_off_and_a_session_is_not() -> None:
     with running_system({**SIMULATED, "gateway.handshake_timeout_s": 0.5}) as server:
         async with connected(server.realtime_url) as client:
-            lines = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
+            lines = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(400)]
             for line in lines:
                 line.sendall(b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\n")
                 line.settimeout(20)
+            async with connected(server.realtime_url) as newcomer:
+                await assert_usable(newcomer)
             for line in lines:
                 with line:
                     assert await asyncio.to_thread(line.recv, 1) == b""
@@ -109,9 +111,11 @@ async def test_what_all_clients_leave_unfinished_together_is_bounded(usual: Syst
         for _, writer in greedy:
             writer.write(bytes(14 * MIB))
             await writer.drain()
-        readers = [asyncio.ensure_future(close_code(reader)) for reader, _ in greedy]
+        readers = [asyncio.ensure_future(close_frame(reader)) for reader, _ in greedy]
         ended, waiting = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
-        assert [task.result() for task in ended] == [1013]
+        [(code, reason)] = [task.result() for task in ended]
+        assert code == 1013
+        assert reason.endswith("; retry after 5 s")
         for task in waiting:
             task.cancel()
         await assert_usable(client)
@@ -122,7 +126,7 @@ async def test_messages_are_never_inflated(usual: System) -> None:
     async with opened(usual, offer) as (reader, writer, answer):
         assert "permessage-deflate" not in answer
         writer.write(bytes([0xC1, 0x80 | 2]) + bytes(4) + b"{}")
-        assert await close_code(reader) == 1002
+        assert (await close_frame(reader))[0] == 1002
 
 
 async def test_a_message_in_thousands_of_pieces_is_one_message(usual: System) -> None:
@@ -171,12 +175,12 @@ async def unfinished(
         yield reader, writer
 
 
-async def close_code(reader: asyncio.StreamReader) -> int:
-    """Read the server's frames up to the close frame; return its code."""
+async def close_frame(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Read the server's frames up to the close frame; return its code and reason."""
     while True:
         opcode, size = await reader.readexactly(2)
         if size == 126:
             (size,) = struct.unpack("!H", await reader.readexactly(2))
         body = await reader.readexactly(size)
         if opcode & 0x0F == 8:
-            return int.from_bytes(body[:2], "big")
+            return int.from_bytes(body[:2], "big"), body[2:].decode()

@@ -1,8 +1,9 @@
-"""B12, B13, B15, B16: many sessions at once: idle, talking, breaking off, each its own."""
+"""B12, B13, B15, B16: many clients at once: idle, talking, breaking off, each its own."""
 
 import asyncio
 import itertools
 import random
+import resource
 import struct
 import time
 
@@ -130,6 +131,36 @@ async def breaking_off(run: Run) -> list[Figure]:
         Figure("sessions, jobs and input left", left, 0),
         Figure("memory grown", max(0, grown) / MIB, 10, "MiB"),
         Figure("files opened more", max(0, more_files), 2),
+    ]
+
+
+@bar("B15b", "2,000 handshakes left half open")
+async def half_open(run: Run) -> list[Figure]:
+    """A new session opens and is answered beside them; in the end they are cut off."""
+    count = run.size(2_000, 200)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    with running_system({**ENGINES, "gateway.handshake_timeout_s": run.size(10, 3)}) as server:
+        half = raw.handshake(server.port)[:-2]
+        lines = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(count)]
+        for _, writer in lines:
+            writer.write(half)
+        began_s = time.perf_counter()
+        async with connected(server.realtime_url) as client:
+            opened_ms = (time.perf_counter() - began_s) * 1000
+            early = sum(reader.at_eof() for reader, _ in lines)
+            await client.say_text("Still there?")
+            lost = (await client.done())["status"] != "completed"
+        endings = [asyncio.wait_for(reader.read(), 60) for reader, _ in lines]
+        answered = sum(map(len, await asyncio.gather(*endings)))
+        left = left_over(server)
+        server.assert_no_traceback()
+    return [
+        Figure("cut off before the session was open", early, 0),
+        Figure("bytes answered to half a handshake", answered, 0),
+        Figure("turns lost beside them", lost, 0),
+        Figure("sessions, jobs and input left", left, 0),
+        Figure("a new session", opened_ms, 1_000, "ms", timed=True),
     ]
 
 

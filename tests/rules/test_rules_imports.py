@@ -24,7 +24,7 @@ MODEL_LIBRARIES = {
     "httpx": (f"{ENGINES}/llm/ollama_engine.py",),
     "gguf": (f"{ENGINES}/llm/requantized.py",),
     "piper": (f"{ENGINES}/tts/piper_*.py",),
-    "onnx": (f"{ENGINES}/tts/piper_*.py",),
+    "onnx": (f"{ENGINES}/tts/piper_*.py", "gateway/antiphon_gateway/silero_graph.py"),
     "onnxruntime": (
         f"{ENGINES}/stt/moonshine_engine.py",
         f"{ENGINES}/stt/smart_turn_engine.py",

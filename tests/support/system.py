@@ -56,6 +56,8 @@ class System:
         self.environment = child_environment()
         self.through: list[str] = []
         """A program, with its arguments, that runs the processes' commands."""
+        self.arguments: list[str] = []
+        """Further arguments of the processes."""
 
     @property
     def url(self) -> str:
@@ -77,6 +79,7 @@ class System:
             flags = [f"{key}={value}" for key, value in self.settings.items()]
             command = [*self.through, *_command(name)]
             command += [part for flag in flags for part in ("--set", flag)]
+            command += self.arguments
             with self.log_file(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     command,

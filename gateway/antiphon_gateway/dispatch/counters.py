@@ -1,7 +1,20 @@
 """What happened so far, for metrics."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+from antiphon_proto.messages import STAGES, Stage
+
+Reason = Literal["fenced", "ignored_heartbeats", "malformed"]
+"""Why a message between processes was dropped."""
+DROPPED: dict[Reason, tuple[Stage | Literal["unknown"], ...]] = {
+    "fenced": (*STAGES, "unknown"),
+    "ignored_heartbeats": STAGES,
+    "malformed": ("unknown",),
+}
+"""The stages that messages dropped for each reason may be of."""
 
 
 @dataclass(slots=True)
@@ -35,11 +48,25 @@ class Counters:
     """Heartbeats of a replaced incarnation, of one worker too many, or out of range."""
     malformed: int = 0
     """Messages dropped because they are not messages of their channel."""
+    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Messages dropped, by reason and stage."""
+
+    def drop(self, reason: Reason, stage: Stage | Literal["unknown"] = "unknown") -> None:
+        """A message was dropped."""
+        self.dropped[reason, stage] += 1
+        setattr(self, reason, getattr(self, reason) + 1)
+
+    def of_pool(self) -> dict[str, int]:
+        """Return what gateways take over from a dispatcher process."""
+        ignored = {_ignored(stage): self.dropped["ignored_heartbeats", stage] for stage in STAGES}
+        return {name: getattr(self, name) for name in POOL_COUNTERS} | ignored
 
     def take(self, counts: Mapping[str, int]) -> None:
         """Take over what a dispatcher process has counted."""
         for name in POOL_COUNTERS:
             setattr(self, name, counts.get(name, 0))
+        for stage in STAGES:
+            self.dropped["ignored_heartbeats", stage] = counts.get(_ignored(stage), 0)
 
 
 POOL_COUNTERS = (
@@ -52,3 +79,7 @@ POOL_COUNTERS = (
     "ignored_heartbeats",
 )
 """What is counted where the workers are."""
+
+
+def _ignored(stage: Stage) -> str:
+    return f"ignored_heartbeats.{stage}"

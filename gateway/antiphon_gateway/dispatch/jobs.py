@@ -8,7 +8,7 @@ from antiphon_gateway.dispatch.actions import Ask, Deliver, JobAction, JobNotice
 from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.ledger import Entry, Ledger
 from antiphon_gateway.dispatch.progress import Progress
-from antiphon_gateway.dispatch.request import Request
+from antiphon_gateway.dispatch.request import Request, stage_of_result
 from antiphon_proto.codec import encode
 from antiphon_proto.messages import (
     Done,
@@ -81,7 +81,8 @@ class Jobs:
         entry = self._ledger.get(result.job_id)
         verdict = entry.judge(result) if entry else "late"
         if entry is None or verdict == "late":
-            self._counters.fenced += 1
+            late = stage_of_result(result.body) if entry is None else entry.request.stage
+            self._counters.drop("fenced", late)
         elif verdict == "gap" or not entry.fits(result, payload):
             self._counters.broken_streams += 1
             self._withdraw(entry, out)

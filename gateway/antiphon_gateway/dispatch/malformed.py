@@ -20,7 +20,7 @@ class MalformedLog:
     def count(self, channel: str, error: MalformedMessage) -> None:
         """Count one that came on `channel`."""
         count = self._counters.malformed
-        self._counters.malformed += 1
+        self._counters.drop("malformed")
         if count % LOG_INTERVAL == 0:
             logger.warning(
                 "malformed message dropped",

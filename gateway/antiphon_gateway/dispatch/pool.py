@@ -182,7 +182,7 @@ class Pool:
     def _heartbeat(self, beat: Heartbeat, now_ms: int, out: list[PoolAction]) -> None:
         worker = self._recognise(beat, now_ms, out)
         if worker is None:
-            self.counters.ignored_heartbeats += 1
+            self.counters.drop("ignored_heartbeats", beat.stage)
             return
         worker.announced = beat
         worker.heard_ms = now_ms

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 
 from antiphon_gateway.dispatch.actions import PoolAction, Send, Tell
-from antiphon_gateway.dispatch.counters import POOL_COUNTERS, Counters
+from antiphon_gateway.dispatch.counters import Counters
 from antiphon_gateway.dispatch.malformed import MalformedLog
 from antiphon_gateway.dispatch.pool import Pool
 from antiphon_gateway.dispatch.remote import NOTICES_HWM, REQUESTS_HWM
@@ -114,7 +114,7 @@ class DispatcherProcess:
             incarnation=self._incarnation,
             unknown=unknown,
             stages=tuple(stage_state(self._pool, stage, now_ms()) for stage in STAGES),
-            counts={name: getattr(self._counters, name) for name in POOL_COUNTERS},
+            counts=self._counters.of_pool(),
         )
         self._tell(beat.gateway, state)
 

@@ -1,15 +1,22 @@
 """What a session asks of a stage."""
 
+from typing import Literal
+
 import msgspec
 
 from antiphon_proto.messages import (
+    AudioDelta,
     Command,
+    FunctionCalled,
     Generate,
     PredictTurnEnd,
     ReadPrompt,
+    ResultBody,
     Stage,
     Synthesize,
+    TextDelta,
     Transcribe,
+    Transcript,
 )
 
 _STAGE_OF: dict[type[Command], Stage] = {
@@ -19,11 +26,22 @@ _STAGE_OF: dict[type[Command], Stage] = {
     ReadPrompt: "llm",
     Synthesize: "tts",
 }
+_STAGE_OF_RESULT: dict[type[ResultBody], Stage] = {
+    Transcript: "stt",
+    TextDelta: "llm",
+    FunctionCalled: "llm",
+    AudioDelta: "tts",
+}
 
 
 def stage_of(command: Command) -> Stage:
     """Return the stage whose workers can carry out a command."""
     return _STAGE_OF[type(command)]
+
+
+def stage_of_result(body: ResultBody) -> Stage | Literal["unknown"]:
+    """Return the stage that makes such results, if no other does."""
+    return _STAGE_OF_RESULT.get(type(body), "unknown")
 
 
 PATIENCE_MS = 3_000

@@ -31,6 +31,7 @@ class Completion:
         self._wanted = wanted
         self._done: Done | None = None
         self._called = False
+        self._offered = {function.name for function in wanted.command.functions}
 
     async def parts(self) -> AsyncIterator[str | FunctionCall]:
         """Yield text, then calls. Raises RequestRefused when they cannot be made."""
@@ -40,7 +41,8 @@ class Completion:
             if isinstance(body, FunctionCalled):
                 if rest := cut.finish():
                     yield rest
-                if not (self._called and self._wanted.one_call):
+                one_more = not (self._called and self._wanted.one_call)
+                if one_more and body.name in self._offered:
                     self._called = True
                     yield FunctionCall(new_id("call"), body.name, body.arguments)
             elif isinstance(body, TextDelta) and (text := cut.feed(body.text)):

@@ -315,3 +315,4 @@ def test_heartbeats_out_of_range_are_ignored(desk: Desk) -> None:
     desk.beat(running=("j",) * 2_000)
     assert desk.scheduler.pool.roster.of_stage("tts") == []
     assert desk.scheduler.counters.ignored_heartbeats == 3
+    assert desk.scheduler.counters.dropped["ignored_heartbeats", "tts"] == 3

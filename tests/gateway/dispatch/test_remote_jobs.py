@@ -52,7 +52,11 @@ def state(incarnation: str, unknown: tuple[OpenJob, ...] = ()) -> PoolState:
         slots=2,
         workers=(),
     )
-    return PoolState(incarnation=incarnation, unknown=unknown, stages=(stage,), counts={"stuck": 3})
+    counters = Counters(stuck=3)
+    for _ in range(2):
+        counters.drop("ignored_heartbeats", "llm")
+    counts = counters.of_pool()
+    return PoolState(incarnation=incarnation, unknown=unknown, stages=(stage,), counts=counts)
 
 
 def beat(
@@ -158,6 +162,9 @@ def test_the_state_is_what_the_dispatcher_said_last(jobs: RemoteJobs) -> None:
     assert "does not serve" in jobs.state("llm", 0).reason
     assert "does not answer" in jobs.state("tts", SILENCE_MS + 1).reason
     assert jobs.counters.stuck == 3
+    assert (
+        jobs.counters.dropped["ignored_heartbeats", "llm"] == jobs.counters.ignored_heartbeats == 2
+    )
 
 
 # --- the dispatcher's end ---

@@ -259,7 +259,11 @@ def test_only_the_next_result_of_the_current_try_counts(desk: Desk) -> None:
     assert desk.delivered == [b"\1\0"]
     desk.result("j1", 1, 0, AUDIO, b"\1\0")
     assert desk.actions == []
-    assert desk.scheduler.counters.fenced == 2
+    desk.cancel("j1")
+    desk.result("j1", 1, 1, AUDIO, b"\1\0")
+    desk.result("j1", 1, 2, DONE)
+    assert desk.scheduler.counters.fenced == 4
+    assert desk.scheduler.counters.dropped == {("fenced", "tts"): 3, ("fenced", "unknown"): 1}
 
 
 @pytest.mark.parametrize(
