@@ -14,7 +14,7 @@ def _allocator_trim() -> Callable[[int], int] | None:
     return trim
 
 
-_TRIM = _allocator_trim()
+TRIM = _allocator_trim()
 
 
 def release() -> None:
@@ -24,5 +24,5 @@ def release() -> None:
     coincidence of busy sessions raises it.
     """
     gc.collect()
-    if _TRIM is not None:
-        _TRIM(0)
+    if TRIM is not None:
+        TRIM(0)
