@@ -25,6 +25,8 @@ ROUNDS = 3
 
 class _Round(NamedTuple):
     passed_s: float
+    used_s: float
+    """Processor time, which other work on the machine leaves nearly as it is."""
     waits_ms: list[float]
     texts: list[str]
 
@@ -60,14 +62,15 @@ async def _table(utterances: list[bytes], batch: int, rounds: int, settings: lis
     for engine in engines.values():
         engine.close()
     lines = [f"{len(utterances)} clips, {batch} jobs at once, {rounds} rounds after a warm one"]
-    lines.append(f"{'pass':<12} {'clips a second':>16} {'p50':>9} {'p95':>9}")
+    lines.append(f"{'pass':<12} {'clips a second':>16} {'p50':>9} {'p95':>9} {'processor':>14}")
     rates = {}
     for name, all_rounds in made.items():
         warm = all_rounds[1:]
         waits_ms = [wait_ms for each in warm for wait_ms in each.waits_ms]
         rates[name] = len(waits_ms) / sum(each.passed_s for each in warm)
         spread = f"{percentile(waits_ms, 50):>6.0f} ms {percentile(waits_ms, 95):>6.0f} ms"
-        lines.append(f"{name:<12} {rates[name]:>16.1f} {spread}")
+        used_ms = 1_000 * sum(each.used_s for each in warm) / len(waits_ms)
+        lines.append(f"{name:<12} {rates[name]:>16.1f} {spread} {used_ms:>7.0f} ms each")
     alone, together = rates.values()
     first, second = (all_rounds[-1].texts for all_rounds in made.values())
     other = sum(one != two for one, two in zip(first, second, strict=True))
@@ -87,10 +90,11 @@ async def _round(engine: Engine, utterances: list[bytes], at_once: int) -> _Roun
             text = await transcribed(engine, pcm)
             return (time.perf_counter() - begun_s) * 1000, text
 
-    begun_s = time.perf_counter()
+    begun_s, used_s = time.perf_counter(), time.process_time()
     done = await asyncio.gather(*map(job, utterances))
     passed_s = time.perf_counter() - begun_s
-    return _Round(passed_s, [wait_ms for wait_ms, _ in done], [text for _, text in done])
+    used_s = time.process_time() - used_s
+    return _Round(passed_s, used_s, [wait_ms for wait_ms, _ in done], [text for _, text in done])
 
 
 def _engine(settings: list[str]) -> Engine:

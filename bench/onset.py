@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         model = SileroModel(models.find("silero-vad", Config().models.directory))
-        material = read_material(arguments.clips, _DATA / "backchannels", arguments.noises)
+        material = read_material(
+            arguments.clips, _DATA / "backchannels", _DATA / "coughs", arguments.noises
+        )
     except AntiphonError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 2

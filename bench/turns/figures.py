@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bench.statistics import percentile
 
 _Z = 1.959964
@@ -28,7 +30,7 @@ class Figure(NamedTuple):
 
     name: str
     value: float | None
-    """None when nothing was measured."""
+    """None when nothing was measured, infinite when it never came."""
     unit: str
     n: int
     goal: Goal | None = None
@@ -43,7 +45,8 @@ class Figure(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """Return the figure for programs."""
         goal = self.goal and {k: v for k, v in self.goal._asdict().items() if v is not None}
-        return {**self._asdict(), "goal": goal, "passed": self.passed}
+        value = None if self.value is None or math.isinf(self.value) else self.value
+        return {**self._asdict(), "value": value, "goal": goal, "passed": self.passed}
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -58,24 +61,51 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def rate(name: str, outcomes: Sequence[bool], goal: Goal | None = None) -> Figure:
     """Return the share of outcomes that are true, in percent."""
-    n = len(outcomes)
+    return _share(name, sum(outcomes), len(outcomes), goal)
+
+
+def _share(name: str, hits: int, n: int, goal: Goal | None) -> Figure:
     if not n:
         return Figure(name, None, "%", 0, goal)
-    low, high = wilson(sum(outcomes), n)
-    return Figure(name, 100 * sum(outcomes) / n, "%", n, goal, (100 * low, 100 * high))
+    low, high = wilson(hits, n)
+    return Figure(name, 100 * hits / n, "%", n, goal, (100 * low, 100 * high))
 
 
 def times(
     name: str, values: Sequence[float], p50: float | None = None, p95: float | None = None
 ) -> list[Figure]:
-    """Return median and 95th percentile of times in milliseconds, with the most they may be."""
+    """Return median and 95th percentile of times in milliseconds, with the most they may be.
+
+    What never came is infinitely late.
+    """
     return [
         Figure(
             f"{name}, p{percent}",
-            percentile(values, percent),
+            _percentile(values, percent),
             "ms",
             len(values),
             None if limit is None else Goal(at_most=limit),
         )
         for percent, limit in ((50, p50), (95, p95))
     ]
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    if any(math.isinf(value) for value in values):
+        return float(np.percentile(values, percent, method="higher"))
+    return percentile(values, percent)
+
+
+def of_all_runs(figures: Sequence[Figure]) -> Figure:
+    """Return one figure of several runs: percentages over all they hold, of others the worst."""
+    valued = [(figure.value, figure) for figure in figures if figure.value is not None]
+    if not valued:
+        return figures[0]
+    worst = max(valued, key=lambda pair: pair[0])[1]
+    n = sum(figure.n for _, figure in valued)
+    if worst.interval is not None:
+        hits = sum(round(value * figure.n / 100) for value, figure in valued)
+        return _share(worst.name, hits, n, worst.goal)
+    if worst.unit == "%":
+        return worst._replace(value=sum(value * figure.n for value, figure in valued) / n, n=n)
+    return worst

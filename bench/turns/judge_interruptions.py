@@ -1,6 +1,7 @@
-"""Pure: what barge-ins, backchannels, noises and echoes show about interruptions."""
+"""Pure: what barge-ins, backchannels, coughs, noises and echoes show about interruptions."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 from bench.statistics import word_error_rate
@@ -13,7 +14,10 @@ from bench.turns.record import Record, ResponseSeen
 DUCK_MS = 60.0
 SILENCE_MS = 250.0
 FALSE_RATE = Goal(at_most=5)
+NO_WORDS = Goal(at_most=0)
 EXACT_RATE = Goal(at_least=95)
+STOPPED_RATE = Goal(at_least=95)
+"""What a 95th percentile of the wait for silence takes."""
 
 
 def interrupted_reply(record: Record) -> ResponseSeen | None:
@@ -90,9 +94,9 @@ def judge_barge_ins(
 ) -> list[Figure]:
     """Return the figures; `histories` has the histories that could be compared, by record."""
     during = [record for record in records if interrupted_reply(record) is not None]
-    stopped = [wait for record in during if (wait := silence_ms(record)) is not None]
-    ducked = [wait for record in during if (wait := duck_ms(record)) is not None]
-    decided = [wait for record in during if (wait := decision_ms(record)) is not None]
+    stopped = [_wait_ms(silence_ms(record)) for record in during]
+    ducked = [min(_wait_ms(duck_ms(record)), _wait_ms(silence_ms(record))) for record in during]
+    decided = [_wait_ms(decision_ms(record)) for record in during]
     errors = [histories[id(record)] for record in during if id(record) in histories]
     wer = word_error_rate(
         (r.trial.sound.transcript, r.understood) for r in during if r.trial.sound is not None
@@ -101,7 +105,7 @@ def judge_barge_ins(
         *times("onset to duck", ducked, None, DUCK_MS),
         *times("onset to silence", stopped, None, SILENCE_MS),
         *times("onset to decision", decided),
-        rate("stopped", [silence_ms(record) is not None for record in during]),
+        rate("stopped", [silence_ms(record) is not None for record in during], STOPPED_RATE),
         rate("heard history exact", [e.error == 0 for e in errors], EXACT_RATE),
         rate("heard history exact, doubtful words decided", [e.strict == 0 for e in errors]),
         Figure(
@@ -117,8 +121,12 @@ def judge_barge_ins(
     ]
 
 
+def _wait_ms(found_ms: float | None) -> float:
+    return math.inf if found_ms is None else found_ms
+
+
 def judge_false(records: Sequence[Record]) -> list[Figure]:
-    """Return the figures of sounds that ask for nothing: backchannels, noises, echoes."""
+    """Return the figures of sounds that ask for nothing: backchannels, coughs, noises, echoes."""
     over = [r for r in records if r.trial.over_reply and interrupted_reply(r) is not None]
     alone = [record for record in records if not record.trial.over_reply]
     figures: list[Figure] = []
@@ -135,7 +143,7 @@ def judge_false(records: Sequence[Record]) -> list[Figure]:
         turns = [bool(r.turns) or bool(r.responses) for r in alone]
         figures.append(rate("false turn in silence", turns, FALSE_RATE))
     words = sum(words_taken(record) for record in records)
-    figures.append(Figure("words taken for speech", float(words), "words", len(records)))
+    figures.append(Figure("words taken for speech", float(words), "words", len(records), NO_WORDS))
     return figures
 
 

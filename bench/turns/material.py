@@ -31,6 +31,8 @@ class Material(NamedTuple):
 
     clips: tuple[Sound, ...]
     backchannels: tuple[Sound, ...]
+    coughs: tuple[Sound, ...]
+    """Sounds of a person at the microphone that are no words."""
     noises: tuple[Sound, ...]
 
     @property
@@ -65,13 +67,9 @@ def is_request(transcript: str) -> bool:
     return bool(words) and (words[0] in _REQUEST_WORDS or words[:2] == ["i", "want"])
 
 
-def read_material(clips: Path, backchannels: Path, noises: Path) -> Material:
-    """Read three directories; see README.md for what is in them. Raises ConfigurationError."""
-    return Material(
-        _clips(clips),
-        _sounds(backchannels),
-        _sounds(noises),
-    )
+def read_material(clips: Path, backchannels: Path, coughs: Path, noises: Path) -> Material:
+    """Read four directories; see README.md for what is in them. Raises ConfigurationError."""
+    return Material(_clips(clips), _sounds(backchannels), _sounds(coughs), _sounds(noises))
 
 
 def _clips(directory: Path) -> tuple[Sound, ...]:

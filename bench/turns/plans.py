@@ -96,19 +96,32 @@ def _backchannel(material: Material, dice: random.Random) -> Iterator[Trial]:
         yield Trial("backchannel", sound.name, sound, True, heard_ms, topic=topic)
 
 
+def _cough(material: Material, dice: random.Random) -> Iterator[Trial]:
+    for index, sound in enumerate(_deck(material.coughs, dice, "coughs")):
+        cough = sound._replace(samples=at_level(sound.samples, material.speech_dbfs))
+        yield _unasked("cough", sound.name, cough, index, dice)
+
+
 def _noise(material: Material, dice: random.Random) -> Iterator[Trial]:
     noises = [*material.noises, babble(dice.sample(material.clips, min(6, len(material.clips))))]
     for index, sound in enumerate(_deck(noises, dice, "noises")):
         snr_db = SNR_DB[index % len(SNR_DB)]
-        over_reply = index % 2 == 1
         samples = at_snr(sound.samples, material.speech_dbfs, snr_db)
         samples = samples[: sample_at(MAX_NOISE_S * 1000)]
         noise = sound._replace(
             samples=samples, end_ms=min(sound.end_ms, MAX_NOISE_S * 1000), transcript=""
         )
-        name = f"{sound.name} at {snr_db:.0f} dB, {'over a reply' if over_reply else 'in silence'}"
-        after_ms = dice.uniform(*(REPLY_HEARD_MS if over_reply else LEAD_IN_MS))
-        yield Trial("noise", name, noise, over_reply, after_ms, watch_ms=2_500, topic=index)
+        yield _unasked("noise", f"{sound.name} at {snr_db:.0f} dB", noise, index, dice)
+
+
+def _unasked(scenario: str, name: str, sound: Sound, index: int, dice: random.Random) -> Trial:
+    """Return a sound that is no speech, in silence and over a reply in turn."""
+    over_reply = index % 2 == 1
+    place = "over a reply" if over_reply else "in silence"
+    after_ms = dice.uniform(*(REPLY_HEARD_MS if over_reply else LEAD_IN_MS))
+    return Trial(
+        scenario, f"{name}, {place}", sound, over_reply, after_ms, watch_ms=2_500, topic=index
+    )
 
 
 def babble(sounds: Sequence[Sound]) -> Sound:
@@ -167,8 +180,9 @@ SCENARIOS = {
     "hesitation": Scenario(_hesitation, 16),
     "natural": Scenario(_natural, 6),
     "barge-in": Scenario(_barge_in, 12),
-    "backchannel": Scenario(_backchannel, 7),
-    "noise": Scenario(_noise, 8),
+    "backchannel": Scenario(_backchannel, 10),
+    "cough": Scenario(_cough, 10),
+    "noise": Scenario(_noise, 12),
     "echo": Scenario(_echo, 5),
     "long": Scenario(_long, 1),
     "partials": Scenario(_partials, 3),

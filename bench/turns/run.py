@@ -52,7 +52,7 @@ async def run(url: str, script: Script, limit_s: float, timer: WordTimer | None)
         _judged(scenario, records, failures, len(script.trials[scenario]), seconds, timer)
         for scenario, (records, failures, seconds) in held.items()
     ]
-    return Outcome(script.seed, outcomes, probe.overshoots_ms)
+    return Outcome([script.seed], outcomes, probe.overshoots_ms)
 
 
 async def _hold_all(

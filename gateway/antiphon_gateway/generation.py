@@ -35,7 +35,7 @@ def generate(
     wanted = settings.max_output_tokens
     functions = _functions(settings)
     return Generate(
-        messages=_unmarked(messages),
+        messages=unmarked(messages),
         max_output_tokens=most_tokens if wanted == "inf" else min(wanted, most_tokens),
         temperature=temperature,
         functions=functions,
@@ -47,7 +47,7 @@ def generate(
 def read_prompt(messages: tuple[ChatMessage, ...], settings: ResponseSettings) -> ReadPrompt:
     """Return the job that reads ahead what `generate` will read."""
     return ReadPrompt(
-        messages=_unmarked(messages),
+        messages=unmarked(messages),
         functions=_functions(settings),
         truncation=_truncation(settings),
     )
@@ -63,7 +63,7 @@ def offers(settings: ResponseSettings, name: str) -> bool:
     return any(function.name == name for function in _functions(settings))
 
 
-def _unmarked(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
+def unmarked(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
     """Return the messages with a space in each mark that came from outside."""
     return tuple(
         msgspec.structs.replace(said, content=_MARK.sub(r"\g<0> ", said.content))

@@ -25,6 +25,7 @@ _NOT_YET = frozenset(["a", "and", "but", "i", "it", "like", "so", "the", "well",
 """Words that a noise is easily taken for. If somebody speaks, others follow."""
 _HUM = frozenset("hmu")
 """Letters of mm-hmm, uh-huh and hum, however they are written."""
+_LAUGHTER = re.compile(r"a?(?:h[aeo]){2,}h?")
 _SURE_LOG_PROBABILITY = -0.85
 """Measured with tiny.en: hums and breaths taken for a word are at -0.9 and below."""
 _BACKCHANNEL_WORDS = frozenset(_BACKCHANNELS.split())
@@ -119,7 +120,11 @@ def carries_meaning(words: str, *, answers: bool = False, sure: bool = True) -> 
     text = " ".join(said)
     for phrase in _BACKCHANNEL_PHRASES:
         text = re.sub(rf"\b{phrase}\b", " ", text)
-    left = [word for word in text.split() if word not in _BACKCHANNEL_WORDS]
+    left = [
+        word
+        for word in text.split()
+        if word not in _BACKCHANNEL_WORDS and not _LAUGHTER.fullmatch(word)
+    ]
     if len(said) > 1 and len(left) > 1:
         return True
     return sure and any(word not in _NOT_YET for word in left)

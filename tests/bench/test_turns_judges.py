@@ -1,5 +1,7 @@
 """What the turn-taking measurement concludes from records made by hand."""
 
+import math
+
 import pytest
 
 from bench.turns import judge_interruptions as interruptions
@@ -160,13 +162,26 @@ def test_the_figures_of_barge_ins():
         id(records[1]): HistoryError(7, 5, 2, 2),
     }
     figures = interruptions.judge_barge_ins(records, histories)
-    assert named(figures, "onset to silence, p50").value == pytest.approx(250)
-    assert named(figures, "onset to silence, p95").passed is False
+    assert named(figures, "onset to silence, p50").value == pytest.approx(300)
+    assert named(figures, "onset to silence, p95").value == math.inf
     assert named(figures, "onset to duck, p95").passed
     assert named(figures, "stopped").value == pytest.approx(200 / 3)
+    assert named(figures, "stopped").passed is False
     assert named(figures, "heard history exact").value == 50.0
     assert named(figures, "heard history, most words off").value == 2
     assert named(figures, "next turn answered").value == pytest.approx(200 / 3)
+
+
+def test_a_barge_in_that_neither_ducks_nor_stops_a_reply_counts_against_both():
+    unnoticed = record(over_reply=True)
+    reply(unnoticed, 1, -2.0, 6.0)
+    unducked = interrupted()
+    unducked.log = [(at_s, event) for at_s, event in unducked.log if event.type != "antiphon.duck"]
+    [_, duck] = interruptions.judge_barge_ins([unducked], {})[:2]
+    assert duck.value == pytest.approx(300)
+    figures = interruptions.judge_barge_ins([interrupted(), unnoticed], {})
+    assert named(figures, "onset to duck, p95").value == math.inf
+    assert named(figures, "onset to silence, p95").passed is False
 
 
 def test_sounds_that_ask_for_nothing_are_judged_by_what_they_stop_and_start():
@@ -182,6 +197,7 @@ def test_sounds_that_ask_for_nothing_are_judged_by_what_they_stop_and_start():
     assert named(figures, "reply ducked").value == 100.0
     assert named(figures, "false turn in silence").value == pytest.approx(100 / 3)
     assert named(figures, "words taken for speech").value == 6
+    assert named(figures, "words taken for speech").passed is False
 
 
 def spoken() -> Record:

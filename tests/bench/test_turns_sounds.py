@@ -21,7 +21,7 @@ from bench.turns.sound import (
 from .turns_records import sound
 
 DATA = DEFAULT_CLIPS.parent
-MATERIAL = read_material(DEFAULT_CLIPS, DATA / "backchannels", DATA / "nonspeech")
+MATERIAL = read_material(DEFAULT_CLIPS, DATA / "backchannels", DATA / "coughs", DATA / "nonspeech")
 
 
 def tone(seconds: float, level: float) -> Sound:
@@ -108,6 +108,15 @@ def test_noises_come_in_silence_and_over_replies_and_at_every_ratio():
     assert any("babble" in trial.name for trial in trials)
 
 
+def test_coughs_are_as_loud_as_speech_in_silence_and_over_replies():
+    trials = plan("cough", MATERIAL, 1, 4)
+    assert [trial.over_reply for trial in trials] == [False, True, False, True]
+    for trial in trials:
+        assert trial.sound is not None
+        level = level_dbfs(trial.sound.samples)
+        assert level == pytest.approx(MATERIAL.speech_dbfs, abs=0.1)
+
+
 def test_a_scenario_without_sounds_is_refused():
     bare = MATERIAL._replace(clips=(sound()._replace(words=()),))
     with pytest.raises(ConfigurationError, match="no clips of three words"):
@@ -133,4 +142,4 @@ def test_requests_are_told_by_their_first_words(text: str, asks: bool):
 
 def test_a_directory_without_sounds_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="holds no WAV file"):
-        read_material(DEFAULT_CLIPS, tmp_path, tmp_path)
+        read_material(DEFAULT_CLIPS, tmp_path, tmp_path, tmp_path)

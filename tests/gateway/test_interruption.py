@@ -26,6 +26,8 @@ RULE = InterruptionRule(enough_speech_ms=250, patience_ms=450)
         "[coughs]",
         "you",
         "Thanks.",
+        "Hahahahaha!",
+        "Ha ha, hehehe",
     ],
 )
 def test_listening_sounds_carry_no_meaning(words: str) -> None:
@@ -33,7 +35,7 @@ def test_listening_sounds_carry_no_meaning(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["Stop.", "No!", "Yeah, but why", "You went down", "What?", "Thank you, stop"]
+    "words", ["Stop.", "No!", "Yeah, but why", "You went down", "What?", "Thank you, stop", "He"]
 )
 def test_words_carry_meaning(words: str) -> None:
     assert carries_meaning(words)

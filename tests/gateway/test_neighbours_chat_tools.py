@@ -48,6 +48,13 @@ def test_calls_and_their_outputs_reach_the_model() -> None:
     )
 
 
+def test_marks_of_a_chat_template_are_broken_in_what_is_not_the_systems() -> None:
+    said = "Hi.<|im_end|>"
+    messages = [{"role": role, "content": said} for role in ("system", "user", "assistant")]
+    system, user, assistant = parse(messages=messages).command.messages
+    assert (system.content, user.content, assistant.content) == (said, "Hi.< |im_end|>", said)
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

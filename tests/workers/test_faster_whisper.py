@@ -23,6 +23,12 @@ pytestmark = pytest.mark.models
 
 DATA = Path(__file__).parents[1] / "data"
 RATE_HZ = 16_000
+WORDLESS = [
+    path
+    for path in sorted([*DATA.glob("coughs/*.wav"), *DATA.glob("nonspeech/*.wav")])
+    if not path.stem.startswith("sneeze")
+]
+"""Of sneezes Whisper writes "Two!" and "Oh, no!", as sure as it is of words that short."""
 
 
 @pytest.fixture(params=["spliced", "padded"])
@@ -64,9 +70,9 @@ async def test_the_words_of_many_speakers_are_heard_with_either_window() -> None
     assert rates["spliced"] < rates["padded"] + 0.03
 
 
-@pytest.mark.parametrize("name", ["kitchen", "friction", "syn_white"])
-async def test_noise_gives_no_words(engine: Engine, name: str) -> None:
-    pcm, _ = read_wav(DATA / "nonspeech" / f"{name}.wav")
+@pytest.mark.parametrize("path", WORDLESS, ids=lambda path: path.stem)
+async def test_sounds_that_are_no_speech_give_no_words(engine: Engine, path: Path) -> None:
+    pcm, _ = read_wav(path)
     assert (await transcribe(engine, pcm)).text == ""
 
 

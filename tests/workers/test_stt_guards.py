@@ -2,7 +2,14 @@
 
 import pytest
 
-from antiphon_workers.stt.guards import is_loop, is_no_speech, is_repetitive, most_tokens
+from antiphon_workers.stt.guards import (
+    is_guess,
+    is_loop,
+    is_no_speech,
+    is_repetitive,
+    most_tokens,
+    words_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +37,17 @@ def test_a_text_that_repeats_itself_is_a_loop(text: str) -> None:
 )
 def test_ordinary_speech_is_not_a_loop(text: str) -> None:
     assert not is_loop(text, tokens=len(text.split()), seconds=4.0)
+
+
+def test_unsure_words_are_a_guess_only_where_nobody_may_have_spoken() -> None:
+    assert is_guess(0.5, -1.1)
+    assert not is_guess(0.5, -0.9)
+    assert not is_guess(0.3, -2.0)
+
+
+def test_a_transcript_of_marks_alone_is_empty() -> None:
+    assert [words_of(text) for text in ("", ".", "...", "-")] == [""] * 4
+    assert words_of("10!") == "10!"
 
 
 def test_more_tokens_than_the_audio_can_hold_are_a_loop() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from antiphon_gateway.generation import unmarked
 from antiphon_gateway.neighbours.chat_tools import Choice, ToolCall, Tools, offered
 from antiphon_gateway.neighbours.refusals import unsupported
 from antiphon_gateway.realtime.validation import check_free_form, convert
@@ -105,7 +106,7 @@ def parse(raw: dict[str, Any], settings: Llm) -> ChatRequest:
     most = max(min(MAX_OUTPUT_TOKENS, settings.context_tokens // 2), settings.max_output_tokens)
     stops = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     command = Generate(
-        messages=tuple(messages),
+        messages=unmarked(messages),
         max_output_tokens=min(asked or settings.max_output_tokens, most),
         temperature=settings.temperature if body.temperature is None else body.temperature,
         stop=stops,

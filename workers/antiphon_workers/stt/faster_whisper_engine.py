@@ -196,7 +196,7 @@ class FasterWhisper(Engine):
         ):
             return None
         return Transcript(
-            text="" if no_speech else text,
+            text="" if no_speech else guards.words_of(text),
             language=clip.language,
             no_speech_probability=result.no_speech_prob,
             average_log_probability=log_probability,
@@ -219,9 +219,10 @@ class FasterWhisper(Engine):
             part.text
             for part in segments
             if not guards.is_no_speech(part.no_speech_prob, part.avg_logprob, part.text)
+            and not guards.is_guess(part.no_speech_prob, part.avg_logprob)
         ).strip()
         return Transcript(
-            text=text,
+            text=guards.words_of(text),
             language=details.language,
             no_speech_probability=max((part.no_speech_prob for part in segments), default=1.0),
             average_log_probability=min((part.avg_logprob for part in segments), default=0.0),
