@@ -142,8 +142,8 @@ def judge_false(records: Sequence[Record]) -> list[Figure]:
     if alone:
         turns = [bool(r.turns) or bool(r.responses) for r in alone]
         figures.append(rate("false turn in silence", turns, FALSE_RATE))
-    words = sum(words_taken(record) for record in records)
-    figures.append(Figure("words taken for speech", float(words), "words", len(records), NO_WORDS))
+    words = float(sum(words_taken(record) for record in records)) if records else None
+    figures.append(Figure("words taken for speech", words, "words", len(records), NO_WORDS))
     return figures
 
 

@@ -123,10 +123,14 @@ class BargeIn:
         if self._only_echo and not self._may_be_echo:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
-        if verdict is Verdict.UNDECIDED and self.was_audible:
+        if verdict is Verdict.UNDECIDED and self._audible(now_ms):
             loud = self._echo or late or (self._may_be_echo and not self._lowered)
             self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)
         return verdict
+
+    def _audible(self, now_ms: float) -> bool:
+        """Whether the response was being heard, or goes on after a gap that the speech fell in."""
+        return self.was_audible or (self._response is not None and self._response.audible(now_ms))
 
     def _suited(self, heard: OverlappingSpeech) -> Lowered:
         limit_ms = self._context.config.turn_taking.pause_after_ms

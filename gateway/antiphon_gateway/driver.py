@@ -59,6 +59,8 @@ class SessionDriver:
         self._loop = asyncio.get_running_loop()
         self._vad = vad.open(self._on_speech_probabilities)
         self._timer: asyncio.TimerHandle | None = None
+        self._unwanted: list[str] = []
+        """Jobs to be cancelled once the client has been told."""
         self.audio_frames = 0
         """Binary frames of audio sent so far."""
         self._closed = False
@@ -92,6 +94,10 @@ class SessionDriver:
             self._arm_timer()
             if effects and not self._closed:
                 self._after_step(effects)
+            if self._unwanted:
+                # Behind the sender, which was woken before: a worker that a cancellation wakes
+                # competes with us for the processor.
+                self._loop.call_soon(self._cancel_unwanted)
         except Exception:  # noqa: BLE001 - logged with its traceback; the session ends here
             _log.exception("session failed", extra={"session_id": self._session.context.session_id})
             self._outbox.close(CLOSE_INTERNAL_ERROR, "internal error")
@@ -119,7 +125,8 @@ class SessionDriver:
         self._vad.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._dispatcher.cancel(list(self._session.open_jobs()))
+        self._unwanted += self._session.open_jobs()
+        self._cancel_unwanted()
 
     def _carry_out(self, effect: Effect) -> None:
         if self._closed:
@@ -133,13 +140,19 @@ class SessionDriver:
             for piece in _pieces(effect):
                 self._put(self._audio_message(piece))
         elif isinstance(effect, Submit):
+            self._cancel_unwanted()
             self._dispatcher.submit(effect.request, self._on_result)
         elif isinstance(effect, CancelJobs):
-            self._dispatcher.cancel(list(effect.job_ids))
+            self._unwanted += effect.job_ids
         elif isinstance(effect, Retrieve):
             self._retrieval.ask(effect.query, partial(self._on_passages, effect.lookup))
         else:
             self._log_note(effect)
+
+    def _cancel_unwanted(self) -> None:
+        unwanted, self._unwanted = self._unwanted, []
+        if unwanted:
+            self._dispatcher.cancel(unwanted)
 
     def _log_note(self, effect: Effect) -> None:
         session_id = self._session.context.session_id

@@ -229,7 +229,7 @@ class Response:
     @property
     def waits(self) -> bool:
         """Whether it was announced before the language model could be asked."""
-        return self.in_progress and not self._model_job
+        return self.in_progress and not self._model_job and self._model_done is None
 
     @property
     def in_conversation(self) -> bool:

@@ -144,6 +144,10 @@ def restore(session: Session, snapshot: Snapshot) -> None:
 def go_on(session: Session, snapshot: Snapshot, received: tuple[str, int], now_ms: float) -> None:
     """Ask again for what was being made. `received` is an item and how many samples of it came."""
     responses, listener = session._responses, session._listener
+    # Before the response, which waits for them if it was not begun.
+    for turn in snapshot.pending:
+        waiting = _user_turn(turn)
+        listener.transcripts.ask(waiting, turn.pcm, listener.spoken_language)
     if snapshot.response is not None:
         kept = snapshot.response
         sent = kept.speech.sent_samples if kept.speech is not None else 0
@@ -157,9 +161,6 @@ def go_on(session: Session, snapshot: Snapshot, received: tuple[str, int], now_m
             response.go_on(session.history.messages(kept.settings))
         elif not kept.asked:
             responses._start_waiting(now_ms)
-    for turn in snapshot.pending:
-        waiting = _user_turn(turn)
-        listener.transcripts.ask(waiting, turn.pcm, listener.spoken_language)
     if snapshot.due is not None:
         responses._turn_due = _user_turn(snapshot.due)
     responses.advance(now_ms)

@@ -1,12 +1,11 @@
 """All sessions of the gateway: opened here, found again by their token, forgotten at their end."""
 
 import asyncio
-import gc
 from collections.abc import Callable, Iterator
 
 import msgspec
 
-from antiphon_gateway import session_snapshot
+from antiphon_gateway import idle_memory, session_snapshot
 from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import SessionDriver
 from antiphon_gateway.effects import Effect
@@ -156,7 +155,7 @@ class Sessions:
             leave()
             self._ended += 1
             if self._ended % COLLECT_EVERY == 0:
-                asyncio.get_running_loop().call_soon(gc.collect)
+                asyncio.get_running_loop().call_soon(idle_memory.release)
 
         session = LiveSession(core, self._config, self._make_driver, end, self._files, kept)
         self._live[session.session_id] = session

@@ -9,6 +9,7 @@ of another one that is dead.
 """
 
 import contextlib
+import errno
 import os
 import re
 import struct
@@ -74,8 +75,11 @@ class SnapshotFiles:
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(head + body)
+        try:
+            if os.writev(descriptor, (head, body)) < len(head) + len(body):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        finally:
+            os.close(descriptor)
 
     def hand_over(self, session_id: str) -> None:
         """Let any gateway go on with a session."""

@@ -248,5 +248,6 @@ def test_a_partial_of_a_later_item_takes_nothing_back():
 
 def test_figures_of_nothing_are_empty_and_neither_pass_nor_fail():
     figures = judge_turns.judge([]) + partials.judge([]) + interruptions.judge_barge_ins([], {})
+    figures += interruptions.judge_false([])
     assert {figure.passed for figure in figures} == {None}
     assert {figure.value for figure in figures} == {None}

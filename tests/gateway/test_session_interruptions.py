@@ -159,6 +159,19 @@ def test_what_was_heard_of_a_paused_response_ends_at_the_pause(
     assert (heard_when_judged_after(1) == heard_when_judged_after(8)) is same
 
 
+def test_a_response_that_goes_on_after_a_gap_while_somebody_speaks_is_paused() -> None:
+    rig = Rig(extensions=True)
+    spoken_turn(rig)
+    rig.generate("One two three four five six.", " Seven eight nine ten.")
+    rig.synthesize(1_500)
+    rig.pass_time(2_000)
+    rig.speak("x" * 5)
+    assert ducks(rig) == []
+    rig.synthesize(1_500)
+    rig.speak("xx")
+    assert pauses(rig) == [True]
+
+
 def test_a_pause_can_be_turned_off() -> None:
     rig = speaking(config=Config(turn_taking=TurnTaking(pause_after_ms=0)))
     rig.speak("x" * 12)

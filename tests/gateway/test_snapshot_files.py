@@ -51,6 +51,18 @@ def test_a_state_that_was_cut_off_leaves_the_one_before(tmp_path: Path, left: in
     assert turn(files) == 5
 
 
+def test_a_full_disk_is_told_and_leaves_the_state_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = SnapshotFiles(tmp_path, "gateway-0")
+    files.write(state(1))
+    with monkeypatch.context() as full:
+        full.setattr(os, "writev", lambda descriptor, parts: os.write(descriptor, parts[0]))
+        with pytest.raises(OSError, match="No space left"):
+            files.write(state(2))
+    assert turn(files) == 1
+
+
 def test_one_gateway_gets_what_was_handed_over(tmp_path: Path) -> None:
     one, two = (SnapshotFiles(tmp_path, f"gateway-{number}") for number in (1, 2))
     one.write(state(1))

@@ -4,6 +4,7 @@ import random
 
 import cancelled
 import hostile
+import kills
 import many
 import pytest
 import worker_links
@@ -11,8 +12,8 @@ import workers_die
 from bars import BARS, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
-ENTERED = (cancelled, hostile, many, worker_links, workers_die)
-IN_SMALL = ("B1", "B3", "B7", "B9", "B10", "B11", "B15", "B16", "B20w")
+ENTERED = (cancelled, hostile, kills, many, worker_links, workers_die)
+IN_SMALL = ("B1", "B3", "B7", "B9", "B10", "B11", "B15", "B16", "B20w", "kills")
 """B2, B4, B6 and B8 are in test_system_faults, test_dispatch_faults and test_system_bad_input."""
 
 

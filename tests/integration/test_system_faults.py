@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from system import GATEWAY, SIMULATED, System, running_system
-from system_client import OUT_HZ, Client, connected, reply_errors, speech
-from system_ears import Ears
+from system_client import Client, connected, speech
 
 from antiphon_gateway.speech_text import speakable
 from antiphon_workers.tts.simulated import tone
@@ -33,6 +32,7 @@ MOST_JOBS = 24
 TEXT = "response.output_text.delta"
 SPOKEN = "response.output_audio_transcript.delta"
 AUDIO = "response.output_audio.delta"
+FENCED = 'antiphon_messages_dropped_total{reason="fenced"}'
 
 
 @contextmanager
@@ -163,6 +163,7 @@ async def test_a_frozen_worker_is_given_up_and_what_it_says_later_is_not_heard()
             before = len(connections(server))
             server.signal("tts-0", signal.SIGCONT)
             server.wait_for(lambda: len(connections(server)) > before, 10)
+            server.wait_for(lambda: server.metric(FENCED) > 0, 10)
             client.events[1:], client.audio[:] = [], b""
             await client.say_text("Once more.")
             await client.done()
@@ -213,24 +214,32 @@ async def test_workers_serve_a_gateway_that_was_killed_and_started_again() -> No
             await finish(client)
 
 
-async def test_the_embedded_models_lose_and_repeat_no_word_when_killed(
-    embedded_system: System, ears: Ears
-) -> None:
-    server = embedded_system
-    async with connected(server.realtime_url) as client:
-        await client.update(max_output_tokens=40)
-        await client.say_text("Tell me something about the sea.")
-        await client.event(SPOKEN)
-        server.kill("llm-0")
-        server.start("llm-0")
-        await client.event(AUDIO)
-        server.kill("tts-0")
-        server.start("tts-0")
-        response = await client.done(within_s=60)
-        assert response["status"] in ("completed", "incomplete"), response
-        [item] = response["output"]
-        reply = item["content"][0]["transcript"]
-        assert reply == client.reply_deltas
-        heard = ears.hear(bytes(client.audio), OUT_HZ)
-        assert reply_errors(reply, heard) <= 0.34, f"{reply!r} was heard as {heard!r}"
-    server.wait_ready()
+@pytest.mark.timeout(180)
+async def test_the_embedded_models_lose_and_repeat_no_word_when_killed() -> None:
+    """The reply is that of a run without faults, to the character and to the sample.
+
+    So the model takes the likeliest token, and a clause, and what the voice is told of its
+    neighbours, depend on the text alone: as installed they depend on how soon the text comes too.
+    """
+    alike = {"llm.temperature": 0, "tts.hurry": False, "tts.sentence_context": False}
+    settings = {**alike, "llm.max_output_tokens": 40, "playout.unreported_lead_ms": 600_000}
+    replies = []
+    with running_system(settings, ready_within_s=90.0) as server:
+        for killed in (False, True):
+            async with connected(server.realtime_url) as client:
+                await client.say_text("Tell me something about the sea.")
+                await client.event(SPOKEN)
+                if killed:
+                    server.kill("llm-0")
+                    server.start("llm-0")
+                    await client.event(AUDIO)
+                    server.kill("tts-0")
+                    server.start("tts-0")
+                response = await client.done(within_s=60)
+                assert response["status"] == "completed", response
+                replies.append((client.reply_deltas, bytes(client.audio)))
+        assert sum(reissued for _, reissued in losses(server)) > 0
+        server.assert_no_traceback()
+    (text, audio), (text_again, audio_again) = replies
+    assert text_again == text
+    assert audio_again == audio, f"{len(audio_again)} bytes for {len(audio)}"

@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1])]
 
 import cancelled  # noqa: E402
 import hostile  # noqa: E402
+import kills  # noqa: E402
 import links  # noqa: E402
 import many  # noqa: E402
 import restarts  # noqa: E402
@@ -26,7 +27,18 @@ from bars import BARS, Bar, Jitter, Result, Run  # noqa: E402
 
 from bench.jitter_process import probing  # noqa: E402
 
-MODULES = (cancelled, hostile, links, many, restarts, sharing, talking, worker_links, workers_die)
+MODULES = (
+    cancelled,
+    hostile,
+    kills,
+    links,
+    many,
+    restarts,
+    sharing,
+    talking,
+    worker_links,
+    workers_die,
+)
 TRIES = 3
 
 

@@ -34,6 +34,9 @@ class History:
     def __init__(self, events: Sequence[Event]) -> None:
         self.faults: list[str] = []
         self.replies: dict[str, _Reply] = {}
+        self.roles: list[str] = []
+        """Of each item of the conversation, in order."""
+        self._items: set[str] = set()
         self.session_id: str = events[0]["session"]["id"] if events else ""
         self._streams: dict[int, str] = {}
         for event in events:
@@ -51,6 +54,8 @@ class History:
             if response_id in self.replies:
                 self.faults.append(f"{response_id} was created twice")
             self.replies[response_id] = _Reply()
+        elif kind == "conversation.item.added":
+            self._take_item(event["item"])
         elif kind == "antiphon.audio.started":
             self._streams[event["stream"]] = event["response_id"]
         elif kind == "audio":
@@ -62,6 +67,12 @@ class History:
             response_id = event["response"]["id"]
             if reply := self._open(response_id, kind):
                 reply.status = event["response"]["status"]
+
+    def _take_item(self, item: Event) -> None:
+        if item["id"] in self._items:
+            self.faults.append(f"{item['id']} was added twice")
+        self._items.add(item["id"])
+        self.roles.append(item.get("role", ""))
 
     def _take_audio(self, event: Event) -> None:
         response_id = self._streams.get(event["stream"], "")

@@ -7,13 +7,24 @@ import pickletools
 import random
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import framing
 import raw
 from bars import Figure, Run, bar, percentile
-from servers import AT_ONCE, ENGINES, GATEWAY, System, files, resident_bytes
+from many import quiet
+from servers import (
+    AT_ONCE,
+    ENGINES,
+    GATEWAY,
+    TASKS,
+    System,
+    files,
+    resident_bytes,
+    tasks_beyond,
+)
 from system import running_system
 from system_client import connected
 from talk import Tally, first_audio_s
@@ -32,14 +43,17 @@ async def slow_readers(run: Run) -> list[Figure]:
         await asyncio.sleep(0.5)
         before_bytes, peak_bytes = resident_bytes(server.pid(GATEWAY)), 0
         async with asyncio.TaskGroup() as group:
+            ended: dict[str, asyncio.Event] = {}
             stalled = [
-                group.create_task(_stall(server, 4_096 if number % 2 else 0))
+                group.create_task(_stall(server, 4_096 if number % 2 else 0, ended))
                 for number in range(count)
             ]
             beside = group.create_task(_first_audios(server, count))
+            watching = group.create_task(_watch(server, ended))
             while not all(task.done() for task in stalled):
                 peak_bytes = max(peak_bytes, resident_bytes(server.pid(GATEWAY)))
                 await asyncio.sleep(0.05)
+            watching.cancel()
         closed_s = [task.result() for task in stalled]
         each = max(0, peak_bytes - before_bytes) / count / MIB
         run.notes["first audio alone p95 ms"] = round(percentile(alone, 95) * 1000, 1)
@@ -53,7 +67,9 @@ async def slow_readers(run: Run) -> list[Figure]:
     ]
 
 
-async def _stall(server: System, receive_buffer_bytes: int) -> float | None:
+async def _stall(
+    server: System, receive_buffer_bytes: int, ended: dict[str, asyncio.Event]
+) -> float | None:
     """Ask for a long answer and read nothing; return after how long the session was ended."""
     async with raw.opened(server.port, receive_buffer_bytes=receive_buffer_bytes) as session:
         session_id = json.loads((await session.until(raw.TEXT)).payload)["session"]["id"]
@@ -63,11 +79,26 @@ async def _stall(server: System, receive_buffer_bytes: int) -> float | None:
         await session.send(raw.text(type="conversation.item.create", item=item))
         await session.send(raw.text(type="response.create"))
         began_s = time.monotonic()
-        while time.monotonic() - began_s < 30:
-            await asyncio.sleep(0.5)
-            if session_id not in await asyncio.to_thread(_open_sessions, server):
+        ended[session_id] = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(30):
+                await ended[session_id].wait()
                 return time.monotonic() - began_s
     return None
+
+
+async def _watch(server: System, ended: dict[str, asyncio.Event]) -> None:
+    """Tell which sessions have ended, until cancelled.
+
+    One question for all of them: one from each would be load that the others had not had alone.
+    """
+    while True:
+        await asyncio.sleep(0.5)
+        asked = list(ended)
+        still_open = await asyncio.to_thread(_open_sessions, server)
+        for session_id in asked:
+            if session_id not in still_open:
+                ended[session_id].set()
 
 
 def _open_sessions(server: System) -> set[str]:
@@ -160,11 +191,14 @@ async def _babble(port: int, seed: int, count: int) -> None:
 
 @bar("B9", "10,000 malformed WebSocket messages, and RFC 6455 case by case")
 async def nonsense(run: Run) -> list[Figure]:
-    """No crash, no unhandled exception, no session left; every framing case as the RFC says."""
+    """No crash, no unhandled exception, nothing left; every framing case as the RFC says."""
     babblers, each = 10, run.size(1_000, 60)
     tally, wrong = Tally(), {}
     everybody = {"gateway.admission_queue_wait_ms": 0}
     with running_system({**ENGINES, **AT_ONCE, **everybody}) as server:
+        await tally.hold(server.realtime_url, 1)
+        await quiet(server)
+        before_tasks = server.metric(TASKS)
         async with asyncio.TaskGroup() as group:
             beside = group.create_task(tally.hold(server.realtime_url, run.size(10, 2)))
             for number in range(babblers):
@@ -180,6 +214,7 @@ async def nonsense(run: Run) -> list[Figure]:
                 if got != case.expected and (case.name, got) not in ACCEPTED:
                     wrong[case.name] = f"{got}, not {case.expected}"
         left = await _left_over(server)
+        more_tasks = await tasks_beyond(server, before_tasks)
         tracebacks = server.logs().lower().count("traceback")
         crashed = sum(process.poll() is not None for process in server.processes.values())
     run.notes |= {"framing cases": len(cases), **wrong}
@@ -187,6 +222,7 @@ async def nonsense(run: Run) -> list[Figure]:
         Figure("crashed processes", crashed, 0),
         Figure("exceptions in the logs", tracebacks, 0),
         Figure("sessions left", left, 0),
+        Figure("tasks more than before", more_tasks, 0),
         Figure("turns lost beside them", tally.lost + len(tally.faults), 0),
         Figure("framing cases answered wrongly", len(wrong), 0),
     ]

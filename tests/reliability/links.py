@@ -37,6 +37,11 @@ async def back(client: ResumingClient, within_s: float = GIVE_UP_S) -> float:
 async def turn(client: ResumingClient, text: str, resumed_s: list[float]) -> None:
     """Hold a turn over however many connections it takes."""
     await client.say_text(text)
+    await answered(client, resumed_s)
+
+
+async def answered(client: ResumingClient, resumed_s: list[float]) -> None:
+    """Wait for the end of the response that was asked for."""
     ended = len(client.of_type("response.done"))
     while len(client.of_type("response.done")) == ended:
         try:

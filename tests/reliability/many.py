@@ -10,7 +10,18 @@ import time
 import raw
 from bars import Figure, Run, bar, percentile
 from history import History
-from servers import AT_ONCE, ENGINES, GATEWAY, System, cpu_s, files, resident_bytes, running_up
+from servers import (
+    AT_ONCE,
+    ENGINES,
+    GATEWAY,
+    TASKS,
+    System,
+    cpu_s,
+    files,
+    resident_bytes,
+    running_up,
+    tasks_beyond,
+)
 from system import running_system
 from system_client import Client, connected
 from workers_die import PAIRS
@@ -120,15 +131,18 @@ async def breaking_off(run: Run) -> list[Figure]:
     with running_system({**ENGINES, "gateway.handshake_timeout_s": 1.0}) as server:
         gateway = server.pid(GATEWAY)
         await churn(server, run.chance, run.size(1_000, 60))
-        await _quiet(server)
+        await quiet(server)
         before_bytes, before_files = resident_bytes(gateway), files(gateway)
+        before_tasks = server.metric(TASKS)
         await churn(server, run.chance, run.size(9_000, 140))
-        await _quiet(server)
+        await quiet(server)
+        more_tasks = await tasks_beyond(server, before_tasks)
         left, grown = left_over(server), resident_bytes(gateway) - before_bytes
         more_files = files(gateway) - before_files
         server.assert_no_traceback()
     return [
         Figure("sessions, jobs and input left", left, 0),
+        Figure("tasks more than before", more_tasks, 0),
         Figure("memory grown", max(0, grown) / MIB, 10, "MiB"),
         Figure("files opened more", max(0, more_files), 2),
     ]
@@ -164,7 +178,7 @@ async def half_open(run: Run) -> list[Figure]:
     ]
 
 
-async def _quiet(server: System) -> None:
+async def quiet(server: System) -> None:
     """Wait until everything has ended, 20 s at most."""
     for _ in range(100):
         if not left_over(server):

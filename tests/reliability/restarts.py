@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 import aiohttp
 from bars import Figure, Run, bar, percentile
-from links import back
+from history import History
+from links import back, events_of
 from resuming_client import Lost, ResumingClient, resuming_client
 from servers import ENGINES, GATEWAY, Up, log_time_s, running_up
-from system_client import Client, Closed, connected
+from system_client import Closed, connected
 from talk import Tally, first_word_s
 from workers_die import PAIRS, UNHURRIED
 
-REPLY = "This takes a while to say, because it has several sentences. " * 2
-SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY.strip(), "llm.slots": 16, "tts.slots": 16}
+REPLY = ("This takes a while to say, because it has several sentences. " * 2).strip()
+SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY, "llm.slots": 16, "tts.slots": 16}
 
 
 @bar("B5", "kill -9 the gateway with 20 live sessions")
@@ -34,6 +35,7 @@ async def one_gateway_killed(run: Run) -> list[Figure]:
 async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str) -> list[Figure]:
     count = run.size(20, 8)
     resumed_s: list[float] = []
+    lost: list[str] = []
     faults: list[str] = []
     jumps_ms: list[float] = [0.0]
     listening = asyncio.Barrier(count + 1)
@@ -53,8 +55,12 @@ async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str)
                 await client.say_text("And again.")
                 await _until_done(client)
             except (TimeoutError, ConnectionRefusedError, Lost) as exc:
-                faults.append(f"{type(exc).__name__} {exc}")
+                lost.append(f"{type(exc).__name__} {exc}")
             jumps_ms.extend(_jumps_ms(client))
+            history = History(list(events_of(client)))
+            faults.extend(history.judge(REPLY))
+            if history.completed != 2 or history.roles != ["user", "assistant"] * 2:
+                faults.append(f"{history.completed} of 2 replies, items of {history.roles}")
 
     with running_up(settings, run.supervisor) as server:
         async with asyncio.TaskGroup() as group:
@@ -67,10 +73,13 @@ async def _gateway_killed(run: Run, settings: Mapping[str, object], victim: str)
         if victim == GATEWAY:
             run.notes |= _way_back_ms(server, killed_s)
     run.notes["sessions resumed"] = len(resumed_s)
-    run.notes |= {f"fault {number}": fault for number, fault in enumerate(faults[:4], 1)}
+    run.notes |= {f"fault {number}": fault for number, fault in enumerate((lost + faults)[:4], 1)}
+    # Of two gateways some have only a part of the sessions.
+    missing = count - len(resumed_s) if victim == GATEWAY else int(not resumed_s)
     return [
-        Figure("resumptions missing", int(not resumed_s), 0),
-        Figure("sessions that did not go on", len(faults), 0),
+        Figure("resumptions missing", missing, 0),
+        Figure("sessions that did not go on", len(lost), 0),
+        Figure("faults in the histories", len(faults), 0),
         Figure("audio repeated or skipped at once", max(jumps_ms), 100, "ms"),
         Figure("lost to resumed p95", percentile(resumed_s, 95), 2.0, "s", timed=True),
     ]
@@ -125,30 +134,31 @@ def _jumps_ms(client: ResumingClient) -> list[float]:
 async def rolling(run: Run) -> list[Figure]:
     """No turn is lost, and every process ends well and soon."""
     sessions, turns = run.size(5, 2), run.size(10, 2)
-    lost, faults, ended = 0, [], []
+    tally, ended = Tally(), []
 
     async def talk(url: str) -> None:
-        nonlocal lost
         done = 0
         while done < turns:
             try:
                 async with connected(url, extended=True) as client:
-                    while done < turns:
-                        # An idle session is closed when the gateway stops, and that costs nothing.
-                        status = await _turn(client)
-                        done += 1
-                        lost += status != "completed"
+                    try:
+                        while done < turns:
+                            # A close before a turn was taken is no loss, one after it is.
+                            await client.say_text("Speak.")
+                            await client.event("response.created")
+                            done += 1
+                            await client.done(within_s=60)
+                    finally:
+                        tally.check(client, len(client.of_type("response.created")), REPLY)
             except aiohttp.WSServerHandshakeError:
                 await asyncio.sleep(0.3)
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(0.1)
             except Closed as closed:
                 if closed.code != 1012:
-                    faults.append(f"closed with {closed.code}")
-                    lost += 1
-                    done += 1
+                    tally.faults.append(f"closed with {closed.code}")
 
-    with running_up(SETTINGS, run.supervisor) as server:
+    with running_up({**SETTINGS, "bus.dispatcher": "process"}, run.supervisor) as server:
         async with asyncio.TaskGroup() as group:
             restarting = group.create_task(_restart_all(server, ended))
             async with asyncio.TaskGroup() as talking:
@@ -161,28 +171,18 @@ async def rolling(run: Run) -> list[Figure]:
             if event["event"] == "speech came too late"
         ]
         server.assert_no_traceback()
-    run.notes |= {f"fault {number}": fault for number, fault in enumerate(faults[:4], 1)}
     return [
-        Figure("processes not restarted", 7 - len(ended), 0),
-        Figure("lost turns", lost, 0),
+        Figure("processes not restarted", 8 - len(ended), 0),
+        Figure("lost turns", tally.lost, 0),
+        tally.figure(run),
         Figure("exit codes other than 0", sum(code != 0 for code, _ in ended), 0),
         Figure("longest gap in a reply", max(gaps_ms, default=0.0), 1_000, "ms", timed=True),
         Figure("longest exit", max((took for _, took in ended), default=99.0), 20, "s", timed=True),
     ]
 
 
-async def _turn(client: Client) -> str:
-    """Hold a typed turn; a close before it was taken is no loss, one after it is."""
-    await client.say_text("Speak.")
-    await client.event("response.created")
-    try:
-        return str((await client.done(within_s=60))["status"])
-    except Closed as closed:
-        return f"closed with {closed.code}"
-
-
 async def _restart_all(server: Up, ended: list[tuple[int, float]]) -> None:
-    """Restart the workers, then the gateway; note each one's exit code and how long it took."""
+    """Restart all, the gateway last; note each one's exit code and how long it took."""
     await asyncio.sleep(2.0)
     for name in sorted(server.programs(), key=lambda name: name == GATEWAY):
         pid, began_s = server.pid(name), time.monotonic()

@@ -1,5 +1,6 @@
 """Servers for the bars: simulated engines, and `antiphon up` where a supervisor is wanted."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -34,6 +35,7 @@ ENGINES = {
 }
 AT_ONCE = {"playout.unreported_lead_ms": 600_000}
 """Audio as soon as it is made: for bars that count, so that nobody waits for the playing of it."""
+TASKS = "antiphon_event_loop_tasks"
 _STOP_S = 40.0
 
 
@@ -140,6 +142,15 @@ def cpu_s(pid: int) -> float:
 def files(pid: int) -> int:
     """Return how many files and sockets a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+async def tasks_beyond(server: System, baseline: float) -> float:
+    """Return how many tasks the gateway has more, once the last have ended, after 10 s at most."""
+    for _ in range(100):
+        if (more := server.metric(TASKS) - baseline) <= 0:
+            return 0
+        await asyncio.sleep(0.1)
+    return more
 
 
 def wait_gone(pids: list[int], within_s: float) -> int:

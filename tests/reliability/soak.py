@@ -16,7 +16,7 @@ import aiohttp
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1])]
 
-from servers import ENGINES, GATEWAY, Up, files, resident_bytes, running_up  # noqa: E402
+from servers import ENGINES, GATEWAY, TASKS, Up, files, resident_bytes, running_up  # noqa: E402
 from talk import Tally  # noqa: E402
 from workers_die import PAIRS  # noqa: E402
 
@@ -25,6 +25,11 @@ WARM_UP_SHARE = 1 / 6
 FULL = 503
 MOST_MIB_AN_HOUR = 2.0
 MIB = 1024 * 1024
+MOST_THREADS = min(32, (os.cpu_count() or 1) + 4)
+"""How many the gateway may have more: its event loop's pool starts a thread whenever those it has
+are busy, up to this number, and keeps it. One of them ran before the first sample; the voice
+activity detector's starts with the first speech. A thread left by each turn, session or fault would
+be far more."""
 
 
 class Sample(NamedTuple):
@@ -42,19 +47,16 @@ class Sample(NamedTuple):
 def sample(server: Up, began_s: float) -> Sample | None:
     """Return what the gateway holds now; None when it does not tell within 5 s."""
     pid = server.pid(GATEWAY)
-    if (answer := server.get("/metrics")) is None:
+    try:
+        tasks = server.metric(TASKS)
+    except TimeoutError:
         return None
-    tasks = [
-        line.split()[1]
-        for line in answer.body.decode().splitlines()
-        if line.startswith("antiphon_event_loop_tasks ")
-    ]
     return Sample(
         time.monotonic() - began_s,
         resident_bytes(pid) / MIB,
         files(pid),
         len(list(Path(f"/proc/{pid}/task").iterdir())),
-        int(float(tasks[0])),
+        int(tasks),
         os.getloadavg()[0],
     )
 
@@ -163,7 +165,8 @@ def main() -> int:
     grows = rate + half >= MOST_MIB_AN_HOUR and arguments.minutes >= 30
     if arguments.minutes < 30:
         print("  too short to judge the growth of memory")
-    broken = tally.lost or tally.faults or grows or more["files"] > 4 or more["tasks"] > 2
+    left = more["files"] > 4 or more["threads"] > MOST_THREADS or more["tasks"] > 2
+    broken = tally.lost or tally.faults or grows or left
     print("FAIL" if broken else "pass")
     return int(bool(broken))
 

@@ -9,7 +9,8 @@ from system_client import Client, connected, speech
 
 
 async def spoken_turn(client: Client, recording: str = "dog_or_cat") -> None:
-    """Say something by push-to-talk and hear the whole answer."""
+    """Say something by push-to-talk and hear the whole answer; say what was received until now."""
+    await client.send("antiphon.ack", seq=len(client.events))
     await client.append(speech(recording))
     await client.send("input_audio_buffer.commit")
     await client.event("input_audio_buffer.committed")

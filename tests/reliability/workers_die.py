@@ -4,12 +4,16 @@ import asyncio
 import itertools
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from bars import Figure, Run, bar, percentile
 from servers import AT_ONCE, ENGINES, GATEWAY, System, log_time_s, running_up
 from system import running_system
 from system_client import connected
 from talk import Tally, spoken_turn
+
+from antiphon_proto.messages import STAGES
 
 PAIRS = {"stt.processes": 2, "llm.processes": 2, "tts.processes": 2}
 UNHURRIED = {
@@ -20,6 +24,8 @@ UNHURRIED = {
     "simulated.tts_real_time_factor": 0.15,
 }
 KILL_PERIOD_S = 3.0
+TRIES_LOST = 'antiphon_dispatch_events_total{event="tries_lost"}'
+FENCED = 'antiphon_messages_dropped_total{reason="fenced"}'
 NEVER_S = float("inf")
 
 
@@ -74,43 +80,82 @@ def _recoveries_s(server: System, kills: list[tuple[str, float]]) -> list[float]
     return found
 
 
-@bar("B2", "SIGSTOP of a voice for 1 s in mid-sentence")
+@bar("B2", "SIGSTOP of a voice in mid-sentence: for 1 s, and until its jobs are given to another")
 async def frozen(run: Run) -> list[Figure]:
-    """The stale samples of the thawed worker are not heard, and the listener hears no long gap."""
-    rounds, tally, gaps_ms = run.size(4, 1), Tally(), []
-    settings = {**ENGINES, "simulated.tts_real_time_factor": 0.4}
+    """The stale samples of the thawed worker are not heard; a second is no long gap."""
+    tally, stale, made_again = Tally(), [], []
+    settings = {**ENGINES, "simulated.tts_real_time_factor": 0.4, "llm.slots": 8, "tts.slots": 8}
     with running_system(settings, workers={"stt": 1, "llm": 1, "tts": 2}) as server:
-        for _ in range(rounds):
-            async with connected(server.realtime_url, extended=True) as client:
-                await client.say_text("Speak.")
-                await client.event("audio")
-                await asyncio.sleep(run.chance.uniform(0.7, 1.5))
-                busy = _busy(server)
-                server.signal(busy, signal.SIGSTOP)
+        for _ in range(run.size(4, 1)):
+            async with _frozen_voice(run, server, tally, listeners=1):
                 await asyncio.sleep(1.0)
-                server.signal(busy, signal.SIGCONT)
-                await client.done()
-                tally.check(client, 1)
-            gaps_ms += [
-                event["gap_ms"]
-                for event in server.events(GATEWAY)
-                if event["event"] == "speech came too late"
-            ]
+        gaps_ms = _gaps_ms(server)
+        for _ in range(run.size(4, 1)):
+            lost, fenced = server.metric(TRIES_LOST), server.metric(FENCED)
+            async with _frozen_voice(run, server, tally, listeners=6):
+                async with asyncio.timeout(15):
+                    while server.metric(TRIES_LOST) == lost:
+                        await asyncio.sleep(0.02)
+                await asyncio.sleep(run.chance.uniform(0.0, 0.5))
+            made_again.append(server.metric(TRIES_LOST) - lost)
+            stale.append(server.metric(FENCED) - fenced)
+        given_up_ms = _gaps_ms(server)[len(gaps_ms) :]
+    run.notes["jobs given to another voice"] = sum(made_again)
+    run.notes["stale results fenced"] = sum(stale)
+    run.notes["longest gap while a voice was given up, ms"] = max(given_up_ms, default=0.0)
     return [
         Figure("lost turns", tally.lost, 0),
         tally.figure(run),
-        Figure("longest gap", max(gaps_ms, default=0.0), 400, "ms", timed=True),
+        Figure("thawed voices of which no stale result came", stale.count(0), 0),
+        Figure("longest gap, frozen for 1 s", max(gaps_ms, default=0.0), 400, "ms", timed=True),
     ]
 
 
-def _busy(server: System) -> str:
-    """Return a voice that holds a job."""
-    while True:
+@asynccontextmanager
+async def _frozen_voice(
+    run: Run, server: System, tally: Tally, listeners: int
+) -> AsyncIterator[None]:
+    """Have the busiest voice frozen in mid-sentence during the block."""
+
+    async def listen() -> None:
+        async with connected(server.realtime_url, extended=True) as client:
+            await client.say_text("Speak.")
+            await client.done(within_s=60)
+            tally.check(client, 1)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(listeners):
+            group.create_task(listen())
+        await asyncio.sleep(run.chance.uniform(0.8, 1.6))
+        busy = await asyncio.to_thread(_busiest, server)
+        server.signal(busy, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            server.signal(busy, signal.SIGCONT)
+
+
+def _busiest(server: System) -> str:
+    """Return the voice that holds the most jobs."""
+    found: dict[int, str] = {}
+
+    def busy() -> bool:
         answer = server.get("/v1/status")
-        assert answer is not None
-        for worker in answer.json()["stages"]["tts"]["workers"]:
-            if worker["outstanding"]:
-                return str(worker["worker_id"])
+        workers = answer.json()["stages"]["tts"]["workers"] if answer else []
+        found.clear()
+        found.update({worker["outstanding"]: worker["worker_id"] for worker in workers})
+        return max(found, default=0) > 0
+
+    server.wait_for(busy, 10)
+    return found[max(found)]
+
+
+def _gaps_ms(server: System) -> list[float]:
+    return [
+        event["gap_ms"]
+        for event in server.events(GATEWAY)
+        if event["event"] == "speech came too late"
+    ]
 
 
 @bar("B3", "a voice hangs with the interpreter's lock held, declared fast (1 s)")
@@ -196,7 +241,7 @@ def _restarted_s(server: System, name: str, after_s: float) -> float:
 async def only_worker(run: Run) -> list[Figure]:
     """The session stays and is told; the turn completes once the worker is back."""
     figures: list[Figure] = []
-    cases = [("builtin", "stt"), ("builtin", "llm"), ("builtin", "tts"), ("supervisord", "tts")]
-    for supervisor, stage in cases[-2:-1] if run.small else cases:
+    cases = list(itertools.product(("builtin", "supervisord"), STAGES))
+    for supervisor, stage in cases[:1] if run.small else cases:
         figures += await _only_worker(run, supervisor, stage)
     return figures

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -37,8 +36,8 @@ class ResumingClient:
         self.reconnect: Event | None = None
         self._http = http
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._unacknowledged: deque[tuple[int, bytes]] = deque()
-        self._events_sent: list[str] = []
+        self._sent: list[tuple[int, str | bytes]] = []
+        """In order: microphone frames by their numbers, events as -1."""
         self._frames_sent = 0
 
     @property
@@ -76,14 +75,12 @@ class ResumingClient:
             raise Lost(self.socket.close_code)
         answer: Event = raw.json()
         if answer["type"] == "antiphon.resumed":
-            missing = self._events_sent[answer["events_received"] :]
-            del self._events_sent[answer["events_received"] :]
-            for text in missing:
-                await self._send_text(text)
+            events = answer["events_received"]
             last = -1 if answer["last_frame"] is None else answer["last_frame"]
-            for seq, frame in self._unacknowledged:
-                if seq > last:
-                    await self.socket.send_bytes(frame)
+            for seq, message in self._sent:
+                events -= seq < 0
+                if seq > last or (seq < 0 and events < 0):
+                    await self._write(message)
         return answer
 
     async def break_off(self) -> None:
@@ -100,7 +97,9 @@ class ResumingClient:
 
     async def send(self, type_: str, **fields: Any) -> None:
         """Send an event."""
-        await self._send_text(json.dumps({"type": type_, **fields}))
+        message = json.dumps({"type": type_, **fields})
+        self._sent.append((-1, message))
+        await self._write(message)
 
     async def say_text(self, text: str) -> None:
         """Add a typed message and ask for a response."""
@@ -115,9 +114,8 @@ class ResumingClient:
             seq, self._frames_sent = self._frames_sent, self._frames_sent + 1
             chunk = pcm[at : at + 6_400]
             frame = AudioFrame(FrameKind.MICROPHONE, seq, seq, MIC_HZ, 0, chunk).encode()
-            self._unacknowledged.append((seq, frame))
-            with contextlib.suppress(ConnectionError):
-                await self.socket.send_bytes(frame)
+            self._sent.append((seq, frame))
+            await self._write(frame)
 
     async def receive(self) -> Event:
         """Return the next message as an event, `audio` for a frame. Raises Lost."""
@@ -158,10 +156,12 @@ class ResumingClient:
             audio += pcm
         return bytes(audio)
 
-    async def _send_text(self, text: str) -> None:
-        self._events_sent.append(text)
+    async def _write(self, message: str | bytes) -> None:
         with contextlib.suppress(ConnectionError):
-            await self.socket.send_str(text)
+            if isinstance(message, str):
+                await self.socket.send_str(message)
+            else:
+                await self.socket.send_bytes(message)
 
     async def _open(self, offered: tuple[str, ...]) -> aiohttp.ClientWebSocketResponse:
         protocols = ("antiphon.v1", "realtime", *offered)

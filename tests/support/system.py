@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -126,6 +127,13 @@ class System:
     ) -> Answer | None:
         """Return the answer to a GET; None when nobody listens."""
         return ask(("127.0.0.1", port or self.port), path, headers or {})
+
+    def metric(self, name: str) -> float:
+        """Return a value of `/metrics`, by its name with its labels. Raises TimeoutError."""
+        if (answer := self.get("/metrics")) is None:
+            raise TimeoutError("/metrics did not answer")
+        [value] = re.findall(rf"^{re.escape(name)} (\S+)$", answer.body.decode(), re.MULTILINE)
+        return float(value)
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Wait until `/readyz` answers 200; fail with the logs when a process ends before."""

@@ -1,0 +1,38 @@
+"""A session that another gateway takes over asks for nothing twice and for nothing too early."""
+
+from session_rig import Rig, messages_asked, text_item, turn_detection
+
+from antiphon_gateway import session_snapshot
+from antiphon_proto.messages import Generate, Transcribe
+
+
+def in_another_gateway(rig: Rig) -> Rig:
+    fresh = Rig(config=rig.session.context.config)
+    kept = session_snapshot.take(rig.session)
+    session_snapshot.restore(fresh.session, kept)
+    session_snapshot.go_on(fresh.session, kept, ("", 0), fresh.now_ms)
+    fresh.take()
+    return fresh
+
+
+def test_a_response_that_was_asked_for_still_waits_for_the_words_of_its_turn() -> None:
+    rig = Rig()
+    turn_detection(rig, None)
+    rig.speak("x" * 20)
+    rig.send(type="input_audio_buffer.commit")
+    rig.send(type="response.create")
+    rig = in_another_gateway(rig)
+    assert (rig.submitted(Transcribe), rig.submitted(Generate)) == (1, 0)
+    rig.transcribe("What time is it?")
+    assert [said.content for said in messages_asked(rig)] == ["What time is it?"]
+
+
+def test_a_reply_that_is_written_and_still_spoken_is_never_written_again() -> None:
+    rig = Rig()
+    text_item(rig, "Hello.")
+    rig.send(type="response.create")
+    rig.generate("This is one sentence. ", "This is another one.")
+    rig.synthesize(2_000)
+    for _ in range(2):
+        rig = in_another_gateway(rig)
+        assert rig.submitted(Generate) == 0
