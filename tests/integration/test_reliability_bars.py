@@ -13,7 +13,7 @@ from bars import BARS, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(120)]
 ENTERED = (cancelled, hostile, kills, many, worker_links, workers_die)
-IN_SMALL = ("B1", "B3", "B7", "B9", "B10", "B11", "B15", "B16", "B20w", "kills")
+IN_SMALL = ("B1", "B3", "B7", "B9", "B10", "B11", "B15", "B16", "B20w")
 """B2, B4, B6 and B8 are in test_system_faults, test_dispatch_faults and test_system_bad_input."""
 
 

@@ -32,7 +32,7 @@ MOST_JOBS = 24
 TEXT = "response.output_text.delta"
 SPOKEN = "response.output_audio_transcript.delta"
 AUDIO = "response.output_audio.delta"
-FENCED = 'antiphon_messages_dropped_total{reason="fenced"}'
+FENCED = 'antiphon_messages_dropped_total{reason="fenced",stage="tts"}'
 
 
 @contextmanager

@@ -25,7 +25,7 @@ UNHURRIED = {
 }
 KILL_PERIOD_S = 3.0
 TRIES_LOST = 'antiphon_dispatch_events_total{event="tries_lost"}'
-FENCED = 'antiphon_messages_dropped_total{reason="fenced"}'
+FENCED = 'antiphon_messages_dropped_total{reason="fenced",stage="tts"}'
 NEVER_S = float("inf")
 
 
