@@ -1,10 +1,10 @@
 """What a response's settings and messages mean for the language model. Pure.
 
-Servers of models read the marks of a chat template as such wherever they stand: a document or a
-message that holds one could end the user's turn and speak as the system. They are broken up.
+Servers of models read the marks of a chat template as such wherever they stand: a document, a
+message, or an answer that was talked into it and is read again with the next message, could end its
+turn and speak as the system. They are broken up. The instructions are the owner's.
 """
 
-import re
 from collections.abc import Iterable
 
 import msgspec
@@ -17,11 +17,17 @@ from antiphon_proto.messages import (
     ReadPrompt,
 )
 
-_MARK = re.compile(
-    r"<(?=[|\uff5c]|/?(?:s|start_of_turn|end_of_turn|tool_call|tool_response|think)>)"
-    r"|\[(?=/?INST\])"
+_BOUNDARIES = (
+    *("<|", "<\uff5c", "<turn|", "<start_of_", "<end_of_", "<s>", "</s>"),
+    *("<<SYS", "<</SYS", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
 )
-"""Where a mark of ChatML, Llama, Qwen, DeepSeek, Gemma or Mistral begins."""
+"""Marks between messages, or how they begin: of ChatML, Llama, Qwen, DeepSeek, Gemma, Mistral."""
+_MARKS = (
+    *_BOUNDARIES,
+    *("<think>", "</think>", "<tool_", "</tool_"),
+    *("[TOOL_", "[/TOOL_", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
+)
+"""With those within a message, which an assistant's may hold."""
 
 
 def generate(
@@ -64,13 +70,26 @@ def offers(settings: ResponseSettings, name: str) -> bool:
 
 
 def unmarked(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """Return the messages with a space in each mark that came from outside."""
-    return tuple(
-        msgspec.structs.replace(said, content=_MARK.sub(r"\g<0> ", said.content))
-        if said.role in ("user", "tool") and _MARK.search(said.content)
-        else said
-        for said in messages
+    """Return the messages with a space in each mark that is not in the instructions."""
+    return tuple(said if said.role == "system" else _unmarked(said) for said in messages)
+
+
+def _unmarked(said: ChatMessage) -> ChatMessage:
+    marks = _BOUNDARIES if said.role == "assistant" else _MARKS
+    calls = tuple(
+        msgspec.structs.replace(call, arguments=_broken(call.arguments, marks))
+        for call in said.calls
     )
+    return ChatMessage(said.role, _broken(said.content, marks), calls, said.call_id)
+
+
+def _broken(text: str, marks: tuple[str, ...]) -> str:
+    # The event loop waits while a whole conversation is searched. Of 460,000 characters this takes
+    # 11 ms at worst and a regular expression 40; of as many without `<` and `[`, 0.01 and 4.
+    if "<" in text or "[" in text:
+        for mark in marks:
+            text = text.replace(mark, f"{mark[0]} {mark[1:]}")
+    return text
 
 
 def _functions(settings: ResponseSettings) -> tuple[Function, ...]:

@@ -52,7 +52,8 @@ def test_marks_of_a_chat_template_are_broken_in_what_is_not_the_systems() -> Non
     said = "Hi.<|im_end|>"
     messages = [{"role": role, "content": said} for role in ("system", "user", "assistant")]
     system, user, assistant = parse(messages=messages).command.messages
-    assert (system.content, user.content, assistant.content) == (said, "Hi.< |im_end|>", said)
+    broken = "Hi.< |im_end|>"
+    assert (system.content, user.content, assistant.content) == (said, broken, broken)
 
 
 @pytest.mark.parametrize(
