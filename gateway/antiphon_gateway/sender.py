@@ -36,7 +36,8 @@ class _Patience:
     def begin(self, size: int) -> None:
         """A message of so many characters or bytes is being sent."""
         self._due_s = self._loop.time() + STALL_PATIENCE_S + size / SLOWEST_BYTES_PER_S
-        if self._timer is None:
+        if self._timer is None or self._timer.when() > self._due_s:
+            self.close()
             self._timer = self._loop.call_at(self._due_s, self._ring)
 
     def end(self) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 
 import pytest
 from aiohttp import web
@@ -21,14 +22,14 @@ HANDSHAKE = (
 )
 
 
-@pytest.mark.parametrize("quiet_s", [0.0, 0.5])
-async def test_little_is_written_to_a_client_that_does_not_read(
-    monkeypatch: pytest.MonkeyPatch, quiet_s: float
-) -> None:
-    """Also when nothing was to be sent for longer than the patience with one message lasts."""
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "STALL_PATIENCE_S", 0.2)
-    outbox, cut_off = Outbox(), asyncio.Event()
-    assert outbox.put(MESSAGE)
+
+
+@asynccontextmanager
+async def client_of(outbox: Outbox, cut_off: asyncio.Event) -> AsyncIterator[socket.socket]:
+    """Connect a client with little room; `cut_off` is set when nothing is sent to it any more."""
 
     async def talk(request: web.Request) -> web.WebSocketResponse:
         answer = new_socket(None)
@@ -47,11 +48,38 @@ async def test_little_is_written_to_a_client_that_does_not_read(
     with closing(socket.socket()) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect(runner.addresses[0])
+        client.setblocking(False)
         client.sendall(HANDSHAKE)
+        yield client
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("quiet_s", [0.0, 0.5])
+async def test_little_is_written_to_a_client_that_does_not_read(quiet_s: float) -> None:
+    """Also when nothing was to be sent for longer than the patience with one message lasts."""
+    outbox, cut_off = Outbox(), asyncio.Event()
+    assert outbox.put(MESSAGE)
+    async with client_of(outbox, cut_off):
         await asyncio.sleep(quiet_s)
         for _ in range(MESSAGES):
             assert outbox.put(MESSAGE)
         async with asyncio.timeout(20):
             await cut_off.wait()
-    await runner.cleanup()
     assert outbox.sent * len(MESSAGE) <= KERNEL_BYTES + sender.WRITE_BUFFER_BYTES
+
+
+async def test_the_patience_with_a_large_message_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sender, "SLOWEST_BYTES_PER_S", 1_024)
+    outbox, cut_off = Outbox(), asyncio.Event()
+    large = "x" * 30 * 1_024
+    assert outbox.put(large)
+    async with client_of(outbox, cut_off) as client:
+        taken = 0
+        while taken < len(large):
+            taken += len(await asyncio.get_running_loop().sock_recv(client, 65_536))
+        for _ in range(MESSAGES):
+            assert outbox.put(MESSAGE)
+        async with asyncio.timeout(10):
+            await cut_off.wait()
