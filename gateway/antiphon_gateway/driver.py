@@ -129,7 +129,7 @@ class SessionDriver:
         self._cancel_unwanted()
 
     def _carry_out(self, effect: Effect) -> None:
-        if self._closed:
+        if self._closed and not isinstance(effect, CancelJobs):
             return
         self._observer.effect(effect, self.now_ms())
         if isinstance(effect, DetectSpeech):

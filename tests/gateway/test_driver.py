@@ -7,6 +7,7 @@ from antiphon_gateway.dispatch.dispatcher import Dispatcher
 from antiphon_gateway.driver import SessionDriver
 from antiphon_gateway.outbox import MAX_MESSAGES, Outbox
 from antiphon_gateway.realtime import catalogue, client_events
+from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.session import Session
 from antiphon_gateway.session_context import SessionContext
@@ -59,6 +60,25 @@ async def test_a_client_that_does_not_read_leaves_no_job_behind() -> None:
     for _ in range(MAX_MESSAGES):
         assert outbox.put("x")
     take(session, driver, "response.create")
+    assert outbox.closing == (1008, "client reads too slowly")
+    assert jobs.open == set()
+
+
+async def test_a_client_that_does_not_read_what_goes_before_a_cancellation_leaves_none() -> None:
+    jobs, outbox = Jobs(), Outbox()
+    session, driver = driven(jobs, outbox)
+    take(session, driver, "response.create")
+    while outbox.take() is not None:
+        pass
+    for _ in range(MAX_MESSAGES):
+        assert outbox.put("x")
+
+    def interrupt(now_ms: float) -> None:
+        session.refuse(InvalidEvent("invalid_value", "told first"))
+        session.on_event(client_events.decode('{"type": "response.cancel"}'), now_ms)
+
+    driver.run(interrupt)
+    await asyncio.sleep(0)
     assert outbox.closing == (1008, "client reads too slowly")
     assert jobs.open == set()
 
