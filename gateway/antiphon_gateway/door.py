@@ -43,6 +43,8 @@ class Door:
         self.tickets = Tickets()
         self.tell_of_entry: Callable[[], None] = lambda: None
         """Called when somebody was let in."""
+        self.tell_of_overload: Callable[[], None] = lambda: None
+        """Called when a busy stage kept somebody out; not when `busy` is only read."""
         self.draining = False
         """Nobody is let in any more."""
         self.refused: Counter[str] = Counter()
@@ -129,6 +131,7 @@ class Door:
         if self.draining:
             return Refusal(503, "draining", "the server is stopping", RETRY_AFTER_S)
         if busy:
+            self.tell_of_overload()
             text = f"{' and '.join(sorted(busy))} too busy for another session or request"
             return Refusal(503, "overloaded", text, BUSY_RETRY_AFTER_S)
         return None

@@ -37,11 +37,16 @@ class Newcomers:
             return frozenset()
         self._forget(now_ms)
         newcomers = len(self._entered_ms)
-        crowded = frozenset(stage for stage, free in free_slots.items() if newcomers >= free)
-        if crowded and newcomers:
-            # Else all who still ask would be let in at once when the time is over.
+        return frozenset(stage for stage, free in free_slots.items() if newcomers >= free)
+
+    def kept_out(self, now_ms: int) -> None:
+        """Somebody was not let in. While there are newcomers the caution goes on from here.
+
+        Else all who still ask would be let in at once when the time is over.
+        """
+        self._forget(now_ms)
+        if self._entered_ms:
             self.refused(now_ms)
-        return crowded
 
     def _forget(self, now_ms: int) -> None:
         while self._entered_ms and now_ms - self._entered_ms[0] > UNPROVEN_MS:

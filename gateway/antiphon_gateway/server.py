@@ -89,6 +89,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
     newcomers = Newcomers()
     door = Door(config.gateway, busy, config.lan)
     door.tell_of_entry = lambda: newcomers.entered(time.monotonic_ns() // 1_000_000)
+    door.tell_of_overload = lambda: newcomers.kept_out(time.monotonic_ns() // 1_000_000)
     dispatcher = dispatch.create(bus, config, config.gateway.name, times)
     app = create_app(config, dispatcher, vad, door, metrics, retrieval)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)

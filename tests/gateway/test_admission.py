@@ -85,6 +85,19 @@ def test_the_door_is_closed_to_all_with_a_time_to_come_back() -> None:
     assert not isinstance(door.enter(Handshake("localhost"), caller, 0.0), Refusal)
 
 
+def test_only_whom_a_busy_stage_keeps_out_is_told_of() -> None:
+    told: list[str] = []
+    door = Door(Gateway(), lambda: frozenset({"tts"}))
+    door.tell_of_overload = lambda: told.append("overload")
+    caller = Caller("127.0.0.1", True)
+    assert door.busy() == {"tts"}
+    assert not isinstance(door.admit(Handshake("localhost"), caller, ["llm"]), Refusal)
+    assert told == []
+    assert isinstance(door.admit(Handshake("localhost"), caller, ["tts"]), Refusal)
+    assert isinstance(door.enter(Handshake("localhost"), caller, 0.0), Refusal)
+    assert told == ["overload"] * 2
+
+
 class Noted:
     """What was told of the times of jobs."""
 

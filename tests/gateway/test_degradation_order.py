@@ -193,6 +193,7 @@ class Crowd:
         self.newcomers = Newcomers()
         self.door = Door(Config().gateway, self._busy)
         self.door.tell_of_entry = lambda: self.newcomers.entered(round(now_ms()))
+        self.door.tell_of_overload = lambda: self.newcomers.kept_out(round(now_ms()))
 
     def comes(self, workers: BusyWorkers) -> bool:
         """Somebody asks for a session; return whether there is one."""

@@ -34,5 +34,21 @@ def test_the_caution_lasts_as_long_as_newcomers_keep_others_out() -> None:
     later_ms = CAUTION_MS - 1
     newcomers.entered(later_ms)
     assert newcomers.crowded({"llm": 1}, later_ms) == {"llm"}
+    newcomers.kept_out(later_ms)
     newcomers.entered(later_ms + CAUTION_MS - 1)
     assert newcomers.crowded({"llm": 1}, later_ms + CAUTION_MS - 1) == {"llm"}
+
+
+def test_the_caution_ends_when_newcomers_keep_nobody_out_whoever_looks() -> None:
+    newcomers = Newcomers()
+    newcomers.refused(0)
+    newcomers.entered(CAUTION_MS - 1)
+    assert newcomers.crowded({"llm": 1}, CAUTION_MS - 1) == {"llm"}
+    assert newcomers.crowded({"llm": 1}, CAUTION_MS) == frozenset()
+
+
+def test_who_is_kept_out_by_no_newcomer_does_not_prolong_the_caution() -> None:
+    newcomers = Newcomers()
+    newcomers.refused(0)
+    newcomers.kept_out(CAUTION_MS - 1)
+    assert newcomers.crowded({"llm": 0}, CAUTION_MS) == frozenset()

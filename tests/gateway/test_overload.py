@@ -41,6 +41,7 @@ class Stage:
             self.newcomers.refused(now_ms)
             return False
         if self.newcomers.crowded({"llm": SLOTS - self.running}, now_ms):
+            self.newcomers.kept_out(now_ms)
             return False
         self.newcomers.entered(now_ms)
         return True
