@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 
 from system import GATEWAY, SIMULATED, System, system
 
-REPLY = "This reply can be cut. It has several short sentences. Who is cut off wants to hear the rest."
+REPLY = (
+    "This reply can be cut. It has several short sentences. Who is cut off wants to hear the rest."
+)
 """Heard in real time, some five seconds."""
 TALKATIVE = {
     **SIMULATED,
