@@ -1,6 +1,7 @@
 """Pure: what questions, hesitations and natural pauses show about the end of the turn."""
 
 import enum
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,7 +62,7 @@ def judge(records: Sequence[Record], *, natural: bool = False) -> list[Figure]:
     """Return the figures of the scenarios question, hesitation and natural."""
     cuts = [cut_in(record) for record in records]
     whole = [r for r, cut in zip(records, cuts, strict=True) if cut is not CutIn.FULL]
-    gaps = [gap for record in whole if (gap := gap_ms(record)) is not None]
+    gaps = [math.inf if (gap := gap_ms(record)) is None else gap for record in whole]
     waits = [wait for record in whole if (wait := endpoint_wait_ms(record)) is not None]
     full = [cut is CutIn.FULL for cut in cuts]
     cut = [cut is not CutIn.NONE for cut in cuts]

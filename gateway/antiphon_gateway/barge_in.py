@@ -19,6 +19,7 @@ from antiphon_gateway.interruption import (
     InterruptionRule,
     OverlappingSpeech,
     Verdict,
+    is_doubted,
     judge,
     plain_words,
 )
@@ -37,6 +38,8 @@ from antiphon_proto.messages import (
 _WORDS_AT_MS = 224
 """Speech before the words are asked for: less has none for the engine to find."""
 _WORDS_EVERY_MS = 192
+_WORDS_WITHIN_MS = 3_000
+"""What lasts longer without words is asked of its end alone: a noise may last for minutes."""
 _ECHO_EVERY_MS = 96
 _ECHO_LIKENESS = 0.78
 """In 95 of 100 cases echo at -10 and -20 dB reaches 0.83, other speech 0.73 at most, with echo or
@@ -143,7 +146,7 @@ class BargeIn:
         taking = self._context.config.turn_taking
         patience_ms = taking.barge_in_speech_ms
         if self._judges_words:
-            told = self._lowered and self._tells_ducks
+            told = self._tells_ducks and (self._lowered or self._words == "")
             patience_ms = taking.ducked_patience_ms if told else taking.interruption_patience_ms
         return InterruptionRule(taking.barge_in_speech_ms, patience_ms)
 
@@ -244,7 +247,7 @@ class BargeIn:
         echoed = self._context.config.turn_taking.echo_check and echo.echoed_words(
             plain_words(heard.text), plain_words(spoken)
         )
-        self._words = "" if echoed else heard.text
+        self._words = "" if echoed or is_doubted(heard) else heard.text
         self._words_log_probability = heard.average_log_probability
 
     def _cancel_job(self) -> None:
@@ -253,7 +256,11 @@ class BargeIn:
         self._job_id = ""
 
     def _ask(self, position: int, speech_ms: int, silence_ms: int) -> None:
-        """Ask for the words so far, when there is enough that is new."""
+        """Ask for the words so far, when there is enough that is new.
+
+        The recogniser looks once, as for a partial. Where it goes astray, as on a laugh or on many
+        voices, a second look takes a second or two, and the length alone would then decide.
+        """
         enough_ms = self._context.config.turn_taking.barge_in_speech_ms
         ended = silence_ms > 0 and speech_ms >= enough_ms
         new_ms = speech_ms - self._asked_ms
@@ -262,8 +269,9 @@ class BargeIn:
             return
         self._asked_ms = speech_ms
         start = self.start_sample - _to_samples(_PADDING_MS)
+        start = max(start, position - _to_samples(_WORDS_WITHIN_MS))
         self._job_id = self._context.submit(
-            Transcribe(final=True, language=self._language),
+            Transcribe(final=False, language=self._language),
             payload=self._audio(start, position),
             budget_ms=_WORDS_BUDGET_MS,
             urgent=True,

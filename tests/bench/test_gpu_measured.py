@@ -59,6 +59,7 @@ def test_the_sizes_are_named() -> None:
 
 @pytest.mark.models
 @pytest.mark.integration
+@pytest.mark.thorough
 def test_whisper_is_measured_with_real_workers(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

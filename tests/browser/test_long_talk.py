@@ -23,6 +23,7 @@ def server() -> Iterator[System]:
         system.assert_no_traceback()
 
 
+@pytest.mark.thorough
 async def test_memory_stays_flat_over_many_interrupted_replies(
     open_page: Any, server: System, tone_wav: Path
 ) -> None:

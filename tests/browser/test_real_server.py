@@ -86,7 +86,11 @@ async def assert_fits(page: Page) -> None:
     )
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "viewport",
+    [pytest.param(DESKTOP, marks=pytest.mark.thorough), PHONE],
+    ids=["desktop", "phone"],
+)
 async def test_a_spoken_question_is_written_down_and_answered_aloud(
     open_page: Any, embedded_system: System, tmp_path: Path, viewport: Any
 ) -> None:

@@ -37,6 +37,7 @@ def figures(tmp_path: Path) -> str:
     return "figures.json"
 
 
+@pytest.mark.thorough
 def test_a_fleet_is_asked_for_as_json(tmp_path: Path, figures: str) -> None:
     words = ("--gpus", "3", "--hosts", "100", "--conversations", "300", "--json")
     ended = antiphon(tmp_path, "--from", figures, "--p95-ms", "700", *words)

@@ -7,8 +7,10 @@ from antiphon_gateway.interruption import (
     OverlappingSpeech,
     Verdict,
     carries_meaning,
+    is_doubted,
     judge,
 )
+from antiphon_proto.messages import Transcript
 
 RULE = InterruptionRule(enough_speech_ms=250, patience_ms=450)
 
@@ -39,6 +41,21 @@ def test_listening_sounds_carry_no_meaning(words: str) -> None:
 )
 def test_words_carry_meaning(words: str) -> None:
     assert carries_meaning(words)
+
+
+@pytest.mark.parametrize(
+    ("no_speech_probability", "average_log_probability", "doubted"),
+    [(0.42, -0.96, True), (0.42, -0.5, False), (0.3, -0.96, False)],
+)
+def test_unsure_words_of_what_may_be_no_speech_are_doubted(
+    no_speech_probability: float, average_log_probability: float, doubted: bool
+) -> None:
+    heard = Transcript(
+        text="Let's get this time.",
+        no_speech_probability=no_speech_probability,
+        average_log_probability=average_log_probability,
+    )
+    assert is_doubted(heard) is doubted
 
 
 def test_thanks_are_an_answer_only_to_a_question() -> None:

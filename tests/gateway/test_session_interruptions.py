@@ -58,7 +58,7 @@ def test_a_response_is_ducked_at_once_and_stopped_by_a_word() -> None:
     [(item_id, ducked)] = ducks(rig)
     assert ducked
     rig.speak("x" * 7)
-    assert rig.job(Transcribe).command == Transcribe(final=True)
+    assert rig.job(Transcribe).command == Transcribe(final=False)
     assert STARTED not in [event["type"] for event in rig.events]
     rig.transcribe("What about")
     rig.speak("x")
@@ -263,6 +263,17 @@ def test_words_that_do_not_come_leave_the_decision_to_the_length(
     windows = patience_ms // 32
     rig.speak("x" * (windows - 10))
     assert STARTED not in rig.types()
+    rig.speak("x")
+    assert STARTED in rig.types()
+
+
+def test_words_that_may_be_invented_do_not_stop_the_response() -> None:
+    rig = speaking()
+    rig.speak("x" * 10)
+    rig.transcribe("We are going", no_speech_probability=0.62, average_log_probability=-0.98)
+    rig.speak("x" * 4)
+    assert STARTED not in rig.types()
+    rig.transcribe("We are going to")
     rig.speak("x")
     assert STARTED in rig.types()
 

@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.thorough
 def test_a_spoken_conversation_with_a_call_and_an_interruption(
     embedded_system: System, word_timer: WordTimer, tmp_path: Path
 ) -> None:

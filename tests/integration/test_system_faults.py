@@ -188,7 +188,10 @@ async def test_a_frozen_stage_is_reported_and_hinders_nobody_who_does_not_need_i
             server.wait_ready()
 
 
-@pytest.mark.parametrize("stage", ["stt", "llm", "tts"])
+@pytest.mark.parametrize(
+    "stage",
+    ["stt", *(pytest.param(stage, marks=pytest.mark.thorough) for stage in ("llm", "tts"))],
+)
 async def test_a_session_waits_for_a_stage_that_has_no_worker(stage: str) -> None:
     with slow_system() as server:
         async with connected(server.realtime_url) as client:

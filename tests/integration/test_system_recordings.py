@@ -15,7 +15,12 @@ from system_ears import Ears
 
 from antiphon_proto.audio import read_wav
 
-pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.models,
+    pytest.mark.thorough,
+    pytest.mark.timeout(180),
+]
 
 CONVERSATIONS = (
     ("what_time_is_it", "dog_or_cat", "lobster", "turn_on_lamp", "every_purchase"),

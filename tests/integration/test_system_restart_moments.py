@@ -76,7 +76,11 @@ async def test_a_turn_that_waits_for_its_words_is_answered_after_a_restart() -> 
         assert pcm.find(heard) >= 0, "samples of the turn are missing or changed"
 
 
-@pytest.mark.parametrize("committed", [False, True], ids=["held", "committed"])
+@pytest.mark.parametrize(
+    "committed",
+    [False, pytest.param(True, marks=pytest.mark.thorough)],
+    ids=["held", "committed"],
+)
 async def test_a_turn_of_push_to_talk_is_whole_after_a_restart(committed: bool) -> None:
     pcm = speech("would_you_please")
     middle = len(pcm) // 4 * 2
@@ -105,7 +109,12 @@ async def test_a_turn_of_push_to_talk_is_whole_after_a_restart(committed: bool) 
 
 
 @pytest.mark.parametrize(
-    "moment", ["response.created", "response.function_call_arguments.done", "response.done"]
+    "moment",
+    [
+        pytest.param("response.created", marks=pytest.mark.thorough),
+        "response.function_call_arguments.done",
+        pytest.param("response.done", marks=pytest.mark.thorough),
+    ],
 )
 async def test_a_function_is_called_once_though_the_gateway_is_killed(moment: str) -> None:
     settings = {"simulated.call_arguments": '{"city":"Oslo"}', "simulated.llm_first_token_ms": 400}

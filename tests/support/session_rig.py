@@ -201,10 +201,10 @@ class Rig:
         self.session.on_message_end(MessageEnd(text, probability, phrase_end), self.now_ms)
         self._settle()
 
-    def transcribe(self, text: str) -> None:
+    def transcribe(self, text: str, **probabilities: float) -> None:
         """Answer the oldest transcription."""
         job = self.job(Transcribe)
-        self.answer(job, Transcript(text=text))
+        self.answer(job, Transcript(text=text, **probabilities))
         self.answer(job, Done(engine_ms=1))
 
     def generate(self, *deltas: str, finish: bool = True) -> Request:

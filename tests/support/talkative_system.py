@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from system import GATEWAY, SIMULATED, System, system
 
 REPLY = (
-    "This reply is long enough to be cut. It has several sentences of some length, and they are "
-    "spoken one after the other. Whoever is cut off in the middle wants to hear the rest."
+    "This reply can be cut. It has several short sentences. Who is cut off wants to hear the rest."
 )
+"""Heard in real time, some five seconds."""
 TALKATIVE = {
     **SIMULATED,
     "simulated.reply": REPLY,

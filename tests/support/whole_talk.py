@@ -9,7 +9,10 @@ from antiphon_proto.audio import Resampler
 from bench.turns.heard import history_error
 from bench.turns.word_timer import WordTimer
 
-QUESTION, QUESTION_WORDS = "would_you_please", "would you please turn on the living room lamp"
+# Four seconds of speech without a pause: a busy server makes few partial transcripts, and a word is
+# told only when two of them agree on it.
+QUESTION = "../peaceful_night"
+QUESTION_WORDS = "the most unusual thing i can think of would be a peaceful night"
 INTERRUPTION, INTERRUPTION_WORDS = "what_time_is_it", "what time is it"
 UNDERSTOOD = 0.25
 """Word errors of a human question."""

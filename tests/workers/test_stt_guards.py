@@ -8,6 +8,7 @@ from antiphon_workers.stt.guards import (
     is_no_speech,
     is_repetitive,
     most_tokens,
+    without_loop,
     words_of,
 )
 
@@ -37,6 +38,23 @@ def test_a_text_that_repeats_itself_is_a_loop(text: str) -> None:
 )
 def test_ordinary_speech_is_not_a_loop(text: str) -> None:
     assert not is_loop(text, tokens=len(text.split()), seconds=4.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "once"),
+    [
+        ("Well, what is the difference between " + "what is the difference between " * 20, 6),
+        ("And I was going. " + "And I was going! " * 9 + "And I", 4),
+        ("a sentence of eight words that keeps going " * 8, 8),
+    ],
+)
+def test_what_a_loop_repeats_is_written_once(text: str, once: int) -> None:
+    assert without_loop(text) == " ".join(text.split()[:once])
+
+
+def test_a_person_may_say_a_word_many_times() -> None:
+    for text in ("no no no no no no", "No, no, no!", ""):
+        assert without_loop(text) == text
 
 
 def test_unsure_words_are_a_guess_only_where_nobody_may_have_spoken() -> None:

@@ -222,7 +222,7 @@ class FasterWhisper(Engine):
             and not guards.is_guess(part.no_speech_prob, part.avg_logprob)
         ).strip()
         return Transcript(
-            text=guards.words_of(text),
+            text=guards.words_of(guards.without_loop(text)),
             language=details.language,
             no_speech_probability=max((part.no_speech_prob for part in segments), default=1.0),
             average_log_probability=min((part.avg_logprob for part in segments), default=0.0),

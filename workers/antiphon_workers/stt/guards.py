@@ -65,6 +65,24 @@ def is_repetitive(text: str) -> bool:
     )
 
 
+def without_loop(text: str) -> str:
+    """Return a text that compresses too well with what follows itself four times written once.
+
+    Of babble even the last of several draws repeats a sentence to its end.
+    """
+    encoded = text.encode()
+    if len(encoded) <= MOST_COMPRESSION * len(zlib.compress(encoded)):
+        return text
+    words = text.split()
+    plain = [word.lower().strip(",.!?") for word in words]
+    for start in range(len(words)):
+        for length in range(1, (len(words) - start) // _REPEATS + 1):
+            end = start + length * _REPEATS
+            if plain[start : start + length] * _REPEATS == plain[start:end]:
+                return " ".join(words[: start + length])
+    return text
+
+
 def is_no_speech(
     no_speech_probability: float, average_log_probability: float, text: str = ""
 ) -> bool:
