@@ -52,7 +52,6 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
     [first_item] = spoken(answer)
     judge(
         Told(
-            partials=[event["delta"] for event in talk.of("input_audio_transcription.delta")],
             transcripts=[
                 event["transcript"] for event in talk.of("input_audio_transcription.completed")
             ],

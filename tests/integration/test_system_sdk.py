@@ -1,6 +1,7 @@
 """The stock `openai` SDK holds conversations with the embedded models, only its address changed."""
 
 import base64
+import itertools
 import json
 import re
 import subprocess
@@ -99,9 +100,6 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
     assert "response.output_audio_transcript.delta" in kinds
     judge(
         Told(
-            partials=[
-                e.delta for e in talk.events if e.type.endswith("input_audio_transcription.delta")
-            ],
             transcripts=[e.transcript for e in talk.events if e.type == TRANSCRIBED],
             called=[json.loads(call.arguments)],
             cut=cut,
@@ -111,6 +109,26 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
         ),
         word_timer,
     )
+
+
+async def test_words_come_while_the_user_speaks(embedded_system: System) -> None:
+    """A busy server makes few partial transcripts, and tells a word when two of them agree on it.
+
+    So the sentence is four seconds long, and without a pause.
+    """
+    async with sdk_talk(embedded_system.url) as talk:
+        await update(talk, SHORT_ANSWERS)
+        async with open_microphone(talk):
+            talk.say("../peaceful_night")
+            transcript = (await talk.event(TRANSCRIBED)).transcript
+    said = "the most unusual thing i can think of would be a peaceful night"
+    assert word_errors(said, transcript) <= UNDERSTOOD, transcript
+    before_the_end = itertools.takewhile(
+        lambda event: event.type != "input_audio_buffer.speech_stopped", talk.events
+    )
+    deltas = [e.delta for e in before_the_end if e.type.endswith("transcription.delta")]
+    assert "".join(deltas).strip(), "no words came while the user spoke"
+    assert transcript.split()[0] == "".join(deltas).split()[0]
 
 
 async def test_push_to_talk(embedded_system: System) -> None:

@@ -13,7 +13,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  */
 export async function converse({ sdk, url, apiKey, recordings }) {
   const { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, tool } = sdk;
-  const told = { partials: [], transcripts: [], called: [], errors: [], said: {}, truncated: null, kept: null };
+  const told = { transcripts: [], called: [], errors: [], said: {}, truncated: null, kept: null };
   const audio = {};
   let audioBegan;
 
@@ -43,7 +43,6 @@ export async function converse({ sdk, url, apiKey, recordings }) {
   const event = (type, fits = () => true) =>
     new Promise((resolve) => waiters.push({ type, fits, resolve }));
   transport.on("*", (message) => {
-    if (message.type === "conversation.item.input_audio_transcription.delta") told.partials.push(message.delta);
     if (message.type === "conversation.item.input_audio_transcription.completed") told.transcripts.push(message.transcript);
     if (message.type === "response.output_audio_transcript.delta") {
       told.said[message.item_id] = (told.said[message.item_id] ?? "") + message.delta;

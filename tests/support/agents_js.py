@@ -20,7 +20,6 @@ def told_by_script(told: dict[str, Any]) -> Told:
     item_id = told["truncated"]["item_id"]
     assert told["kept"]["id"] == item_id
     return Told(
-        partials=told["partials"],
         transcripts=told["transcripts"],
         called=told["called"],
         cut=Cut(
