@@ -52,6 +52,11 @@ def test_what_a_loop_repeats_is_written_once(text: str, once: int) -> None:
     assert without_loop(text) == " ".join(text.split()[:once])
 
 
+def test_what_is_said_behind_a_loop_is_kept() -> None:
+    loop = "and I was going " * 20
+    assert without_loop(f"Well, {loop}home to see you") == "Well, and I was going home to see you"
+
+
 def test_a_person_may_say_a_word_many_times() -> None:
     for text in ("no no no no no no", "No, no, no!", ""):
         assert without_loop(text) == text

@@ -40,6 +40,7 @@ _STOCK_PHRASES = frozenset(
 subtitles it was trained on."""
 _REPEATS = 4
 _LONGEST_REPEATED_WORDS = 6
+_LONGEST_LOOP_WORDS = 24
 
 
 def most_tokens(seconds: float) -> int:
@@ -66,21 +67,38 @@ def is_repetitive(text: str) -> bool:
 
 
 def without_loop(text: str) -> str:
-    """Return a text that compresses too well with what follows itself four times written once.
+    """Return a text that compresses too well with what it says four times in a row said once.
 
-    Of babble even the last of several draws repeats a sentence to its end.
+    Of babble even the last of several draws repeats a sentence to its end, the last time in part.
+    What is said behind a loop is kept.
     """
     encoded = text.encode()
     if len(encoded) <= MOST_COMPRESSION * len(zlib.compress(encoded)):
         return text
     words = text.split()
     plain = [word.lower().strip(",.!?") for word in words]
-    for start in range(len(words)):
-        for length in range(1, (len(words) - start) // _REPEATS + 1):
-            end = start + length * _REPEATS
-            if plain[start : start + length] * _REPEATS == plain[start:end]:
-                return " ".join(words[: start + length])
-    return text
+    kept: list[str] = []
+    at = 0
+    while at < len(words):
+        length = _loop_words(plain, at)
+        kept += words[at : at + max(length, 1)]
+        once = plain[at : at + length]
+        at += max(length, 1)
+        while length and plain[at : at + length] == once:
+            at += length
+        if length and plain[at:] == once[: len(plain) - at]:
+            break
+    return " ".join(kept)
+
+
+def _loop_words(plain: list[str], start: int) -> int:
+    """Return how many words are said four times in a row from here; 0 when none are."""
+    longest = min(_LONGEST_LOOP_WORDS, (len(plain) - start) // _REPEATS)
+    for length in range(1, longest + 1):
+        once = plain[start : start + length]
+        if once * _REPEATS == plain[start : start + length * _REPEATS]:
+            return length
+    return 0
 
 
 def is_no_speech(
