@@ -43,7 +43,7 @@ async def test_memory_stays_flat_over_many_interrupted_replies(
 async def test_over_a_jittering_network_every_reply_is_played_whole(
     open_page: Any, server: System, tone_wav: Path
 ) -> None:
-    weather = Weather(latency_ms=100, jitter_ms=60)
+    weather = Weather(latency_ms=100, jitter_ms=90)
     async with chaos_proxy(server.port, weather, seed=3) as proxy:
         page: Page = await open_page(f"http://127.0.0.1:{proxy.port}/", microphone=tone_wav)
         wire = Wire(page)
