@@ -83,9 +83,13 @@ class Progress:
         return msgspec.structs.replace(
             self._command,
             messages=(*messages, ChatMessage("assistant", text)),
-            # A delta is at least one token.
-            max_output_tokens=max(1, self._command.max_output_tokens - len(self._text)),
+            max_output_tokens=max(1, self._command.max_output_tokens - self._tokens_at_least),
         )
+
+    @property
+    def _tokens_at_least(self) -> int:
+        """A delta is one token or more, and so is a word: fast models send several in a delta."""
+        return max(len(self._text), len("".join(self._text).split()))
 
     def _too_many(self, body: ResultBody) -> bool:
         return isinstance(body, Transcript | TurnEnd) and self._answered
