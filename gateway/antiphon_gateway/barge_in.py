@@ -25,6 +25,7 @@ from antiphon_gateway.interruption import (
 )
 from antiphon_gateway.realtime import server_events as events
 from antiphon_gateway.response import Response
+from antiphon_gateway.response_echo import ResponseEcho
 from antiphon_gateway.session_context import SessionContext
 from antiphon_proto.messages import (
     STT_SAMPLE_RATE_HZ,
@@ -49,6 +50,9 @@ _ECHO_SOUND_MS = 224
 taken for its echo, with 400 ms that begin in silence 59 %; 98 % of the echoes are."""
 _BEGINNING_LIKENESS = 0.9
 """What delays the duck until there is so much sound: fewer people, and still most echoes."""
+_ECHO_RESUMED_MS = 600
+"""After a response that was paused goes on as an echo, the microphone has the pause and the played
+audio has not: they are alike again when the pause has left what is compared."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
@@ -94,12 +98,14 @@ class BargeIn:
         self._context = context
         self._audio = audio
         self._response = response
+        self._replaced: Response | None = None
+        """What was heard before `hold`; its echo outlasts it."""
         self._language = language
         self._only_echo = only_echo
         self._judges_words = taking.interruption_words
         self._sound_from = start_sample
         self._may_be_echo = self._like_echo = self._echo = False
-        self._echo_checked_at = 0
+        self._echo_checked_at = self._echo_until = 0
         self.lowered_most = lowered_before
         """What this breath has done to the response at most."""
         self._lowered = Lowered.NOT
@@ -127,6 +133,8 @@ class BargeIn:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self._audible(now_ms):
+            if self._echo and self._lowered:
+                self._echo_until = position + _to_samples(_ECHO_RESUMED_MS)
             loud = self._echo or late or (self._may_be_echo and not self._lowered)
             self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)
         return verdict
@@ -181,7 +189,7 @@ class BargeIn:
 
     def hold(self, response: Response) -> None:
         """A response that was made meanwhile waits for the verdict."""
-        self._response = response
+        self._replaced, self._response = self._response, response
         response.hold_start()
 
     # --- echo ------------------------------------------------------------------------------
@@ -194,8 +202,12 @@ class BargeIn:
         agree that a response which is lowered already is echoed (a paused one leaves no echo to
         find), and that an echo is none any more.
         """
-        played = self._response.echo if self._response is not None else None
+        if position < self._echo_until:
+            self._begin_again(position)
+            return
+        played = self._played
         if played is None or not self._context.config.turn_taking.echo_check:
+            self._may_be_echo = self._like_echo = self._echo = False
             return
         if _to_ms(position - self._echo_checked_at) < _ECHO_EVERY_MS:
             return
@@ -215,6 +227,14 @@ class BargeIn:
             self._echo = self._echo and before
         if self._echo:
             self._begin_again(position)
+
+    @property
+    def _played(self) -> ResponseEcho | None:
+        """What may be echoed: a response that has not begun to speak is not."""
+        for response in (self._response, self._replaced):
+            if response is not None and response.echo is not None:
+                return response.echo
+        return None
 
     def _begin_again(self, position: int) -> None:
         """All that was heard so far is the response itself."""
@@ -241,7 +261,7 @@ class BargeIn:
             self._job_id = ""
 
     def _take_words(self, heard: Transcript, now_ms: float) -> None:
-        played = self._response.echo if self._response is not None else None
+        played = self._played
         spoken = played.spoken_lately(now_ms) if played is not None else ""
         self._words_until_ms = self._asked_ms
         echoed = self._context.config.turn_taking.echo_check and echo.echoed_words(

@@ -11,6 +11,7 @@ import pytest
 
 from antiphon_gateway.barge_in import BargeIn
 from antiphon_gateway.echo import COMPARED_MS, PlayedAudio, echoed_words, likeness
+from antiphon_gateway.effects import Submit
 from antiphon_gateway.interruption import Verdict
 from antiphon_gateway.response import Response
 from antiphon_gateway.session_context import SessionContext
@@ -153,8 +154,8 @@ class Reply:
 
     item_id = "item_1"
 
-    def __init__(self, *likenesses: float) -> None:
-        self.echo = self
+    def __init__(self, *likenesses: float, begun: bool = True) -> None:
+        self.echo: Reply | None = self if begun else None
         self.compared_ms: list[int] = []
         self.paused = False
         self._likenesses = likenesses
@@ -221,3 +222,37 @@ def test_a_response_that_is_echoed_is_not_lowered_until_a_second_look_finds_no_e
     reply = Reply(1.0, 1.0, 1.0, 0.2, 1.0, 0.2, 0.2)
     paused = [reply.paused for _ in overlapped(reply, 32 * 20, context)]
     assert paused == [False] * 18 + [True] * 2
+
+
+def test_a_response_that_goes_on_as_an_echo_is_left_alone_until_its_pause_is_not_compared() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(0.2, 0.2, 0.8, 0.8, 0.2, 0.8, 0.8, 0.8)
+    states, submitted = [], []
+    for _ in overlapped(reply, 1_248, context):
+        states.append((reply.paused, len(reply.compared_ms)))
+        submitted.append(any(isinstance(effect, Submit) for effect in context.take_effects()))
+    resumed = states.index((False, 4))
+    looked_again = states.index((False, 5))
+    assert 32 * (looked_again - resumed) >= COMPARED_MS + 160
+    assert not any(paused for paused, _ in states[resumed:])
+    assert not any(submitted[resumed:])
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_until_the_next_response_speaks_the_echo_is_that_of_the_last(begun: bool) -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    first, second = Reply(*[1.0] * 6), Reply(*[1.0] * 6, begun=begun)
+    for number, barge_in in enumerate(overlapped(first, 576, context)):
+        if number == 10:
+            barge_in.hold(cast(Response, second))
+    assert (len(first.compared_ms), len(second.compared_ms)) == ((4, 2) if begun else (6, 0))
+
+
+def test_an_echo_verdict_does_not_outlast_what_was_heard() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(*[1.0] * 4)
+    for number, _ in enumerate(overlapped(reply, 576, context)):
+        if number == 10:
+            assert not reply.paused
+            reply.echo = None
+    assert reply.paused
