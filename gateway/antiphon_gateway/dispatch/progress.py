@@ -7,6 +7,7 @@ as the assistant's own words.
 
 import msgspec
 
+from antiphon_gateway.generation import unmarked
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
@@ -82,7 +83,8 @@ class Progress:
             messages, text = messages[:-1], messages[-1].content + text
         return msgspec.structs.replace(
             self._command,
-            messages=(*messages, ChatMessage("assistant", text)),
+            # It is read like any earlier answer, and could end its turn with a whole mark.
+            messages=(*messages, *unmarked((ChatMessage("assistant", text),))),
             # A delta is at least one token.
             max_output_tokens=max(1, self._command.max_output_tokens - len(self._text)),
         )
