@@ -44,11 +44,20 @@ class Progress:
         self._samples_to_skip = 0
         self._sample_rate_hz = 0
         self._answered = False
+        self._calls_to_come = False
 
     @property
     def complete(self) -> bool:
         """Whether nothing but the terminal result is missing."""
-        return self._answered
+        return self._answered and not self._calls_to_come
+
+    @property
+    def torn(self) -> bool:
+        """Whether some calls of functions were delivered and others that follow were not.
+
+        No new attempt can bring those: the model would choose anew.
+        """
+        return self._calls_to_come
 
     def fits(self, body: ResultBody, payload: bytes) -> bool:
         """Whether a result that is not terminal may follow what was delivered."""
@@ -67,6 +76,7 @@ class Progress:
             self._text.append(body.text)
             return payload if body.text else None
         self._answered = True
+        self._calls_to_come = isinstance(body, FunctionCalled) and body.more_follow
         return payload
 
     def begin_attempt(self) -> None:
