@@ -13,6 +13,7 @@ import msgspec
 from antiphon_gateway.effects import Effect, SendEvent
 from antiphon_gateway.filler_response import FillerResponse
 from antiphon_gateway.realtime import server_events as events
+from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.realtime.items import FunctionCallItem, Item, MessageItem
 from antiphon_gateway.realtime.response_settings import ResponseSettings
 from antiphon_gateway.realtime.session_settings import Session as Settings
@@ -158,7 +159,11 @@ def go_on(session: Session, snapshot: Snapshot, received: tuple[str, int], now_m
         if response.in_conversation:
             session.history._recent[response.item_id] = response
         if not kept.ended and kept.asked and kept.done is None and not kept.calls:
-            response.go_on(session.history.messages(kept.settings))
+            try:
+                response.go_on(session.history.messages(kept.settings))
+            except InvalidEvent as error:
+                # An item of its input was deleted since the model read it, and is not kept.
+                response.fail(error.code, error.message)
         elif not kept.asked:
             responses._start_waiting(now_ms)
     if snapshot.due is not None:

@@ -134,6 +134,8 @@ class FunctionCalled(Message, frozen=True, kw_only=True, tag="function_called"):
     name: str
     arguments: str
     """A JSON object as text, valid by the function's schema as far as the engine can tell."""
+    more_follow: bool = False
+    """Whether it is not the job's last call."""
 
 
 class SpokenWord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from session_rig import Rig, messages_asked, text_item, turn_detection
 
 from antiphon_gateway import session_snapshot
-from antiphon_proto.messages import Generate, Transcribe
+from antiphon_proto.messages import Generate, TextDelta, Transcribe
 
 
 def in_another_gateway(rig: Rig) -> Rig:
@@ -36,3 +36,25 @@ def test_a_reply_that_is_written_and_still_spoken_is_never_written_again() -> No
     for _ in range(2):
         rig = in_another_gateway(rig)
         assert rig.submitted(Generate) == 0
+
+
+def test_an_input_item_deleted_while_the_answer_is_written_fails_that_answer_alone() -> None:
+    rig = Rig()
+    text_item(rig, "Hi", id="hi")
+    rig.send(
+        type="response.create",
+        response={
+            "input": [{"type": "item_reference", "id": "hi"}],
+            "output_modalities": ["text"],
+        },
+    )
+    rig.answer(rig.job(Generate), TextDelta(text="This is one sentence. "))
+    rig.send(type="conversation.item.delete", item_id="hi")
+    rig = in_another_gateway(rig)
+    done = rig.last("response.done")["response"]
+    assert done["status"] == "failed"
+    assert done["status_details"]["error"]["code"] == "item_not_found"
+    assert done["output"][0]["content"][0]["text"] == "This is one sentence. "
+    text_item(rig, "Hello.")
+    rig.send(type="response.create")
+    assert [said.content for said in messages_asked(rig)][-1] == "Hello."

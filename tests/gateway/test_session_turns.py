@@ -51,6 +51,15 @@ def test_an_input_item_deleted_before_the_model_was_asked_fails_the_response() -
     assert done["status_details"]["error"]["code"] == "item_not_found"
 
 
+def test_an_input_item_deleted_after_the_model_was_asked_changes_nothing() -> None:
+    rig = Rig()
+    text_item(rig, "Hi", id="hi")
+    rig.send(type="response.create", response={"input": [{"type": "item_reference", "id": "hi"}]})
+    rig.send(type="conversation.item.delete", item_id="hi")
+    answer(rig, "Hello.")
+    assert rig.last("response.done")["response"]["status"] == "completed"
+
+
 def test_a_refused_response_does_not_lose_the_turn_that_is_due() -> None:
     rig = Rig()
     turn_detection(rig, {"type": "semantic_vad", "interrupt_response": False})

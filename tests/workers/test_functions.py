@@ -143,7 +143,7 @@ def test_calls_in_the_models_own_form_are_put_together() -> None:
     reply.take({"choices": [{"finish_reason": "tool_calls", "delta": {}}]})
     reply.end()
     assert [step[0] for step in taken[:-1] if isinstance(step, tuple)] == [
-        FunctionCalled(name="get_time", arguments='{"city":"Oslo"}'),
+        FunctionCalled(name="get_time", arguments='{"city":"Oslo"}', more_follow=True),
         FunctionCalled(name="stop_music", arguments="{}"),
     ]
 

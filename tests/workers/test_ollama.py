@@ -1,17 +1,20 @@
 """Ollama: what it is asked for, what is missing at the start, stopping, reading ahead."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import model_servers
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from antiphon_proto.config import load
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.errors import ConfigurationError, StartupError
-from antiphon_proto.messages import Generate, ReadPrompt
+from antiphon_proto.messages import FunctionCalled, Generate, ReadPrompt
 from antiphon_workers.engine import Engine
 from antiphon_workers.registry import create
 
@@ -158,3 +161,30 @@ def test_a_time_that_is_none_is_refused() -> None:
         load(environment={}, settings=[f"llm.keep_alive={good}"])
     with pytest.raises(ConfigurationError, match=r"llm\.keep_alive"):
         load(environment={}, settings=["llm.keep_alive=long"])
+
+
+async def test_each_call_but_the_last_says_that_more_follow() -> None:
+    async def chat(request: web.Request) -> web.Response:
+        await request.read()
+        calls = [{"function": {"name": name, "arguments": {}}} for name in ("one", "two")]
+        message = {"role": "assistant", "content": "", "tool_calls": calls}
+        return web.Response(text=json.dumps({"message": message, "done": True}))
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response({"capabilities": ["completion"], "model_info": {}})
+
+    app = web.Application()
+    app.router.add_post("/api/chat", chat)
+    app.router.add_post("/api/show", show)
+    async with TestServer(app) as server:
+        settings = ["llm.engine=ollama", f"llm.url={server.make_url('')}", "llm.model=any"]
+        config = load(environment={}, settings=settings)
+        # Its import reads files.
+        engine = await asyncio.to_thread(create, "llm", config)
+        await asyncio.to_thread(engine.load)
+        made = await steps(engine, generate(STORY))
+        await engine.disconnect()
+    assert [one[0] for one in made[:-1] if isinstance(one, tuple)] == [
+        FunctionCalled(name="one", arguments="{}", more_follow=True),
+        FunctionCalled(name="two", arguments="{}"),
+    ]

@@ -187,6 +187,9 @@ class Jobs:
         entry.deaths += died
         if entry.progress.complete:
             self._end(entry, entry.result(Done(engine_ms=0.0)), out)
+        elif entry.progress.torn:
+            text = f"not all functions that the model called are known: {cause}"
+            self._fail(entry, "calls_lost", text, out, retryable=True)
         elif entry.lost_attempts >= MAX_ATTEMPTS or entry.deaths >= MAX_DEATHS:
             self._counters.poisoned += 1
             text = f"given up after {entry.lost_attempts} tries; of the last one: {cause}"
@@ -201,7 +204,7 @@ class Jobs:
         entry.lost_attempts += 1
         if entry.progress.complete:
             self._end(entry, entry.result(Done(engine_ms=0.0)), out)
-        elif entry.lost_attempts >= MAX_ATTEMPTS:
+        elif entry.progress.torn or entry.lost_attempts >= MAX_ATTEMPTS:
             self._end(entry, result, out)
         else:
             self._counters.reissued += 1

@@ -7,6 +7,7 @@ as the assistant's own words.
 
 import msgspec
 
+from antiphon_gateway.generation import unmarked
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import (
     AudioDelta,
@@ -43,11 +44,20 @@ class Progress:
         self._samples_to_skip = 0
         self._sample_rate_hz = 0
         self._answered = False
+        self._calls_to_come = False
 
     @property
     def complete(self) -> bool:
         """Whether nothing but the terminal result is missing."""
-        return self._answered
+        return self._answered and not self._calls_to_come
+
+    @property
+    def torn(self) -> bool:
+        """Whether some calls of functions were delivered and others that follow were not.
+
+        No new attempt can bring those: the model would choose anew.
+        """
+        return self._calls_to_come
 
     def fits(self, body: ResultBody, payload: bytes) -> bool:
         """Whether a result that is not terminal may follow what was delivered."""
@@ -66,6 +76,7 @@ class Progress:
             self._text.append(body.text)
             return payload if body.text else None
         self._answered = True
+        self._calls_to_come = isinstance(body, FunctionCalled) and body.more_follow
         return payload
 
     def begin_attempt(self) -> None:
@@ -82,7 +93,8 @@ class Progress:
             messages, text = messages[:-1], messages[-1].content + text
         return msgspec.structs.replace(
             self._command,
-            messages=(*messages, ChatMessage("assistant", text)),
+            # It is read like any earlier answer, and could end its turn with a whole mark.
+            messages=(*messages, *unmarked((ChatMessage("assistant", text),))),
             max_output_tokens=max(1, self._command.max_output_tokens - self._tokens_at_least),
         )
 

@@ -158,8 +158,8 @@ class Ollama(Engine):
                     used = _usage(used, chunk)
         if held := new.finish():
             yield TextDelta(text=held), b""
-        for called in calls:
-            yield called, b""
+        for number, called in enumerate(calls, start=1):
+            yield msgspec.structs.replace(called, more_follow=number < len(calls)), b""
         # A prompt that was read before is left out of what some versions count.
         yield counted(used, messages, "")
 

@@ -99,8 +99,13 @@ class Reply:
         """Emit the calls and the usage. Raises JobFailed when the server reported an error."""
         self.check()
         if self.usage.finish_reason == "stop":
-            for name, arguments in self._calls.values():
-                self._emit((FunctionCalled(name=name, arguments=arguments or "{}"), b""))
+            for number, (name, arguments) in enumerate(self._calls.values(), start=1):
+                called = FunctionCalled(
+                    name=name,
+                    arguments=arguments or "{}",
+                    more_follow=number < len(self._calls),
+                )
+                self._emit((called, b""))
         self._emit(self.usage)
 
     def check(self) -> None:
