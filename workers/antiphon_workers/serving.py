@@ -9,8 +9,9 @@ from contextlib import aclosing
 from antiphon_proto import codec, log
 from antiphon_proto.channel import Sender
 from antiphon_proto.errors import AntiphonError
-from antiphon_proto.messages import Done, Failed, Job, Result, ResultBody
+from antiphon_proto.messages import Done, Failed, Job, Result, ResultBody, TextDelta
 from antiphon_workers.engine import Engine, Usage
+from antiphon_workers.text_gathering import TextGathering
 
 RESULT_WAIT_MS = 50
 RESULT_PATIENCE_S = 10.0
@@ -38,6 +39,7 @@ class Serving:
         self._index = 0
         self._last_step_s = time.monotonic()
         self._blocked_s = 0.0
+        self._text = TextGathering()
 
     @property
     def step_age_ms(self) -> int:
@@ -80,8 +82,20 @@ class Serving:
                 if isinstance(step, Usage):
                     usage = step
                 elif step is not None:
-                    await self._send(*step)
+                    await self._send_output(*step)
+        await self._send_text(self._text.take())
         return usage
+
+    async def _send_output(self, body: ResultBody, payload: bytes) -> None:
+        if isinstance(body, TextDelta):
+            await self._send_text(self._text.add(body.text, self._last_step_s * 1000))
+            return
+        await self._send_text(self._text.take())
+        await self._send(body, payload)
+
+    async def _send_text(self, text: str) -> None:
+        if text:
+            await self._send(TextDelta(text=text))
 
     async def _send(self, body: ResultBody, payload: bytes = b"") -> None:
         """Send the next result, waiting for room. Each wait is a point of cancellation."""

@@ -95,9 +95,13 @@ class Progress:
             self._command,
             # It is read like any earlier answer, and could end its turn with a whole mark.
             messages=(*messages, *unmarked((ChatMessage("assistant", text),))),
-            # A delta is at least one token.
-            max_output_tokens=max(1, self._command.max_output_tokens - len(self._text)),
+            max_output_tokens=max(1, self._command.max_output_tokens - self._tokens_at_least),
         )
+
+    @property
+    def _tokens_at_least(self) -> int:
+        """A delta is one token or more, and so is a word: fast models send several in a delta."""
+        return max(len(self._text), len("".join(self._text).split()))
 
     def _too_many(self, body: ResultBody) -> bool:
         return isinstance(body, Transcript | TurnEnd) and self._answered

@@ -300,6 +300,19 @@ def test_text_is_continued(desk: Desk, prefix: str) -> None:
     assert again.max_output_tokens == 8
 
 
+def test_words_that_came_together_are_tokens_that_were_spent(desk: Desk) -> None:
+    command = Generate(messages=(ChatMessage("user", "Hi"),), max_output_tokens=10, temperature=0.0)
+    desk.join("llm-0", stage="llm")
+    desk.submit("j1", command)
+    desk.result("j1", 1, 0, TextDelta(text="Hello you"))
+    desk.result("j1", 1, 1, TextDelta(text=" and all the"))
+    desk.join("llm-1", stage="llm")
+    desk.lose("llm-0")
+    again = desk.asked(Send)[0].job.command
+    assert isinstance(again, Generate)
+    assert again.max_output_tokens == 5
+
+
 def test_marks_of_chat_templates_are_broken_up_in_text_that_is_continued(desk: Desk) -> None:
     command = Generate(messages=(ChatMessage("user", "Hi"),), max_output_tokens=10, temperature=0.0)
     desk.join("llm-0", stage="llm")
