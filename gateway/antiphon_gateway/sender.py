@@ -72,6 +72,14 @@ def narrow(transport: asyncio.Transport) -> None:
         line.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
+def cut_off(transport: asyncio.Transport) -> None:
+    """End the connection of a client that does not read, with all that it did not take."""
+    if (line := transport.get_extra_info("socket")) is not None:
+        # Without a reset the kernel would keep what the client did not take, for minutes.
+        line.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 async def send(
     socket: web.WebSocketResponse,
     transport: asyncio.Transport,
@@ -103,9 +111,6 @@ async def send(
                 await socket.close(code=code, message=reason.encode())
     except TimeoutError:
         _log.info("client cut off: it does not read")
-        if (line := transport.get_extra_info("socket")) is not None:
-            # Without a reset the kernel would keep what the client did not take, for minutes.
-            line.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        cut_off(transport)
     finally:
         feed.on_close(lambda: None)

@@ -6,6 +6,7 @@ import socket
 import time
 import wave
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,54 @@ def test_a_client_that_leaves_ends_its_job_and_gives_its_place_back() -> None:
             started_s = time.monotonic()
             assert client.models.list().data
             assert time.monotonic() - started_s < 30
+        server.assert_no_traceback()
+
+
+@contextmanager
+def speech_unread(server: System, wanted: str) -> Iterator[socket.socket]:
+    """Ask for 85 s of speech, more than all buffers hold, on a connection of one's own."""
+    asked = {"model": "tts-1", "voice": "alloy", "input": "Hello there. " * 100}
+    body = json.dumps({**asked, "response_format": wanted}).encode()
+    head = (
+        f"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost:{server.port}\r\n"
+        f"Authorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    with socket.socket() as connection:
+        connection.settimeout(10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(head.encode() + body)
+        yield connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Read to the end."""
+    return b"".join(iter(lambda: connection.recv(1 << 20), b""))
+
+
+@pytest.mark.parametrize("wanted", ["pcm", "mp3"])
+def test_who_reads_nothing_of_an_answer_is_cut_off_and_who_reads_slowly_is_not(
+    wanted: str,
+) -> None:
+    impatient = {"gateway.unread_timeout_s": 2.0, "simulated.tts_real_time_factor": 0.0}
+    with (
+        running_system({**SETTINGS, **impatient}) as server,
+        speech_unread(server, wanted) as slow,
+        speech_unread(server, wanted) as deaf,
+        OpenAI(base_url=f"{server.url}/v1", api_key=KEY, max_retries=0) as client,
+    ):
+        server.wait_for(lambda: _is_full(client), 10)
+        heard = bytearray()
+        deadline_s = time.monotonic() + 30
+        while _is_full(client):
+            assert time.monotonic() < deadline_s
+            heard += slow.recv(16 * 1024)
+            time.sleep(0.05)  # reading slowly is what is tested
+        with pytest.raises(ConnectionResetError):
+            rest_of(deaf)
+        heard += rest_of(slow)
+        assert heard.endswith(b"\r\n0\r\n\r\n")
+        server.wait_for(lambda: idle(server) and not children(server.pid(GATEWAY)), 10)
         server.assert_no_traceback()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket as sockets
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -14,11 +15,16 @@ from antiphon_gateway.neighbours.refusals import RequestRefused, of_door, of_inv
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal
 from antiphon_gateway.security import handshake_of
+from antiphon_gateway.sender import cut_off
 from antiphon_proto.config import Gateway
 from antiphon_proto.messages import Stage
 
 DISCONNECT_POLL_S = 0.2
 """aiohttp tells a handler of a client's leaving only by its transport."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""Of the kernel, which doubles it, and takes more only when a third is free: seconds of audio. Its
+own choice is up to 4 MB, of which a client that reads as it plays may not take a third in a
+minute."""
 _NOBODY_READS = 499
 """Status of an answer to a client that has left; seen in logs alone."""
 
@@ -28,7 +34,8 @@ Work = Callable[[web.Request, Jobs], Awaitable[web.StreamResponse]]
 
 
 class _ClientGone(Exception):
-    """Raised when the client has closed its connection before it had its answer."""
+    """Raised when the client has closed its connection before it had its answer, or does not read
+    it."""
 
 
 class Entrance:
@@ -43,7 +50,8 @@ class Entrance:
         """Return a handler that does `work` for those who may come in.
 
         `stage`: what the work needs; a request is refused while that is too busy or not ready.
-        The work is cancelled and its jobs are ended when the client leaves.
+        The work is cancelled and its jobs are ended when the client leaves, or takes nothing of
+        what waits for it for `gateway.unread_timeout_s`.
         """
 
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -64,7 +72,9 @@ class Entrance:
         answer: web.StreamResponse = web.Response(status=_NOBODY_READS)
         try:
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(_watch(request), name="client-watch")
+                watch = group.create_task(
+                    _watch(request, self._gateway.unread_timeout_s), name="client-watch"
+                )
                 answer = await self._answer(request, work, stage)
                 watch.cancel()
         except* _ClientGone:
@@ -92,8 +102,19 @@ class Entrance:
             raise RequestRefused(503, text, code="not_ready", retry_after_s=RETRY_AFTER_S)
 
 
-async def _watch(request: web.Request) -> None:
-    """Raise _ClientGone once the client has closed its connection."""
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+async def _watch(request: web.Request, unread_timeout_s: float) -> None:
+    """Raise _ClientGone once the client has closed its connection, or does not read."""
+    loop = asyncio.get_running_loop()
+    line = request.get_extra_info("socket")
+    if line is not None:
+        line.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
+    waits_bytes, moved_s = 0, loop.time()
+    while (transport := request.transport) is not None and not transport.is_closing():
+        before_bytes, waits_bytes = waits_bytes, transport.get_write_buffer_size()
+        if not waits_bytes or waits_bytes != before_bytes:
+            moved_s = loop.time()
+        elif loop.time() - moved_s >= unread_timeout_s:
+            _log.info("client cut off: it does not read", extra={"path": request.path})
+            cut_off(transport)
         await asyncio.sleep(DISCONNECT_POLL_S)
     raise _ClientGone
