@@ -182,17 +182,28 @@ class Conversation:
 
         With `override`, the input of a response, that is read instead of the conversation.
 
-        Raises InvalidEvent when `override` names an item that is not there.
+        Raises InvalidEvent when `override` names an item that is not there, or is longer than a
+        conversation may be: it can name a long item a thousand times.
         """
         if override is None:
             items = [item for item in self._items if item.id not in self._unread]
         else:
             items = [self._resolve(item) for item in override]
+            self._check_length(items)
         opening = (ChatMessage("system", instructions),) if instructions.strip() else ()
         return (*opening, *chat_messages(items))
 
     def _resolve(self, item: Item | ItemReference) -> Item:
         return self.retrieve(item.id) if isinstance(item, ItemReference) else item
+
+    def _check_length(self, items: Sequence[Item]) -> None:
+        chars = sum(text_chars(item) for item in items)
+        if chars > self._max_chars:
+            raise InvalidEvent(
+                "invalid_value",
+                f"input has {chars} characters of text, the limit is {self._max_chars}",
+                param="response.input",
+            )
 
     def _find(self, item_id: str) -> int | None:
         return next((at for at, item in enumerate(self._items) if item.id == item_id), None)

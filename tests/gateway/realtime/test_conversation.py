@@ -166,6 +166,15 @@ def test_over_the_text_bound_as_many_as_needed_are_forgotten() -> None:
     assert ids(conversation) == ["c", "d"]
 
 
+def test_the_input_of_a_response_is_no_longer_than_a_conversation_may_be() -> None:
+    conversation = Conversation(max_chars=10)
+    conversation.add(user("a", "12345"))
+    twice = [ItemReference(id="a")] * 2
+    assert len(conversation.messages("", twice)) == 2
+    with pytest.raises(InvalidEvent, match="input has 15 characters of text, the limit is 10"):
+        conversation.messages("", [*twice, ItemReference(id="a")])
+
+
 def test_deleted_and_shortened_text_no_longer_counts() -> None:
     conversation = Conversation(max_chars=10)
     conversation.add(user("a", "12345"))
