@@ -21,8 +21,8 @@ CLIP = Path(__file__).parents[2] / "tests" / "data" / "speech" / "go_forward.wav
 STEPS = (25, 50, 75, 100, 150, 200, 250, 300, 400)
 LEVEL_MS = 20.0
 FEW = 8
-"""Sessions whose turns are the nominal ones. One alone has one phase of its frames to the windows of
-the detector, and a turn takes up to 40 ms more in others, however little there is to do."""
+"""Sessions whose turns are the nominal ones. One alone has one phase of its frames to the windows
+of the detector, and a turn takes up to 40 ms more in others, however little there is to do."""
 SETTINGS = (
     "stt.engine=simulated",
     "llm.engine=simulated",
