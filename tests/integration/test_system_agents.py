@@ -9,7 +9,7 @@ from agents import function_tool
 from agents.realtime.model_inputs import RealtimeModelSendSessionUpdate
 from system import System
 from system_agents import agent_talk
-from whole_talk import INTERRUPTION, QUESTION, Cut, Told, judge
+from whole_talk import INTERRUPTION, QUESTION, STORY, Cut, Told, judge
 
 from bench.turns.word_timer import WordTimer
 
@@ -36,7 +36,7 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
         async with asyncio.TaskGroup() as group:
             group.create_task(talk.say(QUESTION))
             answer = await talk.until_raw("response.done", lambda event: bool(spoken(event)))
-        await talk.session.send_message("Tell me a long story about the sea.")
+        await talk.session.send_message(STORY)
         first = await talk.until_raw("response.output_audio.delta")
         await asyncio.sleep(1.5)
         async with asyncio.TaskGroup() as group:

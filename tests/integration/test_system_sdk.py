@@ -14,7 +14,7 @@ from system import System
 from system_client import OUT_HZ, SPEECH, reply_errors, word_errors
 from system_ears import Ears
 from system_sdk import SdkTalk, open_microphone, recorded, sdk_talk
-from whole_talk import GET_TIME, INTERRUPTION, QUESTION, UNDERSTOOD, Told, judge
+from whole_talk import GET_TIME, INTERRUPTION, QUESTION, STORY, UNDERSTOOD, Told, judge
 
 from bench.turns.word_timer import WordTimer
 
@@ -90,7 +90,7 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
             await update(talk, {"type": "realtime", "tool_choice": "none"})
             await talk.give_output(call.call_id, "It is ten o'clock in the morning.")
             answer = (await talk.event("response.done")).response
-            await say_text(talk, "Tell me a long story about the sea.")
+            await say_text(talk, STORY)
             await talk.connection.response.create()
             cut = await talk.speak_over(INTERRUPTION)
             await talk.event(TRANSCRIBED)
@@ -168,7 +168,7 @@ async def test_a_typed_turn_is_answered_in_text_or_aloud(embedded_system: System
 
 async def test_cancel_truncate_and_retrieve(embedded_system: System) -> None:
     async with sdk_talk(embedded_system.url) as talk:
-        await say_text(talk, "Tell me a long story about the sea.")
+        await say_text(talk, STORY)
         await talk.connection.response.create()
         await talk.event("response.output_audio.delta")
         await talk.connection.response.cancel()
@@ -188,7 +188,7 @@ async def test_cancel_truncate_and_retrieve(embedded_system: System) -> None:
 
 async def test_truncation_keeps_the_words_that_were_heard(embedded_system: System) -> None:
     async with sdk_talk(embedded_system.url) as talk:
-        await say_text(talk, "Tell me a long story about the sea.")
+        await say_text(talk, STORY)
         await talk.connection.response.create(response={"max_output_tokens": 30})
         response = (await talk.event("response.done")).response
         [item] = response.output
