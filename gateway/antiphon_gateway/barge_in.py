@@ -133,7 +133,7 @@ class BargeIn:
             return Verdict.STOP
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self._audible(now_ms):
-            if self._echo and self._lowered:
+            if self._echo and self._lowered is Lowered.PAUSED:
                 self._echo_until = position + _to_samples(_ECHO_RESUMED_MS)
             loud = self._echo or late or (self._may_be_echo and not self._lowered)
             self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)

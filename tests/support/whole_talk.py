@@ -12,8 +12,8 @@ from bench.turns.word_timer import WordTimer
 QUESTION, QUESTION_WORDS = "would_you_please", "would you please turn on the living room lamp"
 INTERRUPTION, INTERRUPTION_WORDS = "what_time_is_it", "what time is it"
 STORY = "Tell me a long story of two brothers on a journey through the mountains."
-"""What is spoken over: of 16 answers of the default model 15 had 115 words and more, one had 18. Asked
-for a story about the sea, 7 had 12 to 24."""
+"""What is spoken over: of 16 answers of the default model 15 had 115 words and more, one had 18.
+Asked for a story about the sea, 7 had 12 to 24."""
 UNDERSTOOD = 0.25
 """Word errors of a human question."""
 GET_TIME: Any = {
