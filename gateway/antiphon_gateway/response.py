@@ -79,6 +79,7 @@ class Response:
         self._shown = ""
         self._calls: list[FunctionCalled] = []
         """Not told yet."""
+        self._calls_to_come = False
         self._silenced = False
         self._start_held = False
         self._item: MessageItem | None = None
@@ -331,6 +332,7 @@ class Response:
             self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
         elif isinstance(body, FunctionCalled):
+            self._calls_to_come = body.more_follow
             one_more = self.settings.parallel_tool_calls or not (self._calls or self.calls)
             if one_more and generation.offers(self.settings, body.name):
                 self._calls.append(body)

@@ -21,7 +21,7 @@ from antiphon_gateway.response import Response, ResponseState
 from antiphon_gateway.session import Session
 from antiphon_gateway.speech_pipeline import SpeechState
 from antiphon_gateway.user_turn import UserTurn
-from antiphon_proto.messages import Done
+from antiphon_proto.messages import Done, FunctionCalled
 
 VERSION = 1
 
@@ -63,6 +63,10 @@ class ResponseSnapshot(msgspec.Struct, frozen=True, array_like=True):
     speech: SpeechState | None
     message_at: int | None
     calls: tuple[FunctionCallItem, ...]
+    untold: tuple[FunctionCalled, ...] = ()
+    """Calls that the client does not know of."""
+    calls_to_come: bool = False
+    """Whether the model had begun to call functions and not ended."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -158,18 +162,28 @@ def go_on(session: Session, snapshot: Snapshot, received: tuple[str, int], now_m
         responses.current = response
         if response.in_conversation:
             session.history._recent[response.item_id] = response
-        if not kept.ended and kept.asked and kept.done is None and not kept.calls:
-            try:
-                response.go_on(session.history.messages(kept.settings))
-            except InvalidEvent as error:
-                # An item of its input was deleted since the model read it, and is not kept.
-                response.fail(error.code, error.message)
-        elif not kept.asked:
+        if not kept.asked:
             responses._start_waiting(now_ms)
+        elif not kept.ended and response._model_done is None:
+            _ask_for_rest(session, response, kept)
     if snapshot.due is not None:
         responses._turn_due = _user_turn(snapshot.due)
     responses.advance(now_ms)
     responses.respond_when_free(now_ms)
+
+
+def _ask_for_rest(session: Session, response: Response, kept: ResponseSnapshot) -> None:
+    """Have the model go on where it was, if it can."""
+    if kept.calls:
+        text = "not all functions that the model called are known: the gateway ended"
+        response.fail("calls_lost", text)
+        return
+    response._calls.clear()  # nobody was told, and the model chooses anew
+    try:
+        response.go_on(session.history.messages(kept.settings))
+    except InvalidEvent as error:
+        # An item of its input was deleted since the model read it, and is not kept.
+        response.fail(error.code, error.message)
 
 
 def _needed_from(session: Session) -> int:
@@ -232,6 +246,8 @@ def _response(response: Response | None) -> ResponseSnapshot | None:
         speech=response._speech.state() if response._speech is not None else None,
         message_at=made._message_at,
         calls=made.calls,
+        untold=tuple(response._calls),
+        calls_to_come=response._calls_to_come,
     )
 
 
@@ -245,7 +261,8 @@ def _restored(session: Session, kept: ResponseSnapshot, sent: int, now_ms: float
     made._add = functools.partial(session.history.add_output, response)
     made._previous_item_id, made._audio_started = kept.previous_item_id, kept.audio_started
     response._text, response._shown, response._model_done = kept.text, kept.shown, kept.done
-    if kept.calls and kept.done is None:
+    response._calls, response._calls_to_come = list(kept.untold), kept.calls_to_come
+    if (kept.calls or kept.untold) and kept.done is None and not kept.calls_to_come:
         # Asked again, the model would call again what the client was told to call.
         response._model_done = Done(engine_ms=0.0)
     response._state = ResponseState.ENDED if kept.ended else ResponseState.IN_PROGRESS

@@ -1,9 +1,10 @@
 """A session that another gateway takes over asks for nothing twice and for nothing too early."""
 
-from session_rig import Rig, messages_asked, text_item, turn_detection
+import pytest
+from session_rig import OSLO, Rig, call, messages_asked, text_item, turn_detection, with_tools
 
 from antiphon_gateway import session_snapshot
-from antiphon_proto.messages import Generate, TextDelta, Transcribe
+from antiphon_proto.messages import Done, FunctionCalled, Generate, TextDelta, Transcribe
 
 
 def in_another_gateway(rig: Rig) -> Rig:
@@ -58,3 +59,67 @@ def test_an_input_item_deleted_while_the_answer_is_written_fails_that_answer_alo
     text_item(rig, "Hello.")
     rig.send(type="response.create")
     assert [said.content for said in messages_asked(rig)][-1] == "Hello."
+
+
+FIRST = FunctionCalled(name="get_time", arguments=OSLO, more_follow=True)
+LAST = FunctionCalled(name="set_lamp", arguments="{}")
+
+
+def asked_with_tools() -> Rig:
+    rig = Rig()
+    with_tools(rig)
+    text_item(rig, "Hello.")
+    rig.send(type="response.create")
+    return rig
+
+
+def names_called(rig: Rig) -> list[str]:
+    return [item["name"] for item in rig.last("response.done")["response"]["output"]]
+
+
+def test_a_response_of_whose_calls_not_all_were_told_fails_as_when_its_worker_dies() -> None:
+    rig = asked_with_tools()
+    rig.answer(rig.job(Generate), FIRST)
+    rig = in_another_gateway(rig)
+    done = rig.last("response.done")["response"]
+    assert done["status"] == "failed"
+    assert done["status_details"]["error"]["code"] == "calls_lost"
+    assert names_called(rig) == ["get_time"]
+    assert rig.submitted(Generate) == 0
+
+
+def test_a_response_whose_last_call_was_told_is_complete_in_another_gateway() -> None:
+    rig = asked_with_tools()
+    for called in (FIRST, LAST):
+        rig.answer(rig.job(Generate), called)
+    rig = in_another_gateway(rig)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+    assert names_called(rig) == ["get_time", "set_lamp"]
+    assert rig.submitted(Generate) == 0
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_calls_that_were_made_while_the_client_was_away_are_told_by_another_gateway(
+    finished: bool,
+) -> None:
+    rig = asked_with_tools()
+    rig.session.context.away = True
+    job = rig.job(Generate)
+    for called in (FIRST, LAST):
+        rig.answer(job, called)
+    if finished:
+        rig.answer(job, Done(engine_ms=1))
+    assert "response.function_call_arguments.done" not in rig.types()
+    rig = in_another_gateway(rig)
+    assert rig.last("response.done")["response"]["status"] == "completed"
+    assert names_called(rig) == ["get_time", "set_lamp"]
+    assert rig.submitted(Generate) == 0
+
+
+def test_a_model_of_whose_calls_none_was_told_is_asked_again() -> None:
+    rig = asked_with_tools()
+    rig.session.context.away = True
+    rig.answer(rig.job(Generate), FIRST)
+    rig = in_another_gateway(rig)
+    call(rig, LAST)
+    assert names_called(rig) == ["set_lamp"]
