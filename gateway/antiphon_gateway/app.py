@@ -67,7 +67,8 @@ def create_app(
     retrieval: RetrievalService,
 ) -> web.Application:
     """Return the application; what runs by itself in it is run by `server`."""
-    quiet = QuietConnections(config.gateway.handshake_timeout_s)
+    limits = config.gateway
+    quiet = QuietConnections(limits.handshake_timeout_s, limits.unread_timeout_s)
     app = web.Application(middlewares=[quiet.middleware(), _refuse_foreign_hosts])
     app[CONFIG] = config
     app[DOOR] = door

@@ -56,7 +56,7 @@ class Gateway(Section, frozen=True, kw_only=True):
     handshake_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=600.0)] = 10.0
     """A network connection without a request for so long is closed."""
     unread_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600.0)] = 60.0
-    """A request whose client takes nothing of the answer that waits for it so long is cut off."""
+    """A client that takes nothing of the answer that waits for it so long is cut off."""
     idle_timeout_s: Seconds = 1800.0
     """A session that hears and says nothing for so long is closed; 0: never."""
     audio_rate: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 1.5

@@ -146,10 +146,26 @@ def test_a_handled_message_is_not_pending(message: str | bytes) -> None:
     assert budget.pending_bytes == 0
 
 
+class Wire(asyncio.Transport):
+    """Stands for a connection's transport."""
+
+    waiting_bytes = 0
+    cut = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting_bytes
+
+    def abort(self) -> None:
+        self.cut = True
+
+
 class Line:
     """Stands for a network connection."""
 
     closed = False
+
+    def __init__(self) -> None:
+        self.transport = Wire()
 
     def force_close(self) -> None:
         self.closed = True
@@ -157,7 +173,7 @@ class Line:
 
 def test_only_connections_without_a_request_for_long_are_closed() -> None:
     quiet, polled, held, fresh = Line(), Line(), Line(), Line()
-    watch = QuietConnections(limit_s=10)
+    watch = QuietConnections(limit_s=10, unread_timeout_s=60)
     watch.sweep([quiet, polled, held], 0.0)
     watch.begin(held)
     watch.begin(polled)
@@ -167,6 +183,23 @@ def test_only_connections_without_a_request_for_long_are_closed() -> None:
     watch.end(held, 15.0)
     assert watch.sweep([polled, held, fresh], 20.0) == 2
     assert not held.closed
+
+
+def test_whose_answer_waits_is_not_quiet_and_is_cut_off_once_nothing_of_it_is_taken() -> None:
+    deaf, slow, busy = Line(), Line(), Line()
+    watch = QuietConnections(limit_s=10, unread_timeout_s=60)
+    watch.begin(busy)
+    for line in (deaf, slow, busy):
+        line.transport.waiting_bytes = 1_000
+    for now_s in range(60):
+        slow.transport.waiting_bytes = 1_000 - now_s // 20
+        assert watch.sweep([deaf, slow, busy], now_s) == 0
+    assert watch.sweep([deaf, slow, busy], 60.0) == 2
+    assert [line.transport.cut for line in (deaf, slow, busy)] == [True, False, True]
+    slow.transport.waiting_bytes = 0
+    assert [watch.sweep([slow], now_s) for now_s in (61.0, 70.0, 71.0)] == [0, 0, 1]
+    assert slow.closed
+    assert not slow.transport.cut
 
 
 async def test_idleness_is_told_once_and_not_while_something_happens() -> None:

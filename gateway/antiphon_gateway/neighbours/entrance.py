@@ -15,7 +15,6 @@ from antiphon_gateway.neighbours.refusals import RequestRefused, of_door, of_inv
 from antiphon_gateway.realtime.errors import InvalidEvent
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal
 from antiphon_gateway.security import handshake_of
-from antiphon_gateway.sender import cut_off
 from antiphon_proto.config import Gateway
 from antiphon_proto.messages import Stage
 
@@ -34,8 +33,7 @@ Work = Callable[[web.Request, Jobs], Awaitable[web.StreamResponse]]
 
 
 class _ClientGone(Exception):
-    """Raised when the client has closed its connection before it had its answer, or does not read
-    it."""
+    """Raised when the connection was closed before the client had its answer."""
 
 
 class Entrance:
@@ -50,8 +48,8 @@ class Entrance:
         """Return a handler that does `work` for those who may come in.
 
         `stage`: what the work needs; a request is refused while that is too busy or not ready.
-        The work is cancelled and its jobs are ended when the client leaves, or takes nothing of
-        what waits for it for `gateway.unread_timeout_s`.
+        The work is cancelled and its jobs are ended when the client leaves, or is cut off because
+        it does not read (`quiet_connections`).
         """
 
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -72,9 +70,7 @@ class Entrance:
         answer: web.StreamResponse = web.Response(status=_NOBODY_READS)
         try:
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(
-                    _watch(request, self._gateway.unread_timeout_s), name="client-watch"
-                )
+                watch = group.create_task(_watch(request), name="client-watch")
                 answer = await self._answer(request, work, stage)
                 watch.cancel()
         except* _ClientGone:
@@ -102,19 +98,13 @@ class Entrance:
             raise RequestRefused(503, text, code="not_ready", retry_after_s=RETRY_AFTER_S)
 
 
-async def _watch(request: web.Request, unread_timeout_s: float) -> None:
-    """Raise _ClientGone once the client has closed its connection, or does not read."""
-    loop = asyncio.get_running_loop()
+async def _watch(request: web.Request) -> None:
+    """Raise _ClientGone once the connection is closed."""
     line = request.get_extra_info("socket")
     if line is not None:
         line.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
-    waits_bytes, moved_s = 0, loop.time()
-    while (transport := request.transport) is not None and not transport.is_closing():
-        before_bytes, waits_bytes = waits_bytes, transport.get_write_buffer_size()
-        if not waits_bytes or waits_bytes != before_bytes:
-            moved_s = loop.time()
-        elif loop.time() - moved_s >= unread_timeout_s:
-            _log.info("client cut off: it does not read", extra={"path": request.path})
-            cut_off(transport)
+    while True:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise _ClientGone
         await asyncio.sleep(DISCONNECT_POLL_S)
-    raise _ClientGone
