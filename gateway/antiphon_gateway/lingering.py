@@ -28,6 +28,12 @@ class PatientSocket(web.WebSocketResponse):
 
     _transport: asyncio.Transport | None = None
 
+    @property
+    def close_code(self) -> int | None:
+        """The code it ended with; aiohttp has 1006 in place of what it sent to such a client."""
+        broke = self.exception()
+        return broke.code if isinstance(broke, WebSocketError) else super().close_code
+
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Answer the handshake. Raises ConnectionError."""
         self._transport = request.transport
