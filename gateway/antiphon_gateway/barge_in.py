@@ -56,6 +56,8 @@ audio has not: they are alike again when the pause has left what is compared."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
+_CLICK_MS = 32
+"""One window of the detector, as of a smack of the lips."""
 _DUCKED_MS = 1_000
 """A response that is not interrupted by then is loud again, whatever the noise."""
 
@@ -85,8 +87,8 @@ class BargeIn:
         """Begin. `audio` gives the microphone's PCM16 between two samples.
 
         `response` is what is heard or about to be. With `only_echo` it was heard to its end, and
-        nothing but its echo is to be kept out. One breath lowers a response once each way:
-        `lowered_before` is what it has done already.
+        nothing but its echo is to be kept out. One breath lowers a response once: it does no more
+        than what is beyond `lowered_before`.
         """
         taking = context.config.turn_taking
         self.start_sample = start_sample
@@ -106,8 +108,8 @@ class BargeIn:
         self._sound_from = start_sample
         self._may_be_echo = self._like_echo = self._echo = False
         self._echo_checked_at = self._echo_until = 0
-        self.lowered_most = lowered_before
-        """What this breath has done to the response at most."""
+        self._lowered_most = lowered_before
+        self._speech_ms = 0
         self._lowered = Lowered.NOT
         self._lowered_item_id = ""
         self._job_id = ""
@@ -125,6 +127,7 @@ class BargeIn:
             self._note_beginning(position, now_ms)
         self._check_echo(position, now_ms)
         speech_ms = max(0, _to_ms(position - self.start_sample) - silence_ms)
+        self._speech_ms = max(self._speech_ms, speech_ms)
         if self._judges_words and not self._echo and not self._only_echo:
             self._ask(position, speech_ms, silence_ms)
         evidence = self._evidence(speech_ms, silence_ms, now_ms, sounding=sounding)
@@ -178,6 +181,15 @@ class BargeIn:
         response, since_ms = self._response, _to_ms(position - self.start_sample)
         self.heard_ms = 0.0 if response is None else response.heard_ms(now_ms - since_ms)
         self.was_audible = response is not None and response.audible(now_ms)
+
+    @property
+    def spent(self) -> Lowered:
+        """How far a later sound of the same breath lowers the response no more.
+
+        A click before the speech is not the sound that the response was lowered for.
+        """
+        heard = self._lowered_most and self._speech_ms > _CLICK_MS
+        return Lowered.PAUSED if heard else self._lowered_most
 
     def close(self, now_ms: float, *, stopped: bool = False) -> None:
         """End: the response stops or goes on as it was before."""
@@ -306,11 +318,11 @@ class BargeIn:
     def _lower(self, to: Lowered, now_ms: float) -> None:
         if self._response is None or to is self._lowered:
             return
-        if self._lowered < to <= self.lowered_most:
+        if self._lowered < to <= self._lowered_most:
             return
         self._lowered_item_id = self._lowered_item_id or self._response.item_id
         item_id, ducked, paused = self._lowered_item_id, bool(to), to is Lowered.PAUSED
-        self._lowered, self.lowered_most = to, max(to, self.lowered_most)
+        self._lowered, self._lowered_most = to, max(to, self._lowered_most)
         if not ducked:
             self._lowered_item_id = ""
         self._response.pause(now_ms, paused=paused)

@@ -10,6 +10,7 @@ from aiohttp import WSMsgType, web
 from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.encoded_audio import EncodedAudio
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
+from antiphon_gateway.lingering import PatientSocket
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
 from antiphon_gateway.outbox import Feed
 from antiphon_gateway.realtime import beta_dialect, client_events, server_events
@@ -151,7 +152,7 @@ class Connection:
 
 def new_socket(subprotocol: str | None) -> web.WebSocketResponse:
     """Return a WebSocket for one request, not upgraded yet."""
-    return web.WebSocketResponse(
+    return PatientSocket(
         protocols=(subprotocol,) if subprotocol else (),
         max_msg_size=MAX_TEXT_BYTES,
         compress=False,

@@ -1,14 +1,13 @@
 """A gateway that others could reach: it refuses to start, or encrypts; keys for one session."""
 
 import json
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from certificates import make_certificate, needs_openssl
 from openai import AsyncOpenAI
 from system import GATEWAY, SIMULATED, running_system, system
 from system_client import Client, connected
@@ -48,7 +47,7 @@ def test_a_proxy_that_encrypts_is_told_of_by_a_flag() -> None:
         assert "cannot listen on 192.0.2.1" in server.log(GATEWAY)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+@needs_openssl
 async def test_with_a_certificate_sessions_are_encrypted(tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     make_certificate(certificate, key)
@@ -72,14 +71,6 @@ async def test_with_a_certificate_sessions_are_encrypted(tmp_path: Path) -> None
                     f"{url}/v1/realtime", ssl=trusted, headers={"Origin": url.replace("s:", ":")}
                 )
         assert server.get("/healthz") is None
-
-
-def make_certificate(certificate: Path, key: Path) -> None:
-    """Make a certificate for localhost that vouches for itself."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
-    command += ["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key)]
-    subprocess.run([*command, "-out", str(certificate)], check=True, capture_output=True)
 
 
 async def test_a_client_secret_opens_one_session_with_its_settings() -> None:

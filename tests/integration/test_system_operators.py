@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from system import SIMULATED, System, running_system
 from system_client import connected
 
+from antiphon_gateway.connection import MAX_TEXT_BYTES
 from antiphon_proto import __version__
 from antiphon_proto.messages import STAGES
 
@@ -91,6 +92,16 @@ async def test_figures_fit_what_happened_and_hold_no_words(server: System) -> No
     shown = json.dumps(status) + json.dumps([str(key) for key in after])
     assert "password" not in shown
     assert session["id"] not in json.dumps([str(key) for key in after])
+
+
+async def test_a_session_whose_client_breaks_the_rules_ends_at_once(server: System) -> None:
+    policy = "antiphon_sessions_total", (("outcome", "policy"),)
+    before = metrics(server).get(policy, 0.0)
+    async with connected(server.realtime_url, extended=True) as client:
+        await client.socket.send_str(" " * (MAX_TEXT_BYTES + 1))
+        assert await client.close_code() == 1009
+    server.wait_for(lambda: metrics(server)["antiphon_sessions_active", ()] == 0, 10)
+    assert metrics(server)[policy] == before + 1
 
 
 async def test_a_session_in_its_turn_is_shown_as_such(server: System) -> None:

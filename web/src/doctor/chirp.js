@@ -10,52 +10,74 @@ const FROM_HZ = 500;
 const TO_HZ = 3_500;
 const FADE_S = 0.02;
 const PEAK = 0.3;
-/** A real echo stands out of the correlation this much; chance does not. */
-const PEAK_TO_RMS = 12;
-/** Samples around the peak that belong to it: the room's own echoes. */
-const SKIRT_S = 0.05;
+/** Two chirps stand out of the correlation around them this much, or one far more; speech does not. */
+const CONTRAST = 12;
+/** What is this near to a peak of the correlation belongs to it. */
+const LOBE_S = 0.005;
+/** What is fainter counts as silence. */
+const SILENT_GAIN = 10 ** (-90 / 20);
 
 /** @param {number} rateHz @returns {Float32Array} mono, 2 s */
 export function chirps(rateHz) {
   const samples = new Float32Array(Math.round(DURATION_S * rateHz));
-  for (const start of STARTS_S) {
-    const first = Math.round(start * rateHz);
-    const length = Math.round(CHIRP_S * rateHz);
-    for (let i = 0; i < length; i++) {
-      const t = i / rateHz;
-      const phase = 2 * Math.PI * (FROM_HZ * t + ((TO_HZ - FROM_HZ) * t * t) / (2 * CHIRP_S));
-      const edge = Math.min(1, t / FADE_S, (CHIRP_S - t) / FADE_S);
-      samples[first + i] = PEAK * edge * Math.sin(phase);
-    }
-  }
+  for (const start of STARTS_S) samples.set(chirp(rateHz), Math.round(start * rateHz));
   return samples;
 }
 
+/** @param {number} rateHz @returns {Float32Array} one of them */
+function chirp(rateHz) {
+  return Float32Array.from({ length: Math.round(CHIRP_S * rateHz) }, (_, i) => {
+    const t = i / rateHz;
+    const phase = 2 * Math.PI * (FROM_HZ * t + ((TO_HZ - FROM_HZ) * t * t) / (2 * CHIRP_S));
+    const edge = Math.min(1, t / FADE_S, (CHIRP_S - t) / FADE_S);
+    return PEAK * edge * Math.sin(phase);
+  });
+}
+
 /**
- * How much of the chirps is in a recording of the same rate: their gain in decibels, and whether they
- * are there at all.
+ * Whether the chirps are in a recording of the same rate, and the gain in decibels of the one that is
+ * heard best. Each is looked for on its own: a busy machine leaves gaps between them, and in them.
  * @param {Float32Array} recording @param {number} rateHz
  * @returns {{found: boolean, gainDb: number}}
  */
 export function findChirps(recording, rateHz) {
-  const template = chirps(rateHz);
-  const size = 2 ** Math.ceil(Math.log2(recording.length + template.length));
-  const fft = new Fft(size);
+  const template = chirp(rateHz);
+  const energy = template.reduce((sum, sample) => sum + sample * sample, 0);
+  const gains = correlation(recording, template).map((value) => Math.abs(value) / energy);
+  const contrasts = contrast(gains, Math.round(CHIRP_S * rateHz), Math.round(LOBE_S * rateHz));
+  const peaks = STARTS_S.map(() => {
+    const at = largest(contrasts);
+    const peak = { gain: valueAt(gains, at), contrast: valueAt(contrasts, at) };
+    contrasts.fill(0, Math.max(0, at - template.length), at + template.length);
+    return peak;
+  });
+  const [first = 0, second = 0] = peaks.map((peak) => peak.contrast);
+  const heard = peaks.filter((peak) => peak.contrast > CONTRAST).map(({ gain }) => gain);
+  return {
+    found: Math.sqrt(first * Math.max(1, second)) > CONTRAST,
+    gainDb: 20 * Math.log10(Math.max(1e-6, ...heard)),
+  };
+}
+
+/**
+ * How alike a recording is to a template that begins at each of its samples.
+ * @param {Float32Array} recording @param {Float32Array} template
+ * @returns {Float64Array}
+ */
+function correlation(recording, template) {
+  const fft = new Fft(2 ** Math.ceil(Math.log2(recording.length + template.length)));
   const [hearRe, hearIm] = transformed(fft, recording);
   const [playRe, playIm] = transformed(fft, template);
-  for (let i = 0; i < size; i++) {
-    const a = /** @type {number} */ (hearRe[i]);
-    const b = /** @type {number} */ (hearIm[i]);
-    const c = /** @type {number} */ (playRe[i]);
-    const d = /** @type {number} */ (playIm[i]);
+  for (let i = 0; i < fft.size; i++) {
+    const a = valueAt(hearRe, i);
+    const b = valueAt(hearIm, i);
+    const c = valueAt(playRe, i);
+    const d = valueAt(playIm, i);
     hearRe[i] = a * c + b * d;
     hearIm[i] = b * c - a * d;
   }
   fft.inverse(hearRe, hearIm);
-  const energy = template.reduce((sum, sample) => sum + sample * sample, 0);
-  const { peak, rms } = strongest(hearRe, recording.length, Math.round(SKIRT_S * rateHz));
-  const gainDb = 20 * Math.log10(Math.max(1e-6, peak / energy));
-  return { found: peak > PEAK_TO_RMS * rms && gainDb > -90, gainDb };
+  return hearRe.subarray(0, recording.length);
 }
 
 /** @param {Fft} fft @param {Float32Array} samples @returns {[Float64Array, Float64Array]} */
@@ -67,18 +89,34 @@ function transformed(fft, samples) {
   return [re, im];
 }
 
-/** The peak, and the RMS of the rest. @param {Float64Array} values @param {number} count @param {number} skirt */
-function strongest(values, count, skirt) {
+/**
+ * Each value over the RMS of those around it, up to `reach` away, without those up to `lobe` away.
+ * @param {Float64Array} values @param {number} reach @param {number} lobe
+ * @returns {Float64Array}
+ */
+function contrast(values, reach, lobe) {
+  const count = values.length;
+  const squares = new Float64Array(count + 1);
+  for (let i = 0; i < count; i++) squares[i + 1] = valueAt(squares, i) + valueAt(values, i) ** 2;
+  /** @param {number} from @param {number} to */
+  const energy = (from, to) => valueAt(squares, to) - valueAt(squares, from);
+  return values.map((value, i) => {
+    const [from, to] = [Math.max(0, i - reach), Math.min(count, i + reach + 1)];
+    const [lobeFrom, lobeTo] = [Math.max(0, i - lobe), Math.min(count, i + lobe + 1)];
+    const around = Math.max(0, energy(from, to) - energy(lobeFrom, lobeTo));
+    const others = Math.max(1, to - from - (lobeTo - lobeFrom));
+    return value / (Math.sqrt(around / others) + SILENT_GAIN / CONTRAST);
+  });
+}
+
+/** The index of the largest. @param {Float64Array} values */
+function largest(values) {
   let at = 0;
-  for (let i = 1; i < count; i++) {
-    if (Math.abs(/** @type {number} */ (values[i])) > Math.abs(/** @type {number} */ (values[at]))) at = i;
-  }
-  let sum = 0;
-  let others = 0;
-  for (let i = 0; i < count; i++) {
-    if (Math.abs(i - at) <= skirt) continue;
-    sum += /** @type {number} */ (values[i]) ** 2;
-    others++;
-  }
-  return { peak: Math.abs(/** @type {number} */ (values[at])), rms: Math.sqrt(sum / Math.max(1, others)) };
+  for (let i = 1; i < values.length; i++) if (valueAt(values, i) > valueAt(values, at)) at = i;
+  return at;
+}
+
+/** @param {Float64Array} values @param {number} i @returns {number} */
+function valueAt(values, i) {
+  return /** @type {number} */ (values[i]);
 }
