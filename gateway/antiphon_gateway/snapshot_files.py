@@ -59,14 +59,16 @@ class SnapshotFiles:
 
     def __init__(self, runtime_dir: Path, gateway: str) -> None:
         """Make the directories, of mode 0700."""
-        self._own = runtime_dir / "sessions" / gateway
-        self._shared = runtime_dir / "sessions" / _HANDED_OVER
+        self.directory = runtime_dir / "sessions"
+        """Of all gateways."""
+        self._own = self.directory / gateway
+        self._shared = self.directory / _HANDED_OVER
         for directory in (self._own, self._shared):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._started_s = time.time()
 
     def write(self, kept: KeptSession) -> None:
-        """Keep a state of a session in place of the last but one."""
+        """Keep a state of a session in place of the last but one. Raises OSError."""
         body = _encoder.encode(kept)
         head = _HEAD.pack(kept.state, len(body), zlib.crc32(body, kept.state & _MOST))
         path = self._own / kept.core.session_id / _FILES[kept.state % 2]
@@ -97,7 +99,7 @@ class SnapshotFiles:
     def elsewhere(self, session_id: str) -> tuple[str, KeptSession] | None:
         """Return the other gateway that keeps a session, and what it kept last."""
         if _NAME.fullmatch(session_id):
-            for path in self._own.parent.glob(f"*/{session_id}"):
+            for path in self.directory.glob(f"*/{session_id}"):
                 holder = path.parent.name
                 if path.parent not in (self._own, self._shared) and (kept := _read(path)):
                     return holder, kept
@@ -105,7 +107,7 @@ class SnapshotFiles:
 
     def take_from(self, holder: str, session_id: str) -> None:
         """Make a session this gateway's, if its holder still has its files."""
-        held, own = self._own.parent / holder / session_id, self._own / session_id
+        held, own = self.directory / holder / session_id, self._own / session_id
         if held.exists():
             _remove(own)
         with contextlib.suppress(FileNotFoundError):
