@@ -4,8 +4,8 @@ The files, of mode 0600, are written in turn and in place, with a checksum: a ga
 while it writes one leaves the other, which is what its client knows of. A new file and a rename for
 each state would cost thirty times as much, on the event loop. They hold what was said, so they are
 deleted with their session, and those that nobody comes for when the time to resume is over. A
-gateway reads its own, also after it was killed, those that another one has handed over, and those
-of another one that is dead.
+gateway reads and sweeps its own, also after it was killed, those that another one has handed over,
+and those of another one that is dead.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import msgspec
@@ -66,6 +66,8 @@ class SnapshotFiles:
         for directory in (self._own, self._shared):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._started_s = time.time()
+        self._dead_s: dict[str, float] = {}
+        """When other gateways were found dead."""
 
     def write(self, kept: KeptSession) -> None:
         """Keep a state of a session in place of the last but one. Raises OSError."""
@@ -117,18 +119,30 @@ class SnapshotFiles:
         """Forget a session."""
         _remove(self._own / session_id)
 
-    def sweep(self, older_than_s: float, live: Container[str]) -> None:
-        """Delete what nobody came for: left from before, or handed over, so long ago."""
+    def sweep(
+        self, older_than_s: float, live: Container[str], is_alive: Callable[[str], bool]
+    ) -> None:
+        """Delete what nobody came for so long: handed over, or of a gateway that is dead.
+
+        `live` are this one's sessions; `is_alive` tells of another gateway, which sweeps its own.
+        Of a dead one the time counts from the first sweep that finds it so.
+        """
         now_s = time.time()
-        for path in (*self._own.iterdir(), *self._shared.iterdir()):
-            with contextlib.suppress(FileNotFoundError):
+        since_s = {_HANDED_OVER: 0.0, self._own.name: self._started_s}
+        for holder in {each.name for each in self.directory.iterdir()} - since_s.keys():
+            if is_alive(holder):
+                self._dead_s.pop(holder, None)
+            else:
+                since_s[holder] = self._dead_s.setdefault(holder, now_s)
+        for path in self.directory.glob("*/*"):
+            if path.name in live or path.parent.name not in since_s:
+                continue
+            with contextlib.suppress(OSError):  # the next sweep tries again
                 if not path.is_dir():  # of an earlier version
                     path.unlink()
                     continue
-                own = path.parent == self._own
                 changed_s = max(each.stat().st_mtime for each in (path, *path.iterdir()))
-                since_s = max(changed_s, self._started_s if own else 0.0)
-                if path.name not in live and now_s - since_s >= older_than_s:
+                if now_s - max(changed_s, since_s[path.parent.name]) >= older_than_s:
                     _remove(path)
 
 
