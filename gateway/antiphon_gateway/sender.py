@@ -64,9 +64,27 @@ class _Patience:
             self.end_in(0)
 
 
+def _below(transport: asyncio.Transport) -> asyncio.Transport | None:
+    """Return the socket's transport beneath that of TLS; None where there is none.
+
+    asyncio has no public name for it, and counts and limits in the upper one only what TLS itself
+    holds: all that waits for the client lies beneath, up to 64 KiB of it unlimited.
+    """
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return below if isinstance(below, asyncio.Transport) else None
+
+
+def unsent_bytes(transport: asyncio.Transport) -> int:
+    """Return how much waits in this process until the client takes more."""
+    below = _below(transport)
+    return transport.get_write_buffer_size() + (below.get_write_buffer_size() if below else 0)
+
+
 def narrow(transport: asyncio.Transport) -> None:
     """Have little wait on its way to a client, so that one that does not read is noticed."""
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+    if (below := _below(transport)) is not None:
+        below.set_write_buffer_limits(high=0)  # so that what waits, waits above, and is limited
     line = transport.get_extra_info("socket")
     if line is not None:
         line.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
