@@ -74,6 +74,22 @@ async def test_an_answer_is_shown_and_played_to_its_last_sample(
     await expect(page.get_by_role("status")).to_have_text("Listening")
 
 
+async def test_an_answer_is_played_though_the_link_breaks_while_the_player_loads(
+    page: Page, gateway: ScriptedGateway, until: Any
+) -> None:
+    gateway.lost["/src/worklets/playback.js"] = 2
+    await page.get_by_label("Your message").fill("What time is it?")
+    await page.keyboard.press("Enter")
+    await gateway.connected()
+    await ask(gateway, "item_u1", "What time is it?")
+    samples = tone(0.7)
+    ids = await answer(gateway, 1, "It is")
+    await gateway.send_audio(1, samples, size=len(samples))
+    await finish(gateway, ids, "It is ten o'clock.")
+    await until(page, f"stats.playedSamples === {len(samples)}")
+    assert gateway.lost == {"/src/worklets/playback.js": 0}
+
+
 async def test_barge_in_flushes_truncates_and_ignores_what_comes_late(
     page: Page, gateway: ScriptedGateway, until: Any
 ) -> None:

@@ -1,6 +1,7 @@
 """A gateway whose words a test writes, and what is usually said."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from antiphon_proto.frames import AudioFrame, EncodedFrame, FrameKind, SilenceFr
 WEB = Path(__file__).parents[2] / "web"
 RATE_HZ = 24_000
 Event = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Samples = npt.NDArray[np.int16]
 
 
@@ -36,6 +38,8 @@ class ScriptedGateway:
         """Method and body of each request to change it."""
         self.key = ""
         """The access key that is asked for."""
+        self.lost: dict[str, int] = {}
+        """How many more times a path of the page's code is not to be had."""
         self.full = False
         """Answers 503."""
         self.retry_after_s = 5
@@ -44,7 +48,15 @@ class ScriptedGateway:
         self._socket: web.WebSocketResponse | None = None
 
     def application(self) -> web.Application:
-        app = web.Application()
+
+        @web.middleware
+        async def lose(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not self.lost.get(request.path):
+                return await handler(request)
+            self.lost[request.path] -= 1
+            return web.Response(status=503)
+
+        app = web.Application(middlewares=[lose])
         app.router.add_get("/", self._index)
         app.router.add_get("/doctor", self._doctor)
         app.router.add_static("/src/", WEB / "src")

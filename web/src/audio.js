@@ -9,6 +9,7 @@ import { AudioStateWatch } from "./audio-state.js";
 import { Tap } from "./level.js";
 import { Microphone } from "./microphone.js";
 import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
+import { addModule } from "./worklet-module.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
@@ -71,7 +72,7 @@ export class Audio {
     this.#gain.connect(this.#output.node).connect(this.#context.destination);
     this.#playback = this.#openPlayback();
     this.#captureModule = HAS_WORKLETS
-      ? this.#context.audioWorklet.addModule(new URL("worklets/capture.js", import.meta.url))
+      ? addModule(this.#context, "worklets/capture.js")
       : Promise.resolve();
     const opened = Promise.all([this.#playback, this.#captureModule]);
     opened.catch((error) => listener.onFailed(error));

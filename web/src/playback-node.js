@@ -5,6 +5,7 @@
  */
 
 import { PlayerHost } from "./player-host.js";
+import { addModule } from "./worklet-module.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
@@ -34,7 +35,7 @@ export async function createPlayback(context, onReport) {
 
 /** @param {AudioContext} context @param {(report: Report) => void} onReport */
 async function worklet(context, onReport) {
-  await context.audioWorklet.addModule(new URL("worklets/playback.js", import.meta.url));
+  await addModule(context, "worklets/playback.js");
   const node = new AudioWorkletNode(context, "antiphon-playback", {
     numberOfInputs: 0,
     outputChannelCount: [1],
