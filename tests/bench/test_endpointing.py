@@ -9,7 +9,16 @@ from antiphon_gateway.vad import SileroModel
 from antiphon_proto import models
 from antiphon_proto.config import Config, Stt
 from bench.clips import DEFAULT_CLIPS
-from bench.endpoint_rules import Example, Judged, Rule, ends_after, judge, policy, silence
+from bench.endpoint_rules import (
+    Example,
+    Judged,
+    Rule,
+    ends_after,
+    judge,
+    policy,
+    silence,
+    unread,
+)
 from bench.pause_evidence import EvidenceSource, Known
 from bench.statistics import wilson_interval
 from bench.turn_recordings import read_sources, turns_of
@@ -60,6 +69,7 @@ def test_requests_with_a_pause_between_their_words_are_kept_whole(tmp_path: Path
             for turn in (said, paused)
         ]
         assert [judge(policy(), one).cut_in for one in examples] == [False, False]
+        assert judge(policy(), unread(examples[0])).wait_ms >= 480
         assert judge(policy(), examples[0]).wait_ms < 400
         assert judge(silence(200), examples[1]).cut_in
     evidence.close()
