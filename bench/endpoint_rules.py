@@ -17,8 +17,9 @@ SOUND_TAKES_MS = 100
 WORDS_TAKE_MS = 130
 MODEL_TAKES_MS = 60
 """From the question to the answer, as measured in the product on two cores."""
-RETRACTABLE_MS = 550
-"""A turn that goes on so soon after it was ended is taken up again."""
+RETRACTABLE_MS = TurnTaking().retraction_ms
+"""A turn that goes on so soon after it was ended is taken up again: of an answer that began at
+once no more was heard, of a later one less."""
 
 
 class Judged(NamedTuple):

@@ -21,6 +21,7 @@ from antiphon_proto.errors import AntiphonError
 from bench import levers
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.jitter import JitterProbe
+from bench.reply_gaps import JITTER_BUFFER_MS, ArrivalClock, gaps_ms
 from bench.report import Outcome, as_json, as_text
 
 SAMPLE_RATE_HZ = 16_000
@@ -89,8 +90,9 @@ async def _talker(
 ) -> None:
     """Say the clips in one session, and in another one after each failure."""
     while clips:
+        heard = ArrivalClock()
         try:
-            async with conversation(url, sample_rate_hz=SAMPLE_RATE_HZ) as talk:
+            async with conversation(url, sample_rate_hz=SAMPLE_RATE_HZ, playout=heard) as talk:
                 while clips and time.monotonic() < deadline_s:
                     clip = clips.popleft()
                     turn = await talk.say(clip.recording, timeout_s=reply_s)
@@ -104,6 +106,9 @@ async def _talker(
             return
         except AntiphonError as exc:
             outcome.failures.append(str(exc))
+        finally:
+            replies = heard.arrivals.values()
+            outcome.gaps_ms += [gaps_ms(reply, JITTER_BUFFER_MS) for reply in replies]
 
 
 def _progress(clip: Clip, turn: SpokenTurn) -> None:

@@ -20,6 +20,8 @@ class Outcome:
         self.skipped = 0
         """Turns not begun because time was up."""
         self.jitter_ms: list[float] = []
+        self.gaps_ms: list[list[float]] = []
+        """Of each reply of which there was audio, also of those that were taken back."""
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "mouth_to_ear_ms": {**_percentiles(waits), "all": [round(wait) for wait in waits]},
         "steps_ms": {name: _percentiles(values) for name, values in _steps(outcome).items()},
         "parts_ms": {name: _percentiles(values) for name, values in _parts(outcome).items()},
+        "gaps": _gaps(outcome),
         "wer": word_error_rate((clip.transcript, turn.transcript) for clip, turn in outcome.turns),
         "jitter_ms": {
             **_percentiles(outcome.jitter_ms, (50, 99)),
@@ -60,11 +63,28 @@ def as_text(outcome: Outcome) -> str:
         "  the server's steps, from the end of speech as it saw it",
         *(_row(f"  {name}", step) for name, step in figures["steps_ms"].items()),
         "",
+        _gap_line(figures["gaps"]),
         f"  word error rate {_percent(figures['wer'])}",
         "  timer overshoot beside it: "
         + ", ".join(f"{name} {_ms(value, 2)}" for name, value in figures["jitter_ms"].items()),
     ]
     return "\n".join(lines)
+
+
+def _gaps(outcome: Outcome) -> dict[str, float | None]:
+    gaps = [gap for reply in outcome.gaps_ms for gap in reply]
+    return {
+        "replies": len(outcome.gaps_ms),
+        "with_gaps": sum(bool(reply) for reply in outcome.gaps_ms),
+        "p95_ms": percentile(gaps, 95),
+        "longest_ms": max(gaps, default=None),
+    }
+
+
+def _gap_line(gaps: dict[str, float | None]) -> str:
+    lengths = f": p95 {_ms(gaps['p95_ms'])}, longest {_ms(gaps['longest_ms'])}"
+    found = lengths if gaps["with_gaps"] else ""
+    return f"  gaps in {gaps['with_gaps']} of {gaps['replies']} replies{found}"
 
 
 def _row(name: str, values: dict[str, float | None]) -> str:

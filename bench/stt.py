@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from antiphon.recording import resampled
@@ -17,6 +17,7 @@ from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, Job, Transcribe, Transcr
 from antiphon_workers.engine import Engine
 from antiphon_workers.process import wait_asleep
 from antiphon_workers.registry import create
+from antiphon_workers.stt.guards import is_repetitive
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.statistics import percentile, word_error_rate
 
@@ -60,12 +61,22 @@ async def _table(windows: list[str], clips: list[Clip], settings: list[str]) -> 
             pairs[window].append((clip.transcript, text))
     for engine in engines.values():
         engine.close()
-    lines = [f"{len(clips)} clips", f"{'window':<10} {'p50':>9} {'p95':>9} {'errors':>8}"]
-    for window in windows:
+    return as_text(times_ms, pairs)
+
+
+def as_text(
+    times_ms: Mapping[str, Sequence[float]], pairs: Mapping[str, Sequence[tuple[str, str]]]
+) -> str:
+    """Return the table of the clips' times and (reference, transcript) pairs by window."""
+    clips = len(next(iter(pairs.values())))
+    head = f"{'window':<10} {'p50':>9} {'p95':>9} {'errors':>8} {'loops':>5}"
+    lines = [f"{clips} clips", head]
+    for window, said in pairs.items():
         p50, p95 = (percentile(times_ms[window], percent) or 0.0 for percent in _PERCENTS)
-        rate = 100 * (word_error_rate(pairs[window]) or 0.0)
-        lines.append(f"{window:<10} {p50:>6.0f} ms {p95:>6.0f} ms {rate:>6.1f} %")
-    if len(windows) > 1:
+        rate = 100 * (word_error_rate(said) or 0.0)
+        loops = sum(is_repetitive(text) for _, text in said)
+        lines.append(f"{window:<10} {p50:>6.0f} ms {p95:>6.0f} ms {rate:>6.1f} % {loops:>5}")
+    if len(pairs) > 1:
         ratios = [one / other for one, other in zip(*times_ms.values(), strict=True)]
         lines.append(f"ratio, median of the clips' {percentile(ratios, 50):.2f}")
     return "\n".join(lines)

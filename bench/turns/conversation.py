@@ -36,8 +36,7 @@ _POLL_S = 0.01
 async def hold(url: str, trial: Trial) -> Record:
     """Hold one trial in a session of its own. Raises AntiphonError when there is no session."""
     record = Record(trial)
-    async with connect(url) as talk:
-        talk.playout = record.listener
+    async with connect(url, playout=record.listener) as talk:
         microphone = Microphone(talk, record.listener, trial.echo)
         with failure_unwrapped():
             async with asyncio.TaskGroup() as group:

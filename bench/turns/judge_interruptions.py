@@ -4,11 +4,11 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+from bench.reply_gaps import gaps_ms
 from bench.statistics import word_error_rate
 from bench.turns.figures import Figure, Goal, rate, times
 from bench.turns.heard import HistoryError
 from bench.turns.judge_turns import gap_ms
-from bench.turns.listener import gaps_ms
 from bench.turns.record import Record, ResponseSeen
 
 DUCK_MS = 60.0
@@ -149,7 +149,8 @@ def judge_false(records: Sequence[Record]) -> list[Figure]:
 
 def _stalls(record: Record) -> list[float]:
     reply = interrupted_reply(record)
-    return gaps_ms(record.listener.pieces, reply.response_id) if reply else []
+    item_id = record.item_of(reply.response_id) if reply else None
+    return gaps_ms(record.listener.arrivals[item_id]) if item_id else []
 
 
 def outcome(record: Record) -> dict[str, object]:

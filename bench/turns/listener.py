@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from antiphon.audio_devices import DUCKED_GAIN
 from antiphon.connection import Audio
-from antiphon.playout_clock import PlayoutClock, Position
+from antiphon.playout_clock import Position
 from antiphon.sound import first_audible_sample
 from antiphon_proto.audio import Samples, pcm16_to_float
+from bench.reply_gaps import ArrivalClock
 from bench.turns.sound import RATE_HZ
 
-DUCKED_GAIN = 0.25
-"""The page's: -12 dB."""
 _ECHO_MEMORY = 64
 """Pieces among which an echo is looked for: more than the longest delay lasts."""
 
@@ -29,8 +29,6 @@ class Piece:
     response_id: str = ""
     pcm: bytes = b""
     sample_rate_hz: int = 0
-    after_pause: bool = False
-    """Whether it goes on where the listener had paused."""
 
     @property
     def audible_s(self) -> float | None:
@@ -53,7 +51,7 @@ class Flush:
     played_ms: int
 
 
-class Listener(PlayoutClock):
+class Listener(ArrivalClock):
     """A playout clock that remembers everything. Times are seconds of the monotonic clock.
 
     Samples are played when they arrive or when those before them have been: there is no jitter
@@ -69,7 +67,7 @@ class Listener(PlayoutClock):
 
     def received(self, item_id: str, duration_s: float, now_s: float) -> None:
         """Take note of audio that has arrived; `add` brings its samples."""
-        start_s = max(now_s, self.end_s)
+        start_s = max(self._clock_s(now_s), self.end_s)
         super().received(item_id, duration_s, now_s)
         piece = Piece(item_id, start_s, self.end_s)
         self.pieces.append(piece)
@@ -108,9 +106,7 @@ class Listener(PlayoutClock):
     def _split(self, piece: Piece, at_s: float) -> Piece:
         """Cut a piece in two; return the second one."""
         first_bytes = 2 * round((at_s - piece.start_s) * piece.sample_rate_hz)
-        rest = dataclasses.replace(
-            piece, start_s=at_s, pcm=piece.pcm[first_bytes:], after_pause=True
-        )
+        rest = dataclasses.replace(piece, start_s=at_s, pcm=piece.pcm[first_bytes:])
         piece.end_s, piece.pcm = at_s, piece.pcm[:first_bytes]
         self.pieces.insert(self.pieces.index(piece) + 1, rest)
         return rest
@@ -138,11 +134,3 @@ def pcm_of(pieces: Sequence[Piece], item_id: str) -> tuple[bytes, int]:
     """Return everything that arrived of an item, played or not, and its sample rate."""
     own = [piece for piece in pieces if piece.item_id == item_id and piece.pcm]
     return b"".join(p.pcm for p in own), own[0].sample_rate_hz if own else 0
-
-
-def gaps_ms(pieces: Sequence[Piece], response_id: str) -> list[float]:
-    """Return the silences in a response from audio that arrived too late; pauses are none."""
-    own = [piece for piece in pieces if piece.response_id == response_id]
-    pairs = itertools.pairwise(own)
-    waits = [(b.start_s - a.end_s) * 1000 for a, b in pairs if not b.after_pause]
-    return [wait for wait in waits if wait > 1.0]

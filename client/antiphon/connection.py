@@ -63,17 +63,20 @@ Message = events.Event | Audio
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]:
+async def connect(
+    url: str, *, api_key: str = "", playout: PlayoutClock | None = None
+) -> AsyncIterator["Connection"]:
     """Open a session and close it at the end of the block.
 
+    `playout`: the simulated listener of its audio, when there is to be a special one.
     Raises ConnectionFailed when there is no session to be had, ConnectionClosed in the block when
     the server ends it early.
     """
     target = realtime_url(url)
-    playout = PlayoutClock()
+    listener = PlayoutClock() if playout is None else playout
 
     def position() -> tuple[str, int] | None:
-        now = playout.position(time.monotonic())
+        now = listener.position(time.monotonic())
         return (now.item_id, now.played_ms) if now is not None else None
 
     async with (
@@ -90,7 +93,7 @@ async def connect(url: str, *, api_key: str = "") -> AsyncIterator["Connection"]
             raise ConnectionFailed(cause) from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise unreachable(target, str(exc)) from exc
-        talk = Connection(link, session, playout)
+        talk = Connection(link, session, listener)
         with failure_unwrapped():
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(talk._read(), name="read")]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from antiphon.connection import Connection, connect
+from antiphon.playout_clock import PlayoutClock
 from antiphon.recording import Recording, resampled
 from antiphon.simulated_microphone import SimulatedMicrophone
 from antiphon.task_groups import failure_unwrapped
@@ -82,10 +83,14 @@ class Conversation:
 
 @contextlib.asynccontextmanager
 async def conversation(
-    url: str, *, api_key: str = "", sample_rate_hz: int = 16_000
+    url: str,
+    *,
+    api_key: str = "",
+    sample_rate_hz: int = 16_000,
+    playout: PlayoutClock | None = None,
 ) -> AsyncIterator[Conversation]:
-    """Open a session with a microphone; see `connect` for what it raises."""
-    async with connect(url, api_key=api_key) as talk:
+    """Open a session with a microphone; see `connect` for `playout` and what is raised."""
+    async with connect(url, api_key=api_key, playout=playout) as talk:
         microphone = SimulatedMicrophone(talk, sample_rate_hz)
         with failure_unwrapped():
             async with asyncio.TaskGroup() as group:

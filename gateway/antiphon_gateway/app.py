@@ -10,7 +10,7 @@ from aiohttp import web
 
 from antiphon_gateway import owners
 from antiphon_gateway.browser_models import BrowserModels
-from antiphon_gateway.callers import caller_of
+from antiphon_gateway.callers import Caller, caller_of
 from antiphon_gateway.client_secrets import ClientSecrets
 from antiphon_gateway.connection import Connection
 from antiphon_gateway.decoders import Decoders
@@ -29,7 +29,7 @@ from antiphon_gateway.resume_tokens import claim_in
 from antiphon_gateway.retrieval.service import RetrievalService
 from antiphon_gateway.running_models import RunningModels
 from antiphon_gateway.seats import RETRY_AFTER_S, Refusal
-from antiphon_gateway.security import handshake_of
+from antiphon_gateway.security import Handshake, handshake_of
 from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.vad import Vad
 from antiphon_proto.config import Config
@@ -166,25 +166,11 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         body = {"error": {"message": "this is a WebSocket; connect with Upgrade: websocket"}}
         return web.json_response(body, status=426, headers={"Upgrade": "websocket"})
     handshake = handshake_of(request)
-    claim, sessions, door = claim_in(handshake.subprotocols), app[SESSIONS], app[DOOR]
-    session, left = sessions.claimed(claim), sessions.left(claim)
-    holder = None if session or left else sessions.holder(claim)
-    if session is not None or left is not None or holder is not None:
-        if refusal := door.reenter(handshake):
-            return _refusal(refusal)
-        if holder is not None and claim is not None:
-            try:
-                await app[HAND_OVER].fetch(claim.session_id, holder)
-            except Stuck as error:
-                return _refusal(Refusal(503, "overloaded", str(error), RETRY_AFTER_S))
-            session, left = sessions.claimed(claim), sessions.left(claim)
-        if session is None and left is not None:
-            place = door.take_back(caller)
-            if isinstance(place, Refusal):
-                return _refusal(place)
-            session = sessions.restore(left, functools.partial(door.seats.leave, place))
-        assert session is not None
-        return await Connection(app[INPUT_BUDGET], app[DECODERS]).resume(request, session)
+    back = await _come_back(app, handshake, caller)
+    if isinstance(back, Refusal):
+        return _refusal(back)
+    if back is not None:
+        return await Connection(app[INPUT_BUDGET], app[DECODERS]).resume(request, back)
     entry = app[DOOR].enter(handshake, caller, time.time(), waiter=waiter)
     if isinstance(entry, Refusal):
         return _refusal(entry)
@@ -207,6 +193,32 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     finally:
         if not connection.opened:
             app[DOOR].seats.leave(seat)
+
+
+async def _come_back(
+    app: web.Application, handshake: Handshake, caller: Caller
+) -> LiveSession | Refusal | None:
+    """Return the session that a client comes back to, or why it may not; None: it is unknown."""
+    claim, sessions, door = claim_in(handshake.subprotocols), app[SESSIONS], app[DOOR]
+    session, left = sessions.claimed(claim), sessions.left(claim)
+    holder = None if session or left else sessions.holder(claim)
+    if session is None and left is None and holder is None:
+        return None
+    if refusal := door.reenter(handshake):
+        return refusal
+    if holder is not None and claim is not None:
+        try:
+            await app[HAND_OVER].fetch(claim.session_id, holder)
+        except Stuck as error:
+            return Refusal(503, "overloaded", str(error), RETRY_AFTER_S)
+        # Neither is there when it has ended meanwhile.
+        session, left = sessions.claimed(claim), sessions.left(claim)
+    if session is None and left is not None:
+        place = door.take_back(caller)
+        if isinstance(place, Refusal):
+            return place
+        session = sessions.restore(left, functools.partial(door.seats.leave, place))
+    return session
 
 
 def _refusal(refusal: Refusal) -> web.Response:

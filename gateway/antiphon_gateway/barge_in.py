@@ -56,8 +56,9 @@ audio has not: they are alike again when the pause has left what is compared."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
-_CLICK_MS = 32
-"""One window of the detector, as of a smack of the lips."""
+_DUCK_LINGERS_MS = 320
+"""A sound in two parts would else make the response loud between them: it is 160 ms without a sound
+until the first is over. What follows is judged by itself, as two keystrokes are no speech."""
 _DUCKED_MS = 1_000
 """A response that is not interrupted by then is loud again, whatever the noise."""
 
@@ -87,8 +88,8 @@ class BargeIn:
         """Begin. `audio` gives the microphone's PCM16 between two samples.
 
         `response` is what is heard or about to be. With `only_echo` it was heard to its end, and
-        nothing but its echo is to be kept out. One breath lowers a response once: it does no more
-        than what is beyond `lowered_before`.
+        nothing but its echo is to be kept out. One breath lowers a response once each way:
+        `lowered_before` is what it has done already.
         """
         taking = context.config.turn_taking
         self.start_sample = start_sample
@@ -108,8 +109,8 @@ class BargeIn:
         self._sound_from = start_sample
         self._may_be_echo = self._like_echo = self._echo = False
         self._echo_checked_at = self._echo_until = 0
-        self._lowered_most = lowered_before
-        self._speech_ms = 0
+        self.lowered_most = lowered_before
+        """What this breath has done to the response at most."""
         self._lowered = Lowered.NOT
         self._lowered_item_id = ""
         self._job_id = ""
@@ -127,13 +128,17 @@ class BargeIn:
             self._note_beginning(position, now_ms)
         self._check_echo(position, now_ms)
         speech_ms = max(0, _to_ms(position - self.start_sample) - silence_ms)
-        self._speech_ms = max(self._speech_ms, speech_ms)
         if self._judges_words and not self._echo and not self._only_echo:
             self._ask(position, speech_ms, silence_ms)
         evidence = self._evidence(speech_ms, silence_ms, now_ms, sounding=sounding)
         verdict = judge(evidence, self._rule())
         if self._only_echo and not self._may_be_echo:
             return Verdict.STOP
+        lingers = self._lowered is Lowered.DUCKED and silence_ms < _DUCK_LINGERS_MS
+        if verdict is Verdict.GO_ON and lingers and self._tells_ducks:
+            self._begin_again(position)
+            self._sound_from, self.heard_ms = position, None
+            return Verdict.UNDECIDED
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self._audible(now_ms):
             if self._echo and self._lowered is Lowered.PAUSED:
@@ -182,15 +187,6 @@ class BargeIn:
         self.heard_ms = 0.0 if response is None else response.heard_ms(now_ms - since_ms)
         self.was_audible = response is not None and response.audible(now_ms)
 
-    @property
-    def spent(self) -> Lowered:
-        """How far a later sound of the same breath lowers the response no more.
-
-        A click before the speech is not the sound that the response was lowered for.
-        """
-        heard = self._lowered_most and self._speech_ms > _CLICK_MS
-        return Lowered.PAUSED if heard else self._lowered_most
-
     def close(self, now_ms: float, *, stopped: bool = False) -> None:
         """End: the response stops or goes on as it was before."""
         self._cancel_job()
@@ -215,7 +211,7 @@ class BargeIn:
         find), and that an echo is none any more.
         """
         if position < self._echo_until:
-            self._begin_again(position)
+            self._begin_again(position - _to_samples(_ECHO_EVERY_MS))
             return
         played = self._played
         if played is None or not self._context.config.turn_taking.echo_check:
@@ -238,7 +234,7 @@ class BargeIn:
         else:
             self._echo = self._echo and before
         if self._echo:
-            self._begin_again(position)
+            self._begin_again(position - _to_samples(_ECHO_EVERY_MS))
 
     @property
     def _played(self) -> ResponseEcho | None:
@@ -249,9 +245,9 @@ class BargeIn:
         return None
 
     def _begin_again(self, position: int) -> None:
-        """All that was heard so far is the response itself."""
+        """All that was heard before is the response itself, or over."""
         self._cancel_job()
-        self.start_sample = max(self.start_sample, position - _to_samples(_ECHO_EVERY_MS))
+        self.start_sample = max(self.start_sample, position)
         self._asked_ms = self._words_until_ms = 0
         self._words = None
 
@@ -318,11 +314,11 @@ class BargeIn:
     def _lower(self, to: Lowered, now_ms: float) -> None:
         if self._response is None or to is self._lowered:
             return
-        if self._lowered < to <= self._lowered_most:
+        if self._lowered < to <= self.lowered_most:
             return
         self._lowered_item_id = self._lowered_item_id or self._response.item_id
         item_id, ducked, paused = self._lowered_item_id, bool(to), to is Lowered.PAUSED
-        self._lowered, self._lowered_most = to, max(to, self._lowered_most)
+        self._lowered, self.lowered_most = to, max(to, self.lowered_most)
         if not ducked:
             self._lowered_item_id = ""
         self._response.pause(now_ms, paused=paused)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -26,6 +27,10 @@ CLOSE_TRY_AGAIN_LATER = 1013
 _PING_INTERVAL_S = 20.0
 _RESUME_PATIENCE_S = 5.0
 """How long a client that claims a session may take to say where it goes on."""
+
+_AUDIO_MESSAGES_A_TURN = 8
+"""What is taken of one client before others get a turn of the event loop; of other messages, which
+cost up to milliseconds, one. What aiohttp has queued, seconds of work, it hands out without any."""
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +129,12 @@ class Connection:
         feed: Feed,
         encoded: EncodedAudio,
     ) -> None:
-        while not self._stopped:
+        audio_s = 0.0
+        for count in itertools.count(1):
+            if not audio_s or count % _AUDIO_MESSAGES_A_TURN == 0:
+                await asyncio.sleep(0)
+            if self._stopped:
+                return
             self._receiving = True
             message = await socket.receive()
             self._receiving = False

@@ -6,6 +6,7 @@ session of another gateway asks that one to let go of it, and goes on with the s
 
 import asyncio
 import logging
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -55,6 +56,18 @@ class HandOver:
         except (aiohttp.ClientError, OSError):
             _log.info("session of a gateway that is gone", extra={"session_id": session_id})
         self._sessions.take_from(holder, session_id)
+
+    def is_alive(self, gateway: str) -> bool:
+        """Tell whether a gateway's process is there, stuck or not; returns at once."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(str(self._socket_of(gateway)))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except BlockingIOError:
+                pass  # so many wait for it already
+        return True
 
     async def _let_go(self, request: web.Request) -> web.Response:
         self._sessions.hand_over(request.match_info["session_id"])

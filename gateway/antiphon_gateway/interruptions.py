@@ -12,7 +12,7 @@ from antiphon_proto.messages import STT_SAMPLE_RATE_HZ, ResultBody
 _RETRACTION_GAP_MS = 1_500
 """Silence after a turn beyond which more speech is another turn, though no answer was heard."""
 _BREATH_MS = 600
-"""Sounds with less silence between them are one, which lowers the response once."""
+"""Sounds with less silence between them are one, which lowers the response once each way."""
 
 
 class Interruptions:
@@ -24,7 +24,7 @@ class Interruptions:
         self._context = context
         self._listener = listener
         self._barge_in: BargeIn | None = None
-        self._lowered_before = Lowered.NOT
+        self._lowered_most = Lowered.NOT
         self._lowered_until_sample = -STT_SAMPLE_RATE_HZ
         """Where the sound ended that the response was lowered for last."""
 
@@ -54,7 +54,7 @@ class Interruptions:
             response,
             language=self._listener.spoken_language,
             only_echo=not disturbs,
-            lowered_before=self._lowered_before if silence_ms <= _BREATH_MS else Lowered.NOT,
+            lowered_before=self._lowered_most if silence_ms <= _BREATH_MS else Lowered.NOT,
         )
         return True
 
@@ -62,8 +62,8 @@ class Interruptions:
         """Whether the held speech stops the response."""
         assert self._barge_in is not None
         verdict = self._barge_in.judge(position, silence_ms, now_ms, sounding=sounding)
-        if self._barge_in.spent:
-            self._lowered_before = self._barge_in.spent
+        if self._barge_in.lowered_most:
+            self._lowered_most = self._barge_in.lowered_most
             self._lowered_until_sample = position - silence_ms * STT_SAMPLE_RATE_HZ // 1000
         return verdict
 

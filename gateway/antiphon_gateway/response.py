@@ -122,7 +122,7 @@ class Response:
             return
         if isinstance(body, Done | Failed):
             self._note_end(job_id)
-        if isinstance(body, Failed):
+        if isinstance(body, Failed) and not (job_id == self._model_job and self._has_its_call):
             self.fail(body.code, body.message)
         elif job_id == self._model_job:
             self._on_model(body, now_ms)
@@ -316,6 +316,10 @@ class Response:
     def _has_begun(self) -> bool:
         return bool(self._shown if self._speech is None else self._speech.playout.sent_samples)
 
+    @property
+    def _has_its_call(self) -> bool:
+        return not self.settings.parallel_tool_calls and bool(self._calls or self.calls)
+
     def _sent_text(self) -> str:
         if self._speech is None:
             return self._shown
@@ -332,12 +336,11 @@ class Response:
             self._metrics.mark("model_first_text", now_ms)
             self._take_text(self._thinking.feed(body.text), now_ms)
         elif isinstance(body, FunctionCalled):
-            self._calls_to_come = body.more_follow
-            one_more = self.settings.parallel_tool_calls or not (self._calls or self.calls)
-            if one_more and generation.offers(self.settings, body.name):
+            if not self._has_its_call and generation.offers(self.settings, body.name):
                 self._calls.append(body)
-        elif isinstance(body, Done):
-            self._model_done = body
+            self._calls_to_come = body.more_follow and not self._has_its_call
+        elif isinstance(body, Done | Failed):  # failed: what is missing is calls it may not make
+            self._model_done = body if isinstance(body, Done) else Done(engine_ms=0.0)
             self._take_text(self._thinking.finish(), now_ms)
             if self._speech is not None:
                 self._speech.finish_text()

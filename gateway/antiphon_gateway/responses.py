@@ -14,6 +14,7 @@ from antiphon_gateway.listening import Listener
 from antiphon_gateway.live_settings import LiveSettings
 from antiphon_gateway.passage_lookups import PassageLookups
 from antiphon_gateway.realtime.errors import InvalidEvent
+from antiphon_gateway.realtime.items import FunctionCallItem, Item
 from antiphon_gateway.realtime.response_settings import ResponseSettings, with_transcript
 from antiphon_gateway.response import Response
 from antiphon_gateway.retrieval.passage import Passage
@@ -299,9 +300,19 @@ class Responses:
         if response.in_conversation:
             self._unanswered = None
         self._interruptions.hold(response)
-        response.release(functools.partial(self._history.add_output, response), now_ms)
+        response.release(functools.partial(self._add_output, response), now_ms)
         self._lookups.tell(response)
         self.settle(now_ms)
+
+    def _add_output(self, response: Response, item: Item) -> str | None:
+        """Make a response's item one of the conversation; return the id of the item before it.
+
+        The client may have carried out a call before it learns that it is void, so the turn that
+        led to it stays, too.
+        """
+        if response.in_conversation and isinstance(item, FunctionCallItem):
+            self._interruptions.newest_turn = None
+        return self._history.add_output(response, item)
 
     def _start_waiting(self, now_ms: float) -> None:
         """Ask the model, once every committed turn has its transcript."""

@@ -23,6 +23,7 @@ from antiphon_gateway.app import (
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
 from antiphon_gateway.exposure import tls_context
+from antiphon_gateway.hand_over import HandOver
 from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
 from antiphon_gateway.loudness import LoudnessModel
@@ -107,7 +108,7 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
             assert runner.server is not None
             group.create_task(app[QUIET_CONNECTIONS].run(runner.server), name="quiet-connections")
             group.create_task(app[LANGUAGE_MODELS].change.run(), name="model-change")
-            group.create_task(_sweep(app[SESSIONS]), name="sweep")
+            group.create_task(_sweep(app[SESSIONS], app[HAND_OVER]), name="sweep")
             group.create_task(alive.show(config.bus.directory, config.gateway.name), name="alive")
             await signals.first.wait()
             door.draining = True
@@ -125,11 +126,11 @@ async def _serve(config: Config, bus: Bus, vad: Vad, retrieval: RetrievalService
         await hand_over.cleanup()
 
 
-async def _sweep(sessions: Sessions) -> None:
+async def _sweep(sessions: Sessions, hand_over: HandOver) -> None:
     """Delete what is kept of sessions that nobody came for."""
     while True:
         await asyncio.sleep(_SWEEP_INTERVAL_S)
-        sessions.sweep()
+        sessions.sweep(hand_over.is_alive)
 
 
 async def _tell_of_stages(dispatcher: degradation.Stages, app: web.Application) -> None:

@@ -125,9 +125,9 @@ class Sessions:
         core.take_effects()
         return self._begin(core, leave, kept)
 
-    def sweep(self) -> None:
-        """Delete what is kept of sessions that nobody came for."""
-        self._files.sweep(self._config.gateway.resume_s, self._live)
+    def sweep(self, is_alive: Callable[[str], bool]) -> None:
+        """Delete what is kept of sessions that nobody came for, unless another gateway has it."""
+        self._files.sweep(self._config.gateway.resume_s, self._live, is_alive)
 
     def _core(
         self,

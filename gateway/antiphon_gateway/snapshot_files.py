@@ -4,8 +4,8 @@ The files, of mode 0600, are written in turn and in place, with a checksum: a ga
 while it writes one leaves the other, which is what its client knows of. A new file and a rename for
 each state would cost thirty times as much, on the event loop. They hold what was said, so they are
 deleted with their session, and those that nobody comes for when the time to resume is over. A
-gateway reads its own, also after it was killed, those that another one has handed over, and those
-of another one that is dead.
+gateway reads and sweeps its own, also after it was killed, those that another one has handed over,
+and those of another one that is dead.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import msgspec
@@ -59,14 +59,18 @@ class SnapshotFiles:
 
     def __init__(self, runtime_dir: Path, gateway: str) -> None:
         """Make the directories, of mode 0700."""
-        self._own = runtime_dir / "sessions" / gateway
-        self._shared = runtime_dir / "sessions" / _HANDED_OVER
+        self.directory = runtime_dir / "sessions"
+        """Of all gateways."""
+        self._own = self.directory / gateway
+        self._shared = self.directory / _HANDED_OVER
         for directory in (self._own, self._shared):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._started_s = time.time()
+        self._dead_s: dict[str, float] = {}
+        """When other gateways were found dead."""
 
     def write(self, kept: KeptSession) -> None:
-        """Keep a state of a session in place of the last but one."""
+        """Keep a state of a session in place of the last but one. Raises OSError."""
         body = _encoder.encode(kept)
         head = _HEAD.pack(kept.state, len(body), zlib.crc32(body, kept.state & _MOST))
         path = self._own / kept.core.session_id / _FILES[kept.state % 2]
@@ -97,7 +101,7 @@ class SnapshotFiles:
     def elsewhere(self, session_id: str) -> tuple[str, KeptSession] | None:
         """Return the other gateway that keeps a session, and what it kept last."""
         if _NAME.fullmatch(session_id):
-            for path in self._own.parent.glob(f"*/{session_id}"):
+            for path in self.directory.glob(f"*/{session_id}"):
                 holder = path.parent.name
                 if path.parent not in (self._own, self._shared) and (kept := _read(path)):
                     return holder, kept
@@ -105,7 +109,7 @@ class SnapshotFiles:
 
     def take_from(self, holder: str, session_id: str) -> None:
         """Make a session this gateway's, if its holder still has its files."""
-        held, own = self._own.parent / holder / session_id, self._own / session_id
+        held, own = self.directory / holder / session_id, self._own / session_id
         if held.exists():
             _remove(own)
         with contextlib.suppress(FileNotFoundError):
@@ -115,18 +119,30 @@ class SnapshotFiles:
         """Forget a session."""
         _remove(self._own / session_id)
 
-    def sweep(self, older_than_s: float, live: Container[str]) -> None:
-        """Delete what nobody came for: left from before, or handed over, so long ago."""
+    def sweep(
+        self, older_than_s: float, live: Container[str], is_alive: Callable[[str], bool]
+    ) -> None:
+        """Delete what nobody came for so long: handed over, or of a gateway that is dead.
+
+        `live` are this one's sessions; `is_alive` tells of another gateway, which sweeps its own.
+        Of a dead one the time counts from the first sweep that finds it so.
+        """
         now_s = time.time()
-        for path in (*self._own.iterdir(), *self._shared.iterdir()):
-            with contextlib.suppress(FileNotFoundError):
+        since_s = {_HANDED_OVER: 0.0, self._own.name: self._started_s}
+        for holder in {each.name for each in self.directory.iterdir()} - since_s.keys():
+            if is_alive(holder):
+                self._dead_s.pop(holder, None)
+            else:
+                since_s[holder] = self._dead_s.setdefault(holder, now_s)
+        for path in self.directory.glob("*/*"):
+            if path.name in live or path.parent.name not in since_s:
+                continue
+            with contextlib.suppress(OSError):  # the next sweep tries again
                 if not path.is_dir():  # of an earlier version
                     path.unlink()
                     continue
-                own = path.parent == self._own
                 changed_s = max(each.stat().st_mtime for each in (path, *path.iterdir()))
-                since_s = max(changed_s, self._started_s if own else 0.0)
-                if path.name not in live and now_s - since_s >= older_than_s:
+                if now_s - max(changed_s, since_s[path.parent.name]) >= older_than_s:
                     _remove(path)
 
 

@@ -17,6 +17,8 @@ ASK_BY_MS = 256
 """Silence after which it is asked even when the language model has not spoken."""
 _BUDGET_MS = 1_000
 _PAUSES_KEPT = 12
+_PAUSE_MS = 200
+"""A shorter gap is part of speech, as before a `p` or a `t`, and tells nothing of the speaker."""
 
 
 class TurnEndWatch:
@@ -50,7 +52,8 @@ class TurnEndWatch:
 
     def resumed(self, pause_ms: int) -> None:
         """The user went on after so much silence: evidence of this pause is void."""
-        self._pauses_ms.append(pause_ms)
+        if pause_ms >= _PAUSE_MS:
+            self._pauses_ms.append(pause_ms)
         self.begin()
 
     def open_jobs(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from antiphon_gateway.turn_end import Evidence, Sounding
@@ -12,6 +13,7 @@ from bench.clips import DEFAULT_CLIPS
 from bench.endpoint_rules import (
     Example,
     Judged,
+    Outcome,
     Rule,
     ends_after,
     judge,
@@ -21,7 +23,7 @@ from bench.endpoint_rules import (
 )
 from bench.pause_evidence import EvidenceSource, Known
 from bench.statistics import wilson_interval
-from bench.turn_recordings import read_sources, turns_of
+from bench.turn_recordings import Pause, Source, Turn, read_sources, turns_of
 
 REQUESTS = ("what_time_is_it.wav", "would_you_please.wav")
 
@@ -52,6 +54,19 @@ def test_the_sound_comes_late_and_only_in_doubt(doubt_ms: int, ended_ms: int) ->
         return 0 if evidence.soundings else doubt_ms if evidence.message_end else 2_000
 
     assert ends_after(Rule(needed, sounds_in_doubt=True), known) == ended_ms
+
+
+@pytest.mark.parametrize(("goes_on_after_ms", "retractable"), [(700, True), (701, False)])
+def test_a_turn_is_taken_up_again_as_long_as_the_product_would(
+    goes_on_after_ms: int, retractable: bool
+) -> None:
+    known = Known((), "What time is it?", -0.2, None)
+    lengths_ms = (320 + goes_on_after_ms, 4_200)
+    pauses = [Pause(0, each, each == 4_200, inserted=False) for each in lengths_ms]
+    source = Source("clip.wav", "a", "b", "What time is it?", np.zeros(0, np.int16), 0, ())
+    turn = Turn(source, source.pcm, 0, 0, tuple(pauses), 0)
+    example = Example(turn, tuple(Judged(pause, known) for pause in pauses))
+    assert judge(silence(320), example) == Outcome(True, retractable, 320)
 
 
 @pytest.mark.models

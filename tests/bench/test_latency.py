@@ -1,19 +1,22 @@
 """The figures of the latency measurement, on made turns and against a scripted server."""
 
 import argparse
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from antiphon import events
 from antiphon.connection import Audio
+from antiphon.playout_clock import PlayoutClock
 from antiphon.recording import Recording
-from antiphon.spoken_turn import SpokenTurn
+from antiphon.spoken_turn import NoReply, SpokenTurn
 from antiphon.turn import Reply
 from antiphon_proto.config import Config, load
 from antiphon_proto.errors import ConfigurationError
-from bench import levers
+from bench import latency, levers
 from bench.clips import DEFAULT_CLIPS, Clip, read_clips
 from bench.latency import main
 from bench.report import Outcome, as_json, as_text
@@ -67,6 +70,40 @@ def test_the_report_holds_percentiles_of_the_waits_and_of_each_step():
     text = as_text(outcome)
     assert "200 ms   290 ms" in text
     assert "word error rate 50.0 %" in text
+
+
+def test_the_report_counts_replies_with_gaps():
+    outcome = Outcome(2)
+    outcome.gaps_ms = [[], [100.0, 300.0], [], [200.0]]
+    gaps = as_json(outcome)["gaps"]
+    assert gaps == {"replies": 4, "with_gaps": 2, "p95_ms": 290.0, "longest_ms": 300.0}
+    assert "gaps in 2 of 4 replies: p95 290 ms, longest 300 ms" in as_text(outcome)
+    outcome.gaps_ms = [[], []]
+    assert "gaps in 0 of 2 replies\n" in as_text(outcome)
+
+
+class Silent:
+    """A conversation in which nobody answers any more."""
+
+    async def say(self, recording: Recording, *, timeout_s: float) -> SpokenTurn:
+        raise NoReply(f"{recording.name}: no reply within {timeout_s:g} s")
+
+
+async def test_gaps_are_counted_in_all_that_was_heard(monkeypatch: pytest.MonkeyPatch):
+    @contextlib.asynccontextmanager
+    async def conversation(
+        _url: str, *, sample_rate_hz: int, playout: PlayoutClock
+    ) -> AsyncIterator[Silent]:
+        assert sample_rate_hz == 16_000
+        playout.received("i1", 0.1, 10.0)
+        playout.received("i1", 0.1, 10.3)
+        yield Silent()
+
+    monkeypatch.setattr(latency, "conversation", conversation)
+    clip = Clip(Recording("clip.wav", b"\0\0", 16_000, 0.0), "hello")
+    outcome = await latency.measure("ws://test", [clip], latency.Limits(1, 10.0, 1.0), 2)
+    assert len(outcome.failures) == 2
+    assert outcome.gaps_ms == [[pytest.approx(200)], [pytest.approx(200)]]
 
 
 def test_a_measurement_without_turns_can_be_reported():

@@ -1,12 +1,17 @@
 """The listener and the words heard by it, on fixed inputs."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from antiphon.audio_devices import DUCKED_GAIN
 from antiphon.connection import Audio
 from antiphon_proto.audio import float_to_pcm16
+from bench.reply_gaps import gaps_ms
 from bench.turns.heard import HistoryError, history_error, words_heard
-from bench.turns.listener import DUCKED_GAIN, Listener, gaps_ms, pcm_of, played_ms
+from bench.turns.listener import Listener, pcm_of, played_ms
 from bench.turns.sound import RATE_HZ, Word
 from bench.turns.warping import HOP_MS, matched
 from bench.turns.word_timer import shared_out
@@ -25,7 +30,7 @@ def test_audio_is_played_when_it_arrives_or_after_what_came_before():
     assert [(piece.start_s, piece.end_s) for piece in listener.pieces] == [(10, 11), (11, 12)]
     assert listener.pieces[1].audible_s == 11.0
     heard_tone(listener, 12.3)
-    assert gaps_ms(listener.pieces, "r1") == pytest.approx([300])
+    assert gaps_ms(listener.arrivals["i1"]) == pytest.approx([300])
 
 
 def test_a_flush_shortens_what_was_played_and_is_remembered():
@@ -111,9 +116,26 @@ def test_a_pause_is_no_gap_and_what_follows_is_played_later():
     listener.play_on(10.75)
     spans = [(piece.start_s, piece.end_s) for piece in listener.pieces]
     assert spans == [(10.0, 10.25), (10.75, 11.5), (11.5, 12.5)]
-    assert gaps_ms(listener.pieces, "r1") == []
+    assert gaps_ms(listener.arrivals["i1"]) == []
     assert played_ms(listener.pieces, "i1") == pytest.approx(2_000)
     assert len(pcm_of(listener.pieces, "i1")[0]) == 2 * 2 * 8000
+
+
+def test_audio_that_comes_in_a_pause_is_played_without_a_gap():
+    listener = Listener()
+    heard_tone(listener, 10.0, seconds=0.5)
+    listener.pause(10.25)
+    heard_tone(listener, 10.75)
+    listener.play_on(11.25)
+    spans = [(piece.start_s, piece.end_s) for piece in listener.pieces]
+    assert spans == [(10.0, 10.25), (11.25, 11.5), (11.5, 12.5)]
+    assert gaps_ms(listener.arrivals["i1"]) == []
+
+
+def test_ducked_audio_is_as_quiet_as_the_page_plays_it():
+    page = (Path(__file__).parents[2] / "web" / "src" / "audio.js").read_text(encoding="utf-8")
+    [gain] = re.findall(r"\bducked: ([\d.]+), paused", page)
+    assert float(gain) == DUCKED_GAIN
 
 
 def test_a_reply_that_paused_and_was_cut_fell_silent_at_the_pause():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from certificates import make_certificate, needs_openssl
+from certificates import needs_openssl, tls_contexts
 
 from antiphon_gateway import lingering
 from antiphon_gateway.connection import MAX_TEXT_BYTES, new_socket
@@ -106,11 +106,7 @@ async def test_nor_is_it_where_the_connection_is_encrypted(
     ends: Ends, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(lingering, "PATIENCE_S", 30.0)
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    make_certificate(certificate, key)
-    own, trusted = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
-    own.load_cert_chain(certificate, key)
-    trusted.load_verify_locations(certificate)
+    own, trusted = tls_contexts(tmp_path)
 
     def encrypted(line: socket.socket) -> socket.socket:
         return trusted.wrap_socket(line, server_hostname="localhost")

@@ -4,9 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from certificates import needs_openssl, tls_contexts
 
 from antiphon_gateway import sender
 from antiphon_gateway.connection import new_socket
@@ -28,8 +30,13 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def client_of(outbox: Outbox, cut_off: asyncio.Event) -> AsyncIterator[socket.socket]:
-    """Connect a client with little room; `cut_off` is set when nothing is sent to it any more."""
+async def client_of(
+    outbox: Outbox, cut_off: asyncio.Event, directory: Path | None = None
+) -> AsyncIterator[socket.socket]:
+    """Connect a client with little room; `cut_off` is set when nothing is sent to it any more.
+
+    Over TLS, where there is a directory for the certificate.
+    """
 
     async def talk(request: web.Request) -> web.WebSocketResponse:
         answer = new_socket(None)
@@ -44,10 +51,16 @@ async def client_of(outbox: Outbox, cut_off: asyncio.Event) -> AsyncIterator[soc
     app.router.add_get("/", talk)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    with closing(socket.socket()) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        client.connect(runner.addresses[0])
+    own, trusting = tls_contexts(directory) if directory else (None, None)
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=own).start()
+
+    def connect() -> socket.socket:
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        line.connect(runner.addresses[0])
+        return trusting.wrap_socket(line, server_hostname="localhost") if trusting else line
+
+    with closing(await asyncio.to_thread(connect)) as client:
         client.setblocking(False)
         client.sendall(HANDSHAKE)
         yield client
@@ -66,6 +79,27 @@ async def test_little_is_written_to_a_client_that_does_not_read(quiet_s: float) 
         async with asyncio.timeout(20):
             await cut_off.wait()
     assert outbox.sent * len(MESSAGE) <= KERNEL_BYTES + sender.WRITE_BUFFER_BYTES
+
+
+@needs_openssl
+async def test_nor_is_more_where_the_connection_is_encrypted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    waiting: list[int] = []
+
+    def cut_off(transport: asyncio.Transport) -> None:
+        waiting.append(sender.unsent_bytes(transport))
+        transport.abort()
+
+    monkeypatch.setattr(sender, "cut_off", cut_off)
+    outbox, ended = Outbox(), asyncio.Event()
+    async with client_of(outbox, ended, tmp_path):
+        for _ in range(MESSAGES):
+            assert outbox.put(MESSAGE)
+        async with asyncio.timeout(20):
+            await ended.wait()
+    [unsent] = waiting
+    assert 0 < unsent <= 2 * (sender.WRITE_BUFFER_BYTES + len(MESSAGE))
 
 
 async def test_the_patience_with_a_large_message_ends_with_it(

@@ -20,6 +20,7 @@ from session_rig import (
 
 from antiphon_proto.conversation import ChatMessage, FunctionCall, Truncation
 from antiphon_proto.messages import (
+    Failed,
     FunctionCalled,
     Generate,
 )
@@ -163,6 +164,29 @@ def test_without_parallel_calls_there_is_one(where: str) -> None:
     assert [e["name"] for e in done] == ["get_time"]
     [item] = rig.last("response.done")["response"]["output"]
     assert item["name"] == "get_time"
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_calls_that_were_lost_matter_where_they_would_be_told(parallel: bool) -> None:
+    rig = Rig()
+    with_tools(rig, parallel_tool_calls=parallel)
+    text_item(rig, "Hello")
+    rig.send(type="response.create")
+    job = rig.job(Generate)
+    rig.answer(job, FunctionCalled(name="get_time", arguments=OSLO, more_follow=True))
+    rig.answer(job, Failed(code="calls_lost", message="the worker died", retryable=True))
+    done = rig.last("response.done")["response"]
+    assert done["status"] == ("failed" if parallel else "completed")
+    assert [item["name"] for item in done["output"]] == ["get_time"]
+
+
+def test_a_model_that_failed_before_the_one_call_it_may_make_fails_its_response() -> None:
+    rig = Rig()
+    with_tools(rig, parallel_tool_calls=False)
+    text_item(rig, "Hello")
+    rig.send(type="response.create")
+    rig.answer(rig.job(Generate), Failed(code="poison_job", message="no", retryable=False))
+    assert rig.last("response.done")["response"]["status"] == "failed"
 
 
 def test_an_output_that_comes_after_another_answer_is_read_last() -> None:

@@ -1,8 +1,5 @@
 """Speech over a response: what stops it and what does not."""
 
-import itertools
-from typing import Any
-
 import pytest
 from session_rig import (
     END,
@@ -15,41 +12,16 @@ from session_rig import (
     spoken_turn,
     turn_detection,
 )
+from session_spoken_over import STARTED, ducks, pauses, speaking
 
 from antiphon_proto.config import Config, TurnTaking
 from antiphon_proto.conversation import ChatMessage
 from antiphon_proto.messages import Failed, Generate, Transcribe
 
-STARTED = "input_audio_buffer.speech_started"
 DUCK_MS = 32
 """Speech after which the response is ducked."""
 LATE = "." * 50
 """1.6 s: long enough that what is said then is no part of the turn before."""
-
-
-def speaking(*, heard_ms: int = 1_500, extensions: bool = True, **options: Any) -> Rig:
-    """Return a session whose response has been audible for so long."""
-    rig = Rig(extensions=extensions, **options)
-    spoken_turn(rig)
-    answer(rig, "One two three four five six.", " Seven eight nine ten.", clause_ms=2_000)
-    rig.pass_time(heard_ms)
-    rig.types()
-    return rig
-
-
-def ducks(rig: Rig) -> list[tuple[str, bool]]:
-    """Return how the duck has changed so far: item and state."""
-    told = [event for event in rig.events if event["type"] == "antiphon.duck"]
-    for before, after in itertools.pairwise(told):
-        assert before != {**after, "event_id": before["event_id"]}, "the same was told twice"
-    changes = itertools.groupby((event["item_id"], event["ducked"]) for event in told)
-    return [change for change, _ in changes]
-
-
-def pauses(rig: Rig) -> list[bool]:
-    """Return how the pause has changed so far."""
-    told = [event["paused"] for event in rig.events if event["type"] == "antiphon.duck"]
-    return [change for change, _ in itertools.groupby(told)]
 
 
 def test_a_response_is_ducked_at_once_and_stopped_by_a_word() -> None:
@@ -184,70 +156,6 @@ def test_a_short_noise_undoes_the_duck_and_asks_for_no_words() -> None:
     assert [ducked for _, ducked in ducks(rig)] == [True, False]
     assert rig.submitted(Transcribe) == asked
     assert STARTED not in rig.types()
-
-
-@pytest.mark.parametrize(
-    "sound",
-    [
-        "xxxx....xxxxxxxxx",
-        "xxxxxxx....xxxx......xxxxxx",
-        "xxxxx............xxxxx....xxxxx",
-        "xxx.....xxxxx",
-        "xxxxxxxxxx...x...xxx...xxxx",
-    ],
-)
-def test_one_breath_ducks_the_response_once(sound: str) -> None:
-    rig = speaking()
-    for mark in sound + "." * 20:
-        rig.speak(mark)
-        for job in [*rig.jobs.values()]:
-            if isinstance(job.command, Transcribe):
-                rig.transcribe("Um,")
-    assert [ducked for _, ducked in ducks(rig)] == [True, False]
-    assert STARTED not in rig.types()
-
-
-def test_a_sound_that_goes_on_after_a_dip_is_judged_as_a_whole() -> None:
-    rig = speaking()
-    rig.speak("xxxxx...xx")
-    assert [ducked for _, ducked in ducks(rig)] == [True]
-    rig.speak("xxxx")
-    assert len(rig.job(Transcribe).payload) > 2 * 512 * len("xxxxx...xxxx")
-
-
-def test_speech_that_follows_a_sound_at_once_stops_the_response_without_another_duck() -> None:
-    rig = speaking()
-    rig.speak("xxxxxx" + "." * 9 + "x" * 9)
-    rig.transcribe("What about")
-    rig.speak("x")
-    assert [ducked for _, ducked in ducks(rig)] == [True, False]
-    assert STARTED in rig.types()
-
-
-def test_a_faint_first_sound_ducks_an_audible_response_and_nothing_else() -> None:
-    rig = speaking()
-    rig.speak("-")
-    assert [ducked for _, ducked in ducks(rig)] == [True]
-    rig = speaking()
-    turn_detection(rig, {"type": "semantic_vad", "interrupt_response": False})
-    rig.speak("-")
-    assert ducks(rig) == []
-
-
-def test_a_weak_first_sound_does_not_keep_the_speech_behind_it_from_pausing() -> None:
-    rig = speaking()
-    rig.speak("x" + "." * 6)
-    assert [ducked for _, ducked in ducks(rig)] == [True, False]
-    rig.speak("x" * 4)
-    assert pauses(rig) == [False, True]
-    rig.speak("." * 6 + "x" * 4)
-    assert pauses(rig) == [False, True, False]
-
-
-def test_a_sound_after_a_silence_ducks_the_response_again() -> None:
-    rig = speaking(heard_ms=500)
-    rig.speak("xxxxxx" + "." * 25 + "x" * 3)
-    assert [ducked for _, ducked in ducks(rig)] == [True, False, True]
 
 
 @pytest.mark.parametrize("failed", [False, True], ids=["no answer", "failed"])

@@ -6,17 +6,21 @@ from session_rig import (
     SPEECH,
     Rig,
     answer,
+    call,
     history,
     messages_asked,
     spoken_turn,
     turn_detection,
+    with_tools,
 )
 
+from antiphon_gateway.realtime.items import FunctionCallItem, MessageItem
 from antiphon_proto.config import Config, TurnTaking
-from antiphon_proto.conversation import ChatMessage
-from antiphon_proto.messages import Generate, Transcribe
+from antiphon_proto.conversation import ChatMessage, FunctionCall
+from antiphon_proto.messages import FunctionCalled, Generate, Transcribe
 
 STARTED = "input_audio_buffer.speech_started"
+DELETED = "conversation.item.deleted"
 LATE = "." * 50
 """1.6 s: long enough that what is said then is no part of the turn before."""
 
@@ -129,3 +133,83 @@ def test_a_turn_too_long_to_grow_is_not_reopened() -> None:
     rig.types()
     rig.speak("x" * 15)
     assert "conversation.item.deleted" not in rig.types()
+
+
+@pytest.mark.parametrize(("heard_ms", "heard"), [(0, ""), (600, "Let me")])
+def test_going_on_after_a_call_was_told_is_a_turn_of_its_own(heard_ms: int, heard: str) -> None:
+    rig = Rig()
+    with_tools(rig)
+    spoken_turn(rig)
+    call(rig, text="Let me see what the clock says, one moment.")
+    called = rig.last("response.function_call_arguments.done")
+    if heard_ms:
+        rig.synthesize(4_000)
+        rig.pass_time(heard_ms)
+    kept = rig.session.history.conversation.items
+    assert [type(item) for item in kept] == [MessageItem, MessageItem, FunctionCallItem]
+    rig.types()
+    rig.speak("x" * 9)
+    rig.transcribe("in Oslo")
+    rig.speak("x")
+    assert rig.last(STARTED)["audio_start_ms"] > 0
+    stopped = rig.last("response.done")["response"]
+    assert stopped["status_details"]["reason"] == "turn_detected"
+    assert [item["type"] for item in stopped["output"]] == ["message", "function_call"]
+    assert DELETED not in rig.types()
+    items = rig.session.history.conversation.items
+    assert [item.id for item in items] == [item.id for item in kept]
+    rig.speak("x" * 10 + PAUSE)
+    rig.transcribe("in Oslo")
+    rig.speak("." * 10)
+    question, *answered, more = messages_asked(rig)
+    assert question == ChatMessage("user", "What time is it?")
+    assert more == ChatMessage("user", "in Oslo")
+    calls = (FunctionCall(called["call_id"], called["name"], called["arguments"]),)
+    assert [said.calls for said in answered if said.calls] == [calls]
+    assert "".join(said.content for said in answered) == heard
+
+
+def test_going_on_between_two_calls_is_a_turn_of_its_own() -> None:
+    rig = Rig()
+    with_tools(rig)
+    spoken_turn(rig)
+    called = FunctionCalled(name="get_time", arguments="{}", more_follow=True)
+    rig.answer(rig.job(Generate), called)
+    rig.types()
+    rig.speak("x" * 15)
+    stopped = rig.last("response.done")["response"]
+    assert stopped["status_details"]["reason"] == "turn_detected"
+    assert DELETED not in rig.types()
+    items = rig.session.history.conversation.items
+    assert [type(item) for item in items] == [MessageItem, FunctionCallItem]
+
+
+def test_a_call_that_waits_for_the_verdict_on_speech_is_taken_back_untold() -> None:
+    rig = Rig()
+    with_tools(rig)
+    spoken_turn(rig)
+    rig.types()
+    rig.speak("x" * 4)
+    call(rig, text="Let me see.")
+    rig.speak("x" * 11)
+    types = rig.types()
+    assert "response.function_call_arguments.done" not in types
+    assert types.count(DELETED) == 1
+    assert rig.session.history.conversation.items == ()
+
+
+def test_a_call_that_was_prepared_for_a_turn_that_goes_on_leaves_no_trace() -> None:
+    rig = Rig()
+    with_tools(rig)
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it?")
+    call(rig, text="Let me see.")
+    rig.speak(SPEECH + PAUSE)
+    rig.transcribe("What time is it in Oslo?")
+    rig.speak("." * 10)
+    types = rig.types()
+    assert types.count(STARTED) == types.count("response.created") == 1
+    assert "response.function_call_arguments.done" not in types
+    assert messages_asked(rig) == [ChatMessage("user", "What time is it in Oslo?")]
+    call(rig)
+    rig.last("response.function_call_arguments.done")

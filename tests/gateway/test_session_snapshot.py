@@ -65,9 +65,9 @@ FIRST = FunctionCalled(name="get_time", arguments=OSLO, more_follow=True)
 LAST = FunctionCalled(name="set_lamp", arguments="{}")
 
 
-def asked_with_tools() -> Rig:
+def asked_with_tools(**settings: object) -> Rig:
     rig = Rig()
-    with_tools(rig)
+    with_tools(rig, **settings)
     text_item(rig, "Hello.")
     rig.send(type="response.create")
     return rig
@@ -84,6 +84,17 @@ def test_a_response_of_whose_calls_not_all_were_told_fails_as_when_its_worker_di
     done = rig.last("response.done")["response"]
     assert done["status"] == "failed"
     assert done["status_details"]["error"]["code"] == "calls_lost"
+    assert names_called(rig) == ["get_time"]
+    assert rig.submitted(Generate) == 0
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_response_that_may_call_once_and_has_is_complete_in_another_gateway(away: bool) -> None:
+    rig = asked_with_tools(parallel_tool_calls=False)
+    rig.session.context.away = away
+    rig.answer(rig.job(Generate), FIRST)
+    rig = in_another_gateway(rig)
+    assert rig.last("response.done")["response"]["status"] == "completed"
     assert names_called(rig) == ["get_time"]
     assert rig.submitted(Generate) == 0
 

@@ -5,7 +5,7 @@ from session_rig import PAUSE, SPEECH, Rig, turn_detection
 
 from antiphon_gateway.effects import NoteTurnEnd
 from antiphon_proto.config import Config, TurnTaking
-from antiphon_proto.messages import Done, Failed, Generate, PredictTurnEnd
+from antiphon_proto.messages import Done, Failed, Generate, PredictTurnEnd, Transcribe
 
 QUESTION = "What time is it in Rome?"
 STOPPED = "input_audio_buffer.speech_stopped"
@@ -87,6 +87,20 @@ def test_what_was_scored_of_other_words_is_no_evidence() -> None:
     rig.transcribe(QUESTION)
     rig.message_end("What time", 1.0)
     assert STOPPED not in rig.types()
+
+
+def test_who_pauses_long_in_the_middle_of_turns_is_waited_for() -> None:
+    rig = Rig()
+    rig.speak(SPEECH)
+    for _ in range(3):
+        rig.speak("." * 25 + SPEECH + ("..." + SPEECH) * 4)
+    paused(rig)
+    while any(isinstance(job.command, Transcribe) for job in rig.jobs.values()):
+        rig.transcribe(QUESTION)
+    rig.speak("." * 20)
+    assert STOPPED not in rig.types()
+    rig.speak("." * 6)
+    assert STOPPED in rig.types()
 
 
 def test_a_resumption_voids_the_evidence_and_its_question() -> None:

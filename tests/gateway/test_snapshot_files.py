@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from antiphon_gateway import session_snapshot
 from antiphon_gateway.snapshot_files import KeptSession, SnapshotFiles
 
 RESUME_S = 60.0
+LONG_AGO_S = 2 * RESUME_S
 
 
 def state(number: int) -> KeptSession:
@@ -23,6 +25,18 @@ def state(number: int) -> KeptSession:
 def turn(files: SnapshotFiles) -> int | None:
     kept = files.take("sess_1")
     return None if kept is None else kept.core.turn_id
+
+
+def is_alone(_: str) -> bool:
+    """Tell of any other gateway that it is dead."""
+    return False
+
+
+def grow_old(path: Path) -> None:
+    """Have all files be changed long ago."""
+    long_ago_s = time.time() - LONG_AGO_S
+    for file in path.rglob("*"):
+        os.utime(file, (long_ago_s, long_ago_s))
 
 
 def written(path: Path) -> list[Path]:
@@ -90,13 +104,47 @@ def test_nothing_is_left_of_a_session_that_ended_or_that_nobody_came_for(tmp_pat
     assert not list((tmp_path / "sessions" / "gateway-0").iterdir())
     files = SnapshotFiles(tmp_path, "gateway-0")
     files.write(state(2))
-    long_ago = files._started_s - 2 * RESUME_S
-    files._started_s = long_ago
-    files.sweep(RESUME_S, ())
+    files._started_s -= LONG_AGO_S
+    files.sweep(RESUME_S, (), is_alone)
     assert turn(files) == 2
-    for file in (*written(tmp_path), written(tmp_path)[0].parent):
-        os.utime(file, (long_ago, long_ago))
-    files.sweep(RESUME_S, {"sess_1"})
+    grow_old(tmp_path)
+    files.sweep(RESUME_S, {"sess_1"}, is_alone)
     assert turn(files) == 2
-    files.sweep(RESUME_S, ())
+    files.sweep(RESUME_S, (), is_alone)
     assert not list((tmp_path / "sessions" / "gateway-0").iterdir())
+
+
+def test_nothing_is_left_of_the_sessions_of_a_gateway_that_is_dead(tmp_path: Path) -> None:
+    dead, files = (SnapshotFiles(tmp_path, f"gateway-{number}") for number in (1, 0))
+    dead.write(state(1))
+    grow_old(tmp_path)
+    files._started_s -= LONG_AGO_S
+    files.sweep(RESUME_S, (), is_alone)
+    assert files.elsewhere("sess_1") is not None, "whoever was there when it died may still come"
+    files._dead_s["gateway-1"] -= LONG_AGO_S
+    files.sweep(RESUME_S, (), is_alone)
+    assert not written(tmp_path)
+
+
+def test_files_of_a_living_gateway_are_its_own_to_sweep(tmp_path: Path) -> None:
+    other, files = (SnapshotFiles(tmp_path, f"gateway-{number}") for number in (1, 0))
+    other.write(state(1))
+    grow_old(tmp_path)
+    for is_alive in (is_alone, lambda gateway: gateway == "gateway-1", is_alone):
+        files.sweep(RESUME_S, (), is_alive)
+        assert files.elsewhere("sess_1") is not None
+        assert ("gateway-1" in files._dead_s) is (is_alive is is_alone)
+        files._dead_s = dict.fromkeys(files._dead_s, time.time() - LONG_AGO_S)
+    files.sweep(RESUME_S, (), is_alone)
+    assert not written(tmp_path)
+
+
+def test_what_cannot_be_deleted_does_not_end_the_sweep(tmp_path: Path) -> None:
+    files = SnapshotFiles(tmp_path, "gateway-0")
+    files.write(state(1))
+    foreign = tmp_path / "sessions" / "gateway-0" / "sess_1" / "of somebody else"
+    foreign.touch()
+    grow_old(tmp_path)
+    files._started_s -= LONG_AGO_S
+    files.sweep(RESUME_S, (), is_alone)
+    assert written(tmp_path) == [foreign]

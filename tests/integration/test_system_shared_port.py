@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator
 
 import aiohttp
 import pytest
+from aiohttp import web
 from resuming_client import Lost, ResumingClient, assert_is_speech_of, resuming_client
 from system import DISPATCHER, System, system
 from system_client import silence, speech
@@ -185,3 +187,34 @@ async def test_a_wrong_token_does_not_move_a_session(server: System) -> None:
         await client.say_text("Are you there?")
         await client.event("response.done")
         assert sessions_at(server, 0) == [client.session_id]
+
+
+async def test_a_session_that_ends_while_its_gateway_is_asked_for_it_is_unknown(
+    server: System,
+) -> None:
+    run = server.directory / "run"
+    kept = run / "sessions" / "gateway-9"
+
+    async def let_it_end(_: web.Request) -> web.Response:
+        shutil.rmtree(kept)
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/sessions/{session_id}/hand-over", let_it_end)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, run / "gateway-9.resume").start()
+    async with resuming_client(url(server, 0)) as client:
+        kept.mkdir()
+        (run / "sessions" / "gateway-0" / client.session_id).rename(kept / client.session_id)
+        await client.break_off()
+        client.url = url(server, 1)
+        session_id = client.session_id
+        answer = await client.resume()
+        assert answer["type"] == "session.created"
+        assert answer["session"]["id"] != session_id
+        while (event := await client.receive())["type"] != "error":
+            pass
+        assert event["error"]["code"] == "session_not_resumable"
+    assert not kept.exists()
+    await runner.cleanup()

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import os
 import pickletools
 import random
 import socket
+import struct
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -254,8 +254,10 @@ async def bad_peers(run: Run) -> list[Figure]:
         directory = Path(str(server.settings["bus.runtime_dir"]))
         canary = server.directory / "canary"
         sockets = sorted(path for path in directory.iterdir() if path.is_socket())
-        for number in range(run.size(4_000, 200)):
-            _poke(sockets[number % len(sockets)], run.chance, canary)
+        tries = run.size(4_000, 200)
+        refused = sum(
+            not poke(sockets[number % len(sockets)], run.chance, canary) for number in range(tries)
+        )
         await tally.hold(server.realtime_url, 2)
         tracebacks = server.logs().lower().count("traceback")
         crashed = sum(process.poll() is not None for process in server.processes.values())
@@ -263,6 +265,7 @@ async def bad_peers(run: Run) -> list[Figure]:
     run.notes["sockets"] = len(sockets)
     return [
         Figure("sockets missing", max(0, 6 - len(sockets)), 0),
+        Figure("connections refused", refused, tries // 100),
         Figure("crashed processes", crashed, 0),
         Figure("exceptions in the logs", tracebacks, 0),
         Figure("pickles executed", executed, 0),
@@ -274,28 +277,31 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + b"\x00" + byte
 """ZMTP 3.0, mechanism NULL."""
 
 
-def _poke(path: Path, chance: random.Random, canary: Path) -> None:
-    """Connect to a ZeroMQ socket and send what no peer would."""
+def poke(path: Path, chance: random.Random, canary: Path) -> bool:
+    """Send a ZeroMQ socket what no peer would; False when it took no connection."""
     pickled = f"cposix\nmkdir\n(V{canary}\ntR.".encode()
     assert any(opcode.name == "REDUCE" for opcode, _, _ in pickletools.genops(pickled))
     ready = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH"
     whole = GREETING + ready + b"\x01\x01\x01" + bytes([0, len(pickled)]) + pickled
     choices = (
-        os.urandom(chance.randrange(1, 300)),
+        chance.randbytes(chance.randrange(1, 300)),
         GREETING[: chance.randrange(1, len(GREETING))],
-        GREETING + os.urandom(64),
+        GREETING + chance.randbytes(64),
         GREETING + b"\x06" + b"\xff" * 8,
         GREETING + ready + b"\x02" + b"\x7f" * 8,
         whole,
         whole + b"\x00" + bytes([len(pickled)]) + pickled,
     )
     with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(2)
+        # Blocking: with a timeout of Python's, a full backlog refuses at once.
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 2, 0))
         try:
             line.connect(str(path))
-            line.sendall(chance.choice(choices))
         except OSError:
-            return
+            return False
+        with suppress(OSError):  # it may close before all is sent
+            line.sendall(chance.choice(choices))
+    return True
 
 
 # --- B11 -------------------------------------------------------------------------------------
