@@ -56,6 +56,15 @@ class Outcome:
     """Silence after which it ended the turn at its end."""
 
 
+def unread(example: Example) -> Example:
+    """Return a turn of whose pauses the language model says nothing."""
+    pauses = tuple(
+        Judged(pause, known._replace(message_end=None, phrase_end=None))
+        for pause, known in example.pauses
+    )
+    return example._replace(pauses=pauses)
+
+
 def silence(needed_ms: int) -> Rule:
     """Return the rule of a fixed silence."""
     return Rule(lambda _: needed_ms)

@@ -38,6 +38,8 @@ OPERATING_POINTS: tuple[tuple[Eagerness, float], ...] = (
     ("high", 0.2),
 )
 """Of the product's rule; its own are those that add nothing to the score."""
+UNREAD: tuple[Eagerness, ...] = ("auto", "high")
+"""Judged without the language model's word too, as with engines that do not tell it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Figures:
         return (
             f"{100 * cut / count:5.1f} % ({100 * low:4.1f}-{100 * high:4.1f}), "
             f"{100 * full / count:4.1f} % full; {percentile(waits, 50):5.0f} "
-            f"{sum(waits) / count:5.0f}"
+            f"{percentile(waits, 90):5.0f} {sum(waits) / count:5.0f}"
         )
 
 
@@ -123,7 +125,7 @@ def _report(examples: Sequence[Example]) -> str:
         "all speech, a pause of 300-900 ms": paused,
     }
     weights = [fit([one for one in examples if fold_of(one) != fold]) for fold in range(FOLDS)]
-    lines = ["cut-ins (95 % interval), those that last; wait at the end p50 and mean, ms"]
+    lines = ["cut-ins (95 % interval), those that last; wait at the end p50, p90, mean, ms"]
     for name, chosen in sets.items():
         lines += ["", f"{name}: n = {len(chosen)}"]
         for label, rule in _rules():
@@ -132,6 +134,11 @@ def _report(examples: Sequence[Example]) -> str:
             crossed = [rules.policy(eagerness, bias=bias, weights=one) for one in weights]
             outcomes = [judge(crossed[fold_of(one)], one) for one in chosen]
             label = f"evidence, {eagerness} {bias:+.1f}"
+            lines.append(f"  {label:<34} {Figures(outcomes).line()}")
+        for eagerness in UNREAD:
+            crossed = [rules.policy(eagerness, weights=one) for one in weights]
+            outcomes = [judge(crossed[fold_of(one)], rules.unread(one)) for one in chosen]
+            label = f"evidence, {eagerness}, no language model"
             lines.append(f"  {label:<34} {Figures(outcomes).line()}")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from antiphon_gateway.sender import cut_off, unsent_bytes
+from antiphon_gateway.sender import cut_off, unacknowledged_bytes, unsent_bytes
 
 SWEEP_S = 1.0
 
@@ -63,6 +63,7 @@ class QuietConnections:
         unread: dict[Closable, tuple[int, float]] = {}
         for connection in connections:
             if (transport := connection.transport) and (size := unsent_bytes(transport)):
+                size += unacknowledged_bytes(transport)
                 before, moved_s = self._unread.get(connection, (0, now_s))
                 unread[connection] = size, moved_s if size == before else now_s
             elif connection not in self._busy:

@@ -1,9 +1,12 @@
 """The one sender of a WebSocket. A client that does not read is cut off, and costs little."""
 
 import asyncio
+import fcntl
 import logging
 import socket as sockets
 import struct
+import sys
+import termios
 from collections.abc import Callable
 from contextlib import closing
 
@@ -78,6 +81,19 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
     """Return how much waits in this process until the client takes more."""
     below = _below(transport)
     return transport.get_write_buffer_size() + (below.get_write_buffer_size() if below else 0)
+
+
+def unacknowledged_bytes(transport: asyncio.Transport) -> int:
+    """Return how much the kernel still keeps for the client (Linux; elsewhere 0).
+
+    It takes more only when a third of up to 4 MB has gone: from a client that reads slowly, minutes
+    in which what waits in this process stands still.
+    """
+    line = transport.get_extra_info("socket")
+    try:
+        return int.from_bytes(fcntl.ioctl(line, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, TypeError, ValueError):  # it does not tell, or there is no socket any more
+        return 0
 
 
 def narrow(transport: asyncio.Transport) -> None:

@@ -39,8 +39,12 @@ _SILENCE_MS: dict[Eagerness, _Table] = {
     "auto": _BALANCED,
     "low": tuple((least + 1.0, silence_ms) for least, silence_ms in _BALANCED),
 }
-_COMPLETE_WORDS_MS: dict[Eagerness, int] = {"high": 400, "medium": 480, "auto": 480, "low": 900}
-"""Needed when the words read complete and the language model has not spoken; else at least."""
+_UNREAD_LEAST_MS: dict[Eagerness, int] = {"high": 400, "medium": 480, "auto": 480, "low": 900}
+"""Needed at least while the language model has not spoken; of complete words alone, of which not
+even the transcriber's confidence is known, it is enough."""
+_COMPLETE_WORDS = 0.2
+"""Added to the score then, when the words read complete: with the model's word they tell nothing
+more. About what the prior gains when the weights are fitted without the model."""
 _DOUBTFUL_SOUND = 0.5
 _PAUSES_THAT_TELL = 3
 _PAUSE_MARGIN_MS = 100
@@ -111,10 +115,13 @@ def weigh(
     }
     if not (known["sound"] or known["model"] or _may_be_complete(evidence)):
         return Verdict(hard_end_ms, "silence")
-    needed_ms = _silence_ms(score(evidence, weights) + bias, _SILENCE_MS[eagerness])
-    if evidence.message_end is None:
-        complete_ms = _COMPLETE_WORDS_MS[eagerness]
-        needed_ms = complete_ms if _may_be_complete(evidence) else max(needed_ms, complete_ms)
+    total, least_ms = score(evidence, weights) + bias, 0
+    if not known["model"]:
+        total += _COMPLETE_WORDS * _may_be_complete(evidence)
+        least_ms = _UNREAD_LEAST_MS[eagerness]
+    words_alone = not (known["sound"] or known["model"] or evidence.confidence)
+    by_score_ms = least_ms if words_alone else _silence_ms(total, _SILENCE_MS[eagerness])
+    needed_ms = max(by_score_ms, least_ms)
     needed_ms = _for_speaker(needed_ms, evidence.pauses_ms, least_silence_ms)
     reason = "+".join(name for name, there in known.items() if there)
     return Verdict(min(max(needed_ms, least_silence_ms), hard_end_ms), reason)

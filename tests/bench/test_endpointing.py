@@ -19,6 +19,7 @@ from bench.endpoint_rules import (
     judge,
     policy,
     silence,
+    unread,
 )
 from bench.pause_evidence import EvidenceSource, Known
 from bench.statistics import wilson_interval
@@ -83,6 +84,7 @@ def test_requests_with_a_pause_between_their_words_are_kept_whole(tmp_path: Path
             for turn in (said, paused)
         ]
         assert [judge(policy(), one).cut_in for one in examples] == [False, False]
+        assert judge(policy(), unread(examples[0])).wait_ms >= 480
         assert judge(policy(), examples[0]).wait_ms < 400
         assert judge(silence(200), examples[1]).cut_in
     evidence.close()

@@ -1,11 +1,13 @@
-"""What waits for a client beneath TLS is seen by the watch over connections."""
+"""What waits for a client, beneath TLS and in the kernel, is seen by the watch over connections."""
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from certificates import needs_openssl, tls_contexts
 
@@ -20,26 +22,30 @@ PART_BYTES = 400 * 1024
 
 @asynccontextmanager
 async def asking(
-    watch: QuietConnections, pieces: int, directory: Path
+    watch: QuietConnections, pieces: int, directory: Path | None
 ) -> AsyncIterator[tuple[socket.socket, web.Server]]:
-    """Have a client ask for so many pieces; yield it when the first was handed to TLS."""
+    """Have a client ask for so many pieces; yield it when the first is on its way.
+
+    Over TLS, with narrow buffers of the kernel, where there is a directory for the certificate.
+    """
     begun = asyncio.Event()
 
     async def tell(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Length": str(pieces * len(PIECE))})
         await answer.prepare(request)
         for _ in range(pieces):
-            await answer.write(PIECE)
             begun.set()
+            await answer.write(PIECE)
         return answer
 
-    own, trusting = tls_contexts(directory)
+    own, trusting = tls_contexts(directory) if directory else (None, None)
     app = web.Application(middlewares=[watch.middleware()])
     app.router.add_get("/", tell)
     runner = web.AppRunner(app, shutdown_timeout=0.0)
     await runner.setup()
     door = socket.create_server(("127.0.0.1", 0))
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
+    if directory is not None:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
     await web.SockSite(runner, door, ssl_context=own).start()
 
     def ask() -> socket.socket:
@@ -47,7 +53,8 @@ async def asking(
         line.settimeout(10)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
         line.connect(runner.addresses[0])
-        line = trusting.wrap_socket(line, server_hostname="localhost")
+        if trusting is not None:
+            line = trusting.wrap_socket(line, server_hostname="localhost")
         line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return line
 
@@ -93,3 +100,13 @@ async def test_who_reads_slowly_is_seen_to_read_and_who_reads_nothing_is_not(
             assert watch.sweep(server.connections, now_s + later_s) == 0
             await read(client, PART_BYTES)
         assert [watch.sweep(server.connections, now_s + s) for s in (150, 209, 211)] == [0, 0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what its kernel keeps")
+async def test_who_takes_of_what_the_kernel_has_is_seen_to_read() -> None:
+    watch = QuietConnections(limit_s=10, unread_timeout_s=60)
+    async with asking(watch, 24, None) as (client, server):
+        now_s = asyncio.get_running_loop().time()
+        for later_s in range(0, 150, 25):
+            assert watch.sweep(server.connections, now_s + later_s) == 0
+            await read(client, PART_BYTES // 4)

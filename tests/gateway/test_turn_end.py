@@ -78,6 +78,23 @@ def test_sound_and_words_alone_do_not_end_a_turn_in_a_hurry() -> None:
     assert needed_ms(SURE._replace(message_end=None)) == 480
 
 
+@pytest.mark.parametrize(
+    ("sounds_over", "confidence"), [(0.7, -0.2), (0.98, -0.7)], ids=["sound", "confidence"]
+)
+def test_words_that_read_complete_are_not_enough_without_the_model(
+    sounds_over: float, confidence: float
+) -> None:
+    said = SURE._replace(message_end=None, phrase_end=None, confidence=confidence)
+    assert needed_ms(said._replace(soundings=(Sounding(64, sounds_over),))) > 700
+
+
+def test_what_is_unsure_of_its_words_waits_when_nothing_else_is_heard() -> None:
+    said = Evidence(transcript="What time is it?", confidence=-0.4)
+    assert needed_ms(said) > 800
+    assert needed_ms(said._replace(confidence=-0.1)) == 480
+    assert needed_ms(said._replace(confidence=0.0)) == 480
+
+
 def test_a_sound_that_goes_on_outweighs_words_that_read_complete() -> None:
     heard = Evidence(soundings=(Sounding(96, 0.1),), transcript="What time is it?")
     assert needed_ms(heard) > 480
