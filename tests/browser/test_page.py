@@ -90,6 +90,17 @@ async def test_an_answer_is_played_though_the_link_breaks_while_the_player_loads
     assert gateway.lost == {"/src/worklets/playback.js": 0}
 
 
+@pytest.mark.parametrize("lost", ["playback", "capture"])
+async def test_who_begins_to_talk_is_heard_though_the_link_breaks_while_the_worklets_load(
+    page: Page, gateway: ScriptedGateway, lost: str
+) -> None:
+    gateway.lost[f"/src/worklets/{lost}.js"] = 2
+    await page.get_by_role("button", name="Talk", exact=True).click()
+    await gateway.received_frames(5)
+    assert gateway.lost == {f"/src/worklets/{lost}.js": 0}
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+
+
 async def test_barge_in_flushes_truncates_and_ignores_what_comes_late(
     page: Page, gateway: ScriptedGateway, until: Any
 ) -> None:

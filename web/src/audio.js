@@ -8,8 +8,7 @@
 import { AudioStateWatch } from "./audio-state.js";
 import { Tap } from "./level.js";
 import { Microphone } from "./microphone.js";
-import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
-import { addModule } from "./worklet-module.js";
+import { HAS_WORKLETS, addModule, createPlayback } from "./playback-node.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
@@ -43,6 +42,10 @@ export class Audio {
   #output;
   /** @type {Promise<import("./playback-node.js").PlaybackNode>} */
   #playback;
+  /** What is to be played when the player is there. @type {PlaybackCommand[]} */
+  #waiting = [];
+  /** @type {import("./playback-node.js").PlaybackNode | null} */
+  #player = null;
   #playbackLatencyMs = 0;
   /** @type {Promise<void>} */
   #captureModule;
@@ -156,10 +159,13 @@ export class Audio {
 
   /** @param {PlaybackCommand} command @param {Transferable[]} [transfer] */
   play(command, transfer = []) {
-    void this.#playback.then(
-      (playback) => playback.post(command, transfer),
-      () => undefined, // told by onFailed
-    );
+    if (this.#player) this.#player.post(command, transfer);
+    else this.#waiting.push(command);
+  }
+
+  /** What could not be played because the player was never there, for another one to play. */
+  takeWaiting() {
+    return this.#waiting.splice(0);
   }
 
   /** @param {import("./commands.js").Loudness} loudness */
@@ -192,6 +198,8 @@ export class Audio {
     );
     this.#playbackLatencyMs = playback.latencyMs;
     playback.node.connect(this.#gain);
+    for (const command of this.takeWaiting()) playback.post(command, []);
+    this.#player = playback;
     return playback;
   }
 

@@ -5,7 +5,6 @@
  */
 
 import { PlayerHost } from "./player-host.js";
-import { addModule } from "./worklet-module.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
@@ -25,9 +24,25 @@ const SCRIPT_SAMPLES = 2048;
 export const HAS_WORKLETS =
   typeof AudioWorkletNode !== "undefined" && "audioWorklet" in AudioContext.prototype;
 
+/** The name of the error when a worklet's code could not be had. */
+export const NOT_LOADED = "WorkletNotLoaded";
+
+/**
+ * Load the code of a worklet. Raises an Error named NOT_LOADED; the context then is of no more use: it
+ * keeps what failed and asks no more for it.
+ * @param {AudioContext} context @param {string} path beside this file
+ */
+export async function addModule(context, path) {
+  try {
+    await context.audioWorklet.addModule(new URL(path, import.meta.url));
+  } catch (error) {
+    throw Object.assign(new Error(String(error)), { name: NOT_LOADED });
+  }
+}
+
 /**
  * @param {AudioContext} context @param {(report: Report) => void} onReport
- * @returns {Promise<PlaybackNode>}
+ * @returns {Promise<PlaybackNode>} raises as `addModule`
  */
 export async function createPlayback(context, onReport) {
   return HAS_WORKLETS ? worklet(context, onReport) : script(context, onReport);

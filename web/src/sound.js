@@ -7,12 +7,19 @@
 import { Audio } from "./audio.js";
 import { CAPTURE_RATE_HZ } from "./capture-line.js";
 import { HEADER_BYTES } from "./frames.js";
+import { NOT_LOADED } from "./playback-node.js";
 import { microphoneProblem, microphoneWarnings } from "./problems.js";
 import { PlaybackStats } from "./stats.js";
 
 /** @typedef {import("./commands.js").Command} Command */
 /** @typedef {import("./encoded-capture.js").EncodedChunk} EncodedChunk */
 /** @typedef {import("./player.js").Report} Report */
+
+/**
+ * When the link breaks while a worklet's code loads, the audio is opened anew: a context keeps what
+ * failed to load and asks no more for it.
+ */
+const REOPEN_AFTER_MS = [300, 600, 1_200, 2_400, 4_800];
 
 /**
  * @typedef {object} Parts what the sound works with
@@ -38,6 +45,9 @@ export class Sound {
   #recordedUs = null;
   #recordedIn = 0;
   #silent = false;
+  #microphoneWanted = false;
+  #reopened = 0;
+  #reopening = 0;
 
   /** @param {Parts} parts */
   constructor(parts) {
@@ -84,6 +94,9 @@ export class Sound {
   }
 
   close() {
+    clearTimeout(this.#reopening);
+    this.#reopening = 0;
+    this.#microphoneWanted = false;
     this.#audio?.close();
     this.#audio = null;
     this.#parts.onClosed();
@@ -93,6 +106,7 @@ export class Sound {
     const audio = this.#audio;
     if (!audio) return;
     const { session, devices, run } = this.#parts;
+    this.#microphoneWanted = true;
     try {
       const { settings, label } = await audio.startMicrophone(devices.microphone);
       session.onMicrophoneOn(microphoneWarnings(settings, label));
@@ -154,9 +168,12 @@ export class Sound {
   }
 
   async #openAnew() {
+    const waiting = this.#audio?.takeWaiting() ?? [];
+    const microphone = this.#microphoneWanted;
     this.close();
     this.open();
-    if (this.#parts.session.microphoneOn) await this.startMicrophone();
+    for (const command of waiting) this.#audio?.play(command);
+    if (microphone) await this.startMicrophone();
   }
 
   /** @param {ArrayBuffer} buffer @param {number} timestampUs @param {boolean} voiced */
@@ -217,6 +234,7 @@ export class Sound {
 
   /** @param {Audio} audio @param {Report} report */
   #onReport(audio, report) {
+    this.#reopened = 0;
     const { session, recorder, run, onStarted } = this.#parts;
     this.#stats.add(report);
     const nowMs = performance.now();
@@ -228,7 +246,14 @@ export class Sound {
   /** @param {Audio} audio @param {unknown} error */
   #onFailed(audio, error) {
     const name = error instanceof Error ? error.name : "unknown error";
-    if (audio !== this.#audio || name === "Superseded") return;
+    if (audio !== this.#audio || name === "Superseded" || this.#reopening) return;
+    const delayMs = name === NOT_LOADED ? REOPEN_AFTER_MS[this.#reopened] : undefined;
+    if (delayMs) {
+      this.#reopened++;
+      this.#reopening = setTimeout(() => void this.#openAnew(), delayMs);
+      return;
+    }
+    this.#microphoneWanted = false;
     this.#parts.run(this.#parts.session.onMicrophoneFailed(microphoneProblem(name)));
   }
 }

@@ -3,7 +3,6 @@
 
 import { Resampler } from "../resampler.js";
 import { SampleRing } from "../ring.js";
-import { addModule } from "../worklet-module.js";
 import { DEFAULT_END_MS, RATE_HZ } from "./utterance.js";
 
 /** @typedef {import("./hearing.js").Heard} Heard */
@@ -47,7 +46,7 @@ export class Recogniser {
   /** Listen to what flows through a node. @param {AudioNode} source */
   async listen(source) {
     const { context } = source;
-    await addModule(context, "worklets/tap.js");
+    await context.audioWorklet.addModule(new URL("../worklets/tap.js", import.meta.url));
     const ring = new SampleRing(RING_S * context.sampleRate);
     const resampler = new Resampler(context.sampleRate, RATE_HZ);
     const out = new Float32Array(RATE_HZ);
