@@ -8,7 +8,7 @@
 import { AudioStateWatch } from "./audio-state.js";
 import { Tap } from "./level.js";
 import { Microphone } from "./microphone.js";
-import { HAS_WORKLETS, addModule, createPlayback } from "./playback-node.js";
+import { HAS_WORKLETS, createPlayback } from "./playback-node.js";
 
 /** @typedef {import("./player.js").Report} Report */
 /** @typedef {import("./player.js").PlaybackCommand} PlaybackCommand */
@@ -40,15 +40,13 @@ export class Audio {
   #gain;
   #input;
   #output;
-  /** @type {Promise<import("./playback-node.js").PlaybackNode>} */
-  #playback;
-  /** What is to be played when the player is there. @type {PlaybackCommand[]} */
-  #waiting = [];
+  #opened;
   /** @type {import("./playback-node.js").PlaybackNode | null} */
   #player = null;
+  loaded = false;
+  /** What waits for the player. @type {PlaybackCommand[]} */
+  waiting = [];
   #playbackLatencyMs = 0;
-  /** @type {Promise<void>} */
-  #captureModule;
   /** @type {AudioWorkletNode | null} */
   #capture = null;
   /** @type {import("./encoded-capture.js").EncodedCapture | null} */
@@ -73,12 +71,12 @@ export class Audio {
     this.#output = new Tap(this.#context);
     this.#gain = this.#context.createGain();
     this.#gain.connect(this.#output.node).connect(this.#context.destination);
-    this.#playback = this.#openPlayback();
-    this.#captureModule = HAS_WORKLETS
-      ? addModule(this.#context, "worklets/capture.js")
-      : Promise.resolve();
-    const opened = Promise.all([this.#playback, this.#captureModule]);
-    opened.catch((error) => listener.onFailed(error));
+    const capture = new URL("worklets/capture.js", import.meta.url);
+    this.#opened = Promise.all([
+      this.#openPlayback(),
+      HAS_WORKLETS && this.#context.audioWorklet.addModule(capture),
+    ]);
+    this.#opened.then(() => (this.loaded = true), listener.onFailed);
     this.#microphone = new Microphone(() => listener.onMicrophoneLost());
   }
 
@@ -144,7 +142,7 @@ export class Audio {
    * @returns {Promise<{settings: MediaTrackSettings, label: string}>} what the browser gave
    */
   async startMicrophone(deviceId) {
-    await Promise.all([this.#playback, this.#captureModule]);
+    await this.#opened;
     const source = await this.#microphone.open(this.#context, deviceId);
     source.connect(this.#input.node);
     if (HAS_WORKLETS) {
@@ -160,12 +158,7 @@ export class Audio {
   /** @param {PlaybackCommand} command @param {Transferable[]} [transfer] */
   play(command, transfer = []) {
     if (this.#player) this.#player.post(command, transfer);
-    else this.#waiting.push(command);
-  }
-
-  /** What could not be played because the player was never there, for another one to play. */
-  takeWaiting() {
-    return this.#waiting.splice(0);
+    else this.waiting.push(command);
   }
 
   /** @param {import("./commands.js").Loudness} loudness */
@@ -185,7 +178,7 @@ export class Audio {
   close() {
     this.#encoded?.close();
     this.#microphone.close();
-    this.#playback.then((playback) => playback.close(), () => undefined);
+    this.#player?.close();
     if (this.#capture) this.#capture.port.onmessage = null;
     this.#state.close();
     setAudioSession("auto");
@@ -193,14 +186,11 @@ export class Audio {
   }
 
   async #openPlayback() {
-    const playback = await createPlayback(this.#context, (report) =>
-      this.#listener.onReport(report),
-    );
+    const playback = await createPlayback(this.#context, this.#listener.onReport);
     this.#playbackLatencyMs = playback.latencyMs;
     playback.node.connect(this.#gain);
-    for (const command of this.takeWaiting()) playback.post(command, []);
+    for (const command of this.waiting.splice(0)) playback.post(command, []);
     this.#player = playback;
-    return playback;
   }
 
   async #encode() {

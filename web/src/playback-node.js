@@ -24,25 +24,9 @@ const SCRIPT_SAMPLES = 2048;
 export const HAS_WORKLETS =
   typeof AudioWorkletNode !== "undefined" && "audioWorklet" in AudioContext.prototype;
 
-/** The name of the error when a worklet's code could not be had. */
-export const NOT_LOADED = "WorkletNotLoaded";
-
-/**
- * Load the code of a worklet. Raises an Error named NOT_LOADED; the context then is of no more use: it
- * keeps what failed and asks no more for it.
- * @param {AudioContext} context @param {string} path beside this file
- */
-export async function addModule(context, path) {
-  try {
-    await context.audioWorklet.addModule(new URL(path, import.meta.url));
-  } catch (error) {
-    throw Object.assign(new Error(String(error)), { name: NOT_LOADED });
-  }
-}
-
 /**
  * @param {AudioContext} context @param {(report: Report) => void} onReport
- * @returns {Promise<PlaybackNode>} raises as `addModule`
+ * @returns {Promise<PlaybackNode>}
  */
 export async function createPlayback(context, onReport) {
   return HAS_WORKLETS ? worklet(context, onReport) : script(context, onReport);
@@ -50,7 +34,7 @@ export async function createPlayback(context, onReport) {
 
 /** @param {AudioContext} context @param {(report: Report) => void} onReport */
 async function worklet(context, onReport) {
-  await addModule(context, "worklets/playback.js");
+  await context.audioWorklet.addModule(new URL("worklets/playback.js", import.meta.url));
   const node = new AudioWorkletNode(context, "antiphon-playback", {
     numberOfInputs: 0,
     outputChannelCount: [1],

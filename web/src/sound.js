@@ -7,7 +7,6 @@
 import { Audio } from "./audio.js";
 import { CAPTURE_RATE_HZ } from "./capture-line.js";
 import { HEADER_BYTES } from "./frames.js";
-import { NOT_LOADED } from "./playback-node.js";
 import { microphoneProblem, microphoneWarnings } from "./problems.js";
 import { PlaybackStats } from "./stats.js";
 
@@ -15,11 +14,8 @@ import { PlaybackStats } from "./stats.js";
 /** @typedef {import("./encoded-capture.js").EncodedChunk} EncodedChunk */
 /** @typedef {import("./player.js").Report} Report */
 
-/**
- * When the link breaks while a worklet's code loads, the audio is opened anew: a context keeps what
- * failed to load and asks no more for it.
- */
-const REOPEN_AFTER_MS = [300, 600, 1_200, 2_400, 4_800];
+/** A context asks for its code once: without it the audio is opened anew, so often. */
+const REOPENINGS = 5;
 
 /**
  * @typedef {object} Parts what the sound works with
@@ -45,7 +41,6 @@ export class Sound {
   #recordedUs = null;
   #recordedIn = 0;
   #silent = false;
-  #microphoneWanted = false;
   #reopened = 0;
   #reopening = 0;
 
@@ -80,12 +75,12 @@ export class Sound {
       onSilence: (untilUs) => this.#onSilence(untilUs),
       onEncoded: (chunk) => this.#onEncoded(chunk),
       onReport: (report) => this.#onReport(audio, report),
-      onMicrophoneLost: () => void this.startMicrophone(),
+      onMicrophoneLost: () => this.startMicrophone(),
       onState: (state) => {
         session.onAudioState(state);
         run([]);
       },
-      onFrozen: () => void this.#openAnew(),
+      onFrozen: () => this.#openAnew(),
       onFailed: (error) => this.#onFailed(audio, error),
     });
     this.#audio = audio;
@@ -96,7 +91,6 @@ export class Sound {
   close() {
     clearTimeout(this.#reopening);
     this.#reopening = 0;
-    this.#microphoneWanted = false;
     this.#audio?.close();
     this.#audio = null;
     this.#parts.onClosed();
@@ -106,7 +100,6 @@ export class Sound {
     const audio = this.#audio;
     if (!audio) return;
     const { session, devices, run } = this.#parts;
-    this.#microphoneWanted = true;
     try {
       const { settings, label } = await audio.startMicrophone(devices.microphone);
       session.onMicrophoneOn(microphoneWarnings(settings, label));
@@ -168,12 +161,11 @@ export class Sound {
   }
 
   async #openAnew() {
-    const waiting = this.#audio?.takeWaiting() ?? [];
-    const microphone = this.#microphoneWanted;
+    const waiting = this.#audio?.waiting ?? [];
     this.close();
     this.open();
     for (const command of waiting) this.#audio?.play(command);
-    if (microphone) await this.startMicrophone();
+    if (this.#parts.session.voice) await this.startMicrophone();
   }
 
   /** @param {ArrayBuffer} buffer @param {number} timestampUs @param {boolean} voiced */
@@ -234,7 +226,6 @@ export class Sound {
 
   /** @param {Audio} audio @param {Report} report */
   #onReport(audio, report) {
-    this.#reopened = 0;
     const { session, recorder, run, onStarted } = this.#parts;
     this.#stats.add(report);
     const nowMs = performance.now();
@@ -247,13 +238,10 @@ export class Sound {
   #onFailed(audio, error) {
     const name = error instanceof Error ? error.name : "unknown error";
     if (audio !== this.#audio || name === "Superseded" || this.#reopening) return;
-    const delayMs = name === NOT_LOADED ? REOPEN_AFTER_MS[this.#reopened] : undefined;
-    if (delayMs) {
-      this.#reopened++;
-      this.#reopening = setTimeout(() => void this.#openAnew(), delayMs);
+    if (name === "AbortError" && !audio.loaded && this.#reopened < REOPENINGS) {
+      this.#reopening = setTimeout(() => this.#openAnew(), 300 * 2 ** this.#reopened++);
       return;
     }
-    this.#microphoneWanted = false;
     this.#parts.run(this.#parts.session.onMicrophoneFailed(microphoneProblem(name)));
   }
 }
