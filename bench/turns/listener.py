@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -62,7 +63,7 @@ class Listener(ArrivalClock):
         super().__init__()
         self.pieces: list[Piece] = []
         self.flushes: list[Flush] = []
-        self.ducked = False
+        self._ducks: list[tuple[float, bool]] = [(-math.inf, False)]
         self._without_audio: deque[Piece] = deque()
 
     def received(self, item_id: str, duration_s: float, now_s: float) -> None:
@@ -78,6 +79,15 @@ class Listener(ArrivalClock):
         piece = self._without_audio.popleft()
         piece.response_id = audio.response_id
         piece.pcm, piece.sample_rate_hz = audio.pcm, audio.sample_rate_hz
+
+    @property
+    def ducked(self) -> bool:
+        """Whether what is played is quiet now."""
+        return self._ducks[-1][1]
+
+    def duck(self, now_s: float, *, ducked: bool) -> None:
+        """Play quietly from now on, or as loud as before."""
+        self._ducks.append((now_s, ducked))
 
     def flush(self, now_s: float) -> Position | None:
         """Play nothing more of what has arrived; return the position if that cut something off."""
@@ -114,15 +124,19 @@ class Listener(ArrivalClock):
     def heard(self, from_s: float, samples: int) -> Samples:
         """Return what is played from a time on, at 16 kHz; silence where nothing is."""
         times_s = from_s + np.arange(samples) / RATE_HZ
+        until_s = self._clock_s(math.inf)
         sound = np.zeros(samples, np.float32)
         for piece in self.pieces[-_ECHO_MEMORY:]:
             if piece.end_s <= times_s[0] or piece.start_s > times_s[-1] or not piece.pcm:
                 continue
             wave = pcm16_to_float(piece.pcm)
-            playing = (times_s >= piece.start_s) & (times_s < piece.end_s)
+            playing = (times_s >= piece.start_s) & (times_s < min(piece.end_s, until_s))
             places = (times_s[playing] - piece.start_s) * piece.sample_rate_hz
             sound[playing] = np.interp(places, np.arange(len(wave)), wave)
-        return sound * np.float32(DUCKED_GAIN if self.ducked else 1.0)
+        for (at_s, ducked), (until_s, _) in itertools.pairwise([*self._ducks, (math.inf, False)]):
+            if ducked and until_s > from_s:
+                sound[(times_s >= at_s) & (times_s < until_s)] *= np.float32(DUCKED_GAIN)
+        return sound
 
 
 def played_ms(pieces: Sequence[Piece], item_id: str) -> float:

@@ -63,7 +63,7 @@ class Record:
             self.listener.add(message)
             return
         if message.type == DUCK:
-            self.listener.ducked = bool(field(message, "ducked"))
+            self.listener.duck(now_s, ducked=bool(field(message, "ducked")))
         self.log.append((now_s, message))
 
     # --- the sound -------------------------------------------------------------------------

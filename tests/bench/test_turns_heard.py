@@ -54,8 +54,22 @@ def test_an_echo_is_what_is_played_at_that_time_and_as_loud():
     assert around[: RATE_HZ // 100 - 1].max() == 0
     assert around[-1] == pytest.approx(0.5, abs=1e-3)
     assert listener.heard(11.5, 320).max() == 0
-    listener.ducked = True
+    listener.duck(10.4, ducked=True)
     assert listener.heard(10.5, 320).max() == pytest.approx(0.5 * DUCKED_GAIN, abs=1e-3)
+    assert listener.heard(10.3, 320).max() == pytest.approx(0.5, abs=1e-3)
+    listener.duck(10.6, ducked=False)
+    assert listener.heard(10.7, 320).max() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_pause_has_no_echo():
+    listener = Listener()
+    heard_tone(listener, 10.0)
+    listener.pause(10.4)
+    assert listener.heard(10.3, 320).max() == pytest.approx(0.5, abs=1e-3)
+    assert listener.heard(10.41, 320).max() == 0
+    listener.play_on(10.6)
+    assert listener.heard(10.5, 320).max() == 0
+    assert listener.heard(10.7, 320).max() == pytest.approx(0.5, abs=1e-3)
 
 
 WORDS = [Word(i * 400.0, (i + 1) * 400.0, text) for i, text in enumerate(["A", "b,", "c", "d."])]
