@@ -50,15 +50,14 @@ _ECHO_SOUND_MS = 224
 taken for its echo, with 400 ms that begin in silence 59 %; 98 % of the echoes are."""
 _BEGINNING_LIKENESS = 0.9
 """What delays the duck until there is so much sound: fewer people, and still most echoes."""
-_ECHO_RESUMED_MS = 600
-"""After a response that was paused goes on as an echo, the microphone has the pause and the played
-audio has not: they are alike again when the pause has left what is compared."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
 _DUCK_LINGERS_MS = 320
 """A sound in two parts would else make the response loud between them: it is 160 ms without a sound
 until the first is over. What follows is judged by itself, as two keystrokes are no speech."""
+_DUCKED_GAIN = 0.126
+"""What clients make of a duck: 18 dB less."""
 _DUCKED_MS = 1_000
 """A response that is not interrupted by then is loud again, whatever the noise."""
 
@@ -108,7 +107,7 @@ class BargeIn:
         self._judges_words = taking.interruption_words
         self._sound_from = start_sample
         self._may_be_echo = self._like_echo = self._echo = False
-        self._echo_checked_at = self._echo_until = 0
+        self._echo_checked_at = 0
         self.lowered_most = lowered_before
         """What this breath has done to the response at most."""
         self._lowered = Lowered.NOT
@@ -141,8 +140,6 @@ class BargeIn:
             return Verdict.UNDECIDED
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self._audible(now_ms):
-            if self._echo and self._lowered is Lowered.PAUSED:
-                self._echo_until = position + _to_samples(_ECHO_RESUMED_MS)
             loud = self._echo or late or (self._may_be_echo and not self._lowered)
             self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)
         return verdict
@@ -210,9 +207,6 @@ class BargeIn:
         agree that a response which is lowered already is echoed (a paused one leaves no echo to
         find), and that an echo is none any more.
         """
-        if position < self._echo_until:
-            self._begin_again(position - _to_samples(_ECHO_EVERY_MS))
-            return
         played = self._played
         if played is None or not self._context.config.turn_taking.echo_check:
             self._may_be_echo = self._like_echo = self._echo = False
@@ -220,14 +214,13 @@ class BargeIn:
         if _to_ms(position - self._echo_checked_at) < _ECHO_EVERY_MS:
             return
         self._echo_checked_at = position
-        compared_from = position - _to_samples(echo.COMPARED_MS)
-        enough = _to_ms(position - self._sound_from) >= _ECHO_SOUND_MS
-        if enough:
-            compared_from = max(compared_from, self._sound_from)
-        microphone = self._audio(compared_from, position)
+        sound_ms = _to_ms(position - self._sound_from)
+        enough = sound_ms >= _ECHO_SOUND_MS
+        newest_ms = min(sound_ms, echo.COMPARED_MS) if enough else echo.COMPARED_MS
+        microphone = self._audio(position - _to_samples(echo.CONTEXT_MS), position)
         least = _ECHO_LIKENESS if enough or self._only_echo else _BEGINNING_LIKENESS
         before = self._may_be_echo
-        self._may_be_echo = played.likeness(microphone, now_ms) >= least
+        self._may_be_echo = played.likeness(microphone, now_ms, newest_ms) >= least
         self._like_echo = self._may_be_echo and enough
         if self._like_echo:
             self._echo = self._echo or before or not self._lowered
@@ -321,7 +314,8 @@ class BargeIn:
         self._lowered, self.lowered_most = to, max(to, self.lowered_most)
         if not ducked:
             self._lowered_item_id = ""
-        self._response.pause(now_ms, paused=paused)
+        ducked_gain = _DUCKED_GAIN if ducked and self._tells_ducks else 1.0
+        self._response.lower(now_ms, gain=0.0 if paused else ducked_gain)
         if self._tells_ducks:
             self._context.send(events.Duck(item_id=item_id, ducked=ducked, paused=paused))
 

@@ -3,24 +3,31 @@
 An echo has the rises and falls of what was played, in each band of the spectrum, some time later.
 So the levels of ten bands, every 16 ms, are compared with those of the played audio at every lag;
 the normalised correlation of the best lag tells. It needs no clock better than half a second and no
-estimate of the room, and speech of somebody else over the echo lowers it at once.
+estimate of the room, and speech of somebody else over the echo lowers it at once. What was played
+is known with its pauses and how loud it was: an echo has them as well.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from antiphon_proto.audio import pcm16_to_float
+from antiphon_proto.audio import Samples, pcm16_to_float
 from antiphon_proto.messages import STT_SAMPLE_RATE_HZ
 
 COMPARED_MS = 400
-"""Audio of the microphone that is compared."""
+"""Audio of the microphone that is judged."""
+CONTEXT_MS = 1_200
+"""Audio of the microphone that must fit: where there was no echo before there is none now."""
+_CONTEXT_LIKENESS = 0.5
 MAX_LAG_MS = 560
 """From the moment the server takes the audio to be played to its echo in the microphone."""
 _EARLY_MS = 48
 """By how much the server may take audio to be played too late."""
 _HELD_MS = 4_000
+_MOST_STRETCHES = 16
+"""Changes of how it is played that are remembered: more than fit into what is compared."""
 _HOP_MS = 16
 _BANDS = 10
 _LOWEST_HZ, _HIGHEST_HZ = 200, 3_800
@@ -34,6 +41,15 @@ _SILENT_DB = 4.0
 _Levels = npt.NDArray[np.float32]
 
 
+class _Stretch(NamedTuple):
+    """How the client plays on from a sample."""
+
+    position: int
+    since_ms: float
+    gain: float
+    """0: not at all."""
+
+
 class PlayedAudio:
     """The newest audio of one response that was sent, by its sample positions."""
 
@@ -42,6 +58,7 @@ class PlayedAudio:
         self._limit_bytes = sample_rate_hz * _HELD_MS // 1000 * 2
         self._held = bytearray()
         self._end = 0
+        self._stretches = [_Stretch(0, 0.0, 1.0)]
 
     def add(self, pcm: bytes) -> None:
         """Add PCM16 behind what was added; the oldest is forgotten after 4 s."""
@@ -53,6 +70,35 @@ class PlayedAudio:
         """Hold nothing any more; the positions stay."""
         self._held.clear()
 
+    def play(self, gain: float, position: int, now_ms: float) -> None:
+        """Take note that from this sample on it is played with a gain; 0: not until it goes on."""
+        last = self._stretches[-1]
+        if not last.gain:
+            self._stretches[-1] = last._replace(position=position)
+        self._stretches.append(_Stretch(position, now_ms, gain))
+        del self._stretches[:-_MOST_STRETCHES]
+
+    def newest(self, span: int, position: int, now_ms: float) -> Samples:
+        """Return the newest `span` samples of what is heard, pauses included, a little beyond now.
+
+        `position`: how much of the response is taken to be played.
+        """
+        pieces: list[Samples] = []
+        until_ms, rate = now_ms + _EARLY_MS, self.sample_rate_hz
+        end = position + (_EARLY_MS * rate // 1000 if self._stretches[-1].gain else 0)
+        for stretch in reversed(self._stretches):
+            if stretch.gain:
+                start = min(end, max(stretch.position, end - span))
+                pieces.append(pcm16_to_float(self.between(start, end)) * np.float32(stretch.gain))
+                end = start
+            else:
+                silent = int((until_ms - stretch.since_ms) * rate / 1000)
+                pieces.append(np.zeros(min(max(0, silent), span), np.float32))
+            span -= len(pieces[-1])
+            until_ms = stretch.since_ms
+        pieces.append(np.zeros(span, np.float32))
+        return np.concatenate(pieces[::-1])
+
     def between(self, start: int, end: int) -> bytes:
         """Return the PCM16 between two samples, silence where there is none."""
         first = self._end - len(self._held) // 2
@@ -61,22 +107,36 @@ class PlayedAudio:
         return (before + held).ljust(2 * max(0, end - start), b"\0")
 
 
-def likeness(microphone: bytes, played: PlayedAudio, heard_samples: int) -> float:
+def likeness(
+    microphone: bytes,
+    played: PlayedAudio,
+    heard_samples: int,
+    now_ms: float = 0.0,
+    newest_ms: int = COMPARED_MS,
+) -> float:
     """Return how much the newest audio of the microphone is an echo: -1 to 1.
 
-    `microphone` is PCM16 at 16 kHz, up to `COMPARED_MS` of it; `heard_samples` is how
-    much of the response is taken to be played when it ends.
+    `microphone` is PCM16 at 16 kHz, up to `CONTEXT_MS` of it, of which the last `newest_ms` are
+    judged; what is before, since the response began, must fit the same lag. `heard_samples` is how
+    much of the response is taken to be played at `now_ms`, when it ends.
     """
-    if not any(microphone):
-        return -1.0
     rate = played.sample_rate_hz
-    heard = _levels(microphone, STT_SAMPLE_RATE_HZ, _FLOOR_DB)
-    end = heard_samples + _EARLY_MS * rate // 1000
-    span_ms = len(heard) * _HOP_MS + MAX_LAG_MS + _EARLY_MS + _HOP_MS
-    source = _levels(played.between(end - span_ms * rate // 1000, end), rate, _PLAYED_FLOOR_DB)
-    if not len(heard) or len(source) < len(heard):
+    context_ms = max(newest_ms, heard_samples * 1000 // rate)
+    microphone = microphone[-2 * context_ms * STT_SAMPLE_RATE_HZ // 1000 :]
+    if not any(microphone[-2 * newest_ms * STT_SAMPLE_RATE_HZ // 1000 :]):
         return -1.0
-    return _best_correlation(heard, source)
+    heard = _levels(pcm16_to_float(microphone), STT_SAMPLE_RATE_HZ, _FLOOR_DB)
+    span_ms = len(heard) * _HOP_MS + MAX_LAG_MS + _EARLY_MS + _HOP_MS
+    sound = played.newest(span_ms * rate // 1000, heard_samples, now_ms)
+    source = _levels(sound, rate, _PLAYED_FLOOR_DB)
+    lags = len(source) - len(heard) + 1
+    if not len(heard) or lags < 1:
+        return -1.0
+    newest = heard[-max(1, newest_ms // _HOP_MS - 1) :]
+    alike = _correlations(newest, source)[-lags:]
+    context = np.pad(_correlations(heard, source), 1, mode="edge")
+    fits = np.max([context[:-2], context[1:-1], context[2:]], axis=0) >= _CONTEXT_LIKENESS
+    return float(np.max(alike, where=fits, initial=-1.0))
 
 
 def echoed_words(words: Iterable[str], spoken: Iterable[str]) -> bool:
@@ -86,25 +146,21 @@ def echoed_words(words: Iterable[str], spoken: Iterable[str]) -> bool:
     return len(said) >= 2 and sum(word in known for word in said) >= 0.8 * len(said)
 
 
-def _best_correlation(heard: _Levels, source: _Levels) -> float:
-    """Return the highest correlation of `[frames, bands]` with any part of `source`."""
+def _correlations(heard: _Levels, source: _Levels) -> _Levels:
+    """Return the correlation of `[frames, bands]` with each part of `source`, the newest last."""
     windows = np.lib.stride_tricks.sliding_window_view(source, len(heard), axis=0)
     says_something = windows.std(axis=2).mean(axis=1) >= _SILENT_DB
-    if not says_something.any():
-        return -1.0
-    windows = windows[says_something]
     depth = np.ptp(np.percentile(heard, (_NOISE_PERCENT, 100), axis=0), axis=0)
     windows = np.maximum(windows, windows.max(axis=2, keepdims=True) - depth[:, np.newaxis])
     windows = windows - windows.mean(axis=2, keepdims=True)
     centred = heard - heard.mean(axis=0)
     products = np.einsum("lbf,fb->l", windows, centred)
     energies = np.einsum("lbf,lbf->l", windows, windows) * float(np.sum(centred * centred))
-    return float(np.max(products / np.sqrt(energies + 1e-9)))
+    return np.where(says_something, products / np.sqrt(energies + 1e-9), -1.0)
 
 
-def _levels(pcm: bytes, sample_rate_hz: int, floor_db: float) -> _Levels:
+def _levels(samples: Samples, sample_rate_hz: int, floor_db: float) -> _Levels:
     """Return the levels `[frames, bands]` in dB of full scale, one frame every 16 ms."""
-    samples = pcm16_to_float(pcm)
     size, hop = 2 * _HOP_MS * sample_rate_hz // 1000, _HOP_MS * sample_rate_hz // 1000
     if len(samples) < size:
         return np.zeros((0, _BANDS), np.float32)

@@ -182,10 +182,11 @@ class Response:
         self._start_held = False
         self.advance(now_ms)
 
-    def pause(self, now_ms: float, *, paused: bool) -> None:
-        """The listener hears nothing of it for a while, or goes on where that began."""
+    def lower(self, now_ms: float, *, gain: float) -> None:
+        """The listener hears it with this gain; 0: nothing of it, until it goes on from there."""
         if self._speech is not None:
-            self._speech.playout.pause(now_ms, paused=paused)
+            self._speech.playout.pause(now_ms, paused=not gain)
+            self.played.play(gain, self._speech.playout.heard_samples(now_ms), now_ms)
 
     def report_playout(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
         """Take the client's word for how much of the audio it has played, and has to play."""
@@ -253,11 +254,8 @@ class Response:
 
     def audible(self, now_ms: float) -> bool:
         """Whether the listener is hearing it now."""
-        return (
-            self._speech is not None
-            and not self._silenced
-            and self._speech.playout.lead_ms(now_ms) > 0
-        )
+        speech = None if self._silenced else self._speech
+        return speech is not None and speech.playout.lead_ms(now_ms) > 0
 
     def heard_ms(self, now_ms: float) -> float:
         """Return how much of its audio was heard; 0 for a text response."""

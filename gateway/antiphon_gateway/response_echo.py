@@ -18,15 +18,14 @@ class ResponseEcho:
         """Whether the response is being heard, or was until just now."""
         return self._speech.playout.since_end_ms(now_ms) < echo.MAX_LAG_MS
 
-    def likeness(self, microphone: bytes, now_ms: float) -> float:
+    def likeness(self, microphone: bytes, now_ms: float, newest_ms: int) -> float:
         """Return how much the newest microphone audio is its echo (`echo.likeness`)."""
         if not self.possible(now_ms):
             return -1.0
         playout = self._speech.playout
         past_end = max(0.0, playout.since_end_ms(now_ms)) * self._speech.sample_rate_hz / 1000
-        return echo.likeness(
-            microphone, self._played, playout.heard_samples(now_ms) + int(past_end)
-        )
+        heard = playout.heard_samples(now_ms) + int(past_end)
+        return echo.likeness(microphone, self._played, heard, now_ms, newest_ms)
 
     def spoken_lately(self, now_ms: float) -> str:
         """Return the words heard in the last seconds and the next moment."""

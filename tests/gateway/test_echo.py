@@ -122,6 +122,67 @@ def test_words_just_spoken_are_an_echo() -> None:
     assert not echoed_words(["rain"], spoken)
 
 
+# --- how it was played ----------------------------------------------------------------------
+
+
+def lowered(gain: float, late_ms: int, delay_ms: int) -> tuple[float, float]:
+    """Lower a reply, pause it and go on; return how like its echo is, and if that were not known.
+
+    It is lowered when 1 s of it was heard, paused 100 ms later and goes on after 200 ms.
+    """
+    found = []
+    for played in PLAYED:
+        reply = recording(played)
+        resting, rest = np.zeros(3_200, np.float32), reply[17_600:]
+        heard = np.concatenate([reply[:16_000], reply[16_000:17_600] * gain, resting, rest])
+        now_ms = 1_300 + late_ms
+        start = max(0, now_ms - delay_ms - COMPARED_MS) * 16
+        microphone = float_to_pcm16(heard[start : start + 16 * COMPARED_MS] * np.float32(0.1))
+        audio, unknown = PlayedAudio(RATE_HZ), PlayedAudio(RATE_HZ)
+        for each in (audio, unknown):
+            each.add(float_to_pcm16(reply[: 2 * RATE_HZ]))
+        audio.play(gain, 16_000, 1_000)
+        audio.play(0.0, 17_600, 1_100)
+        audio.play(1.0, 17_600, 1_300)
+        position = 17_600 + 16 * late_ms
+        found.append([likeness(microphone, each, position, now_ms) for each in (audio, unknown)])
+    known, otherwise = np.min(found, axis=0)
+    return known, otherwise
+
+
+@pytest.mark.parametrize("late_ms", [50, 150, 250])
+@pytest.mark.parametrize("delay_ms", [40, 120, 250])
+def test_an_echo_is_known_with_the_pause_and_the_duck_in_it(late_ms: int, delay_ms: int) -> None:
+    known, otherwise = lowered(0.126, late_ms, delay_ms)
+    assert known >= ECHO > otherwise
+
+
+def test_what_is_played_stands_still_in_a_pause() -> None:
+    audio = PlayedAudio(1_000)
+    audio.add(b"\0\x40" * 1_000)
+    audio.play(0.5, 300, 10_300)
+    audio.play(0.0, 400, 10_400)
+    paused = audio.newest(400, 400, 10_500)
+    assert [paused[place] for place in (0, 151, 152, 251, 252, 399)] == [0.5, 0.5, 0.25, 0.25, 0, 0]
+    audio.play(1.0, 410, 10_600)
+    going_on = audio.newest(400, 500, 10_690)
+    assert [going_on[place] for place in (0, 61, 62, 261, 262, 399)] == [0.25, 0.25, 0, 0, 0.5, 0.5]
+
+
+def test_where_there_was_no_echo_before_there_is_none_now() -> None:
+    reply = recording("garland")
+    audio = PlayedAudio(RATE_HZ)
+    audio.add(float_to_pcm16(reply[: 3 * RATE_HZ]))
+    echo = float_to_pcm16(reply[: 2 * RATE_HZ][-1_200 * 16 :])
+    sudden = bytes(2 * 16 * 800) + echo[-2 * 16 * 400 :]
+    assert likeness(echo, audio, 2 * RATE_HZ, newest_ms=400) >= ECHO
+    assert likeness(sudden[-2 * 16 * 400 :], audio, 2 * RATE_HZ, newest_ms=400) >= ECHO
+    assert likeness(sudden, audio, 2 * RATE_HZ, newest_ms=400) == -1.0
+    begun = PlayedAudio(RATE_HZ)
+    begun.add(float_to_pcm16(reply[2 * RATE_HZ - 400 * 16 : 3 * RATE_HZ]))
+    assert likeness(sudden, begun, 400 * 16, newest_ms=400) >= ECHO
+
+
 # --- where sound begins ---------------------------------------------------------------------
 
 
@@ -160,12 +221,12 @@ class Reply:
         self.paused = False
         self._likenesses = likenesses
 
-    def likeness(self, heard: bytes, _now_ms: float) -> float:
-        self.compared_ms.append(len(heard) // 32)
+    def likeness(self, _heard: bytes, _now_ms: float, newest_ms: int) -> float:
+        self.compared_ms.append(newest_ms)
         return self._likenesses[len(self.compared_ms) - 1]
 
-    def pause(self, _now_ms: float, *, paused: bool) -> None:
-        self.paused = paused
+    def lower(self, _now_ms: float, *, gain: float) -> None:
+        self.paused = not gain
 
     def hold_start(self) -> None: ...
 
@@ -224,18 +285,15 @@ def test_a_response_that_is_echoed_is_not_lowered_until_a_second_look_finds_no_e
     assert paused == [False] * 18 + [True] * 2
 
 
-def test_a_response_that_goes_on_as_an_echo_is_left_alone_until_its_pause_is_not_compared() -> None:
+def test_who_is_taken_for_the_echo_of_a_response_that_was_paused_is_looked_at_again() -> None:
     context = SessionContext(Config(), session_id="sess_1", extensions=True)
-    reply = Reply(0.2, 0.2, 0.8, 0.8, 0.2, 0.8, 0.8, 0.8)
-    states, submitted = [], []
-    for _ in overlapped(reply, 1_248, context):
-        states.append((reply.paused, len(reply.compared_ms)))
-        submitted.append(any(isinstance(effect, Submit) for effect in context.take_effects()))
-    resumed = states.index((False, 4))
-    looked_again = states.index((False, 5))
-    assert 32 * (looked_again - resumed) >= COMPARED_MS + 160
-    assert not any(paused for paused, _ in states[resumed:])
-    assert not any(submitted[resumed:])
+    reply = Reply(0.2, 0.2, 0.8, 0.8, *[0.2] * 4)
+    submitted = [
+        any(isinstance(effect, Submit) for effect in context.take_effects())
+        for _ in overlapped(reply, 576, context)
+    ]
+    assert len(reply.compared_ms) == 6
+    assert any(submitted[320 // 32 :])
 
 
 def test_who_is_taken_for_an_echo_of_a_response_that_was_not_paused_is_looked_at_again() -> None:
