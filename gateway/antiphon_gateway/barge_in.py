@@ -50,6 +50,9 @@ _ECHO_SOUND_MS = 224
 taken for its echo, with 400 ms that begin in silence 59 %; 98 % of the echoes are."""
 _BEGINNING_LIKENESS = 0.9
 """What delays the duck until there is so much sound: fewer people, and still most echoes."""
+_ECHO_RESUMED_MS = 600
+"""After a response that was paused goes on as an echo: until the round trip is known its pause is
+elsewhere in the microphone than in what was played, until it has left what is compared."""
 _WORDS_BUDGET_MS = 1_000
 _PADDING_MS = 200
 """Audio before the speech that is transcribed with it."""
@@ -107,7 +110,7 @@ class BargeIn:
         self._judges_words = taking.interruption_words
         self._sound_from = start_sample
         self._may_be_echo = self._like_echo = self._echo = False
-        self._echo_checked_at = 0
+        self._echo_checked_at = self._echo_until = 0
         self.lowered_most = lowered_before
         """What this breath has done to the response at most."""
         self._lowered = Lowered.NOT
@@ -140,6 +143,8 @@ class BargeIn:
             return Verdict.UNDECIDED
         late = speech_ms + silence_ms >= _DUCKED_MS
         if verdict is Verdict.UNDECIDED and self._audible(now_ms):
+            if self._echo and self._lowered is Lowered.PAUSED:
+                self._echo_until = position + _to_samples(_ECHO_RESUMED_MS)
             loud = self._echo or late or (self._may_be_echo and not self._lowered)
             self._lower(Lowered.NOT if loud else self._suited(evidence), now_ms)
         return verdict
@@ -205,8 +210,11 @@ class BargeIn:
         A beginning after silence is like any other, so that the first sound only delays the duck,
         and later the sound alone is compared, without the silence before it. A second look must
         agree that a response which is lowered already is echoed (a paused one leaves no echo to
-        find), and that an echo is none any more.
+        find), and that an echo is none any more: then the response may be lowered again.
         """
+        if position < self._echo_until:
+            self._begin_again(position - _to_samples(_ECHO_EVERY_MS))
+            return
         played = self._played
         if played is None or not self._context.config.turn_taking.echo_check:
             self._may_be_echo = self._like_echo = self._echo = False
@@ -225,6 +233,8 @@ class BargeIn:
         if self._like_echo:
             self._echo = self._echo or before or not self._lowered
         else:
+            if self._echo and not before:
+                self.lowered_most = Lowered.NOT
             self._echo = self._echo and before
         if self._echo:
             self._begin_again(position - _to_samples(_ECHO_EVERY_MS))

@@ -70,12 +70,17 @@ class PlayedAudio:
         """Hold nothing any more; the positions stay."""
         self._held.clear()
 
-    def play(self, gain: float, position: int, now_ms: float) -> None:
-        """Take note that from this sample on it is played with a gain; 0: not until it goes on."""
+    def play(self, gain: float, position: int, now_ms: float, late_ms: float = 0.0) -> None:
+        """Take note that from this sample on it is played with a gain; 0: not until it goes on.
+
+        It is heard so by what arrives `late_ms` from now on: a round trip later.
+        """
         last = self._stretches[-1]
-        if not last.gain:
+        if last.gain:
+            position += int(late_ms * self.sample_rate_hz / 1000)
+        else:
             self._stretches[-1] = last._replace(position=position)
-        self._stretches.append(_Stretch(position, now_ms, gain))
+        self._stretches.append(_Stretch(position, now_ms + late_ms, gain))
         del self._stretches[:-_MOST_STRETCHES]
 
     def newest(self, span: int, position: int, now_ms: float) -> Samples:
@@ -84,8 +89,11 @@ class PlayedAudio:
         `position`: how much of the response is taken to be played.
         """
         pieces: list[Samples] = []
-        until_ms, rate = now_ms + _EARLY_MS, self.sample_rate_hz
-        end = position + (_EARLY_MS * rate // 1000 if self._stretches[-1].gain else 0)
+        until_ms, rate, last = now_ms + _EARLY_MS, self.sample_rate_hz, self._stretches[-1]
+        end = position + _EARLY_MS * rate // 1000
+        if not last.gain:
+            before_ms = max(0.0, last.since_ms - until_ms)
+            end = max(position, last.position - int(before_ms * rate / 1000))
         for stretch in reversed(self._stretches):
             if stretch.gain:
                 start = min(end, max(stretch.position, end - span))

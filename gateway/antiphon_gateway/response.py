@@ -186,7 +186,8 @@ class Response:
         """The listener hears it with this gain; 0: nothing of it, until it goes on from there."""
         if self._speech is not None:
             self._speech.playout.pause(now_ms, paused=not gain)
-            self.played.play(gain, self._speech.playout.heard_samples(now_ms), now_ms)
+            heard, late_ms = self._speech.playout.heard_samples(now_ms), self._context.round_trip.ms
+            self.played.play(gain, heard, now_ms, late_ms)
 
     def report_playout(self, played_ms: float, now_ms: float, buffered_ms: float) -> None:
         """Take the client's word for how much of the audio it has played, and has to play."""

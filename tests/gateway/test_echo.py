@@ -169,6 +169,17 @@ def test_what_is_played_stands_still_in_a_pause() -> None:
     assert [going_on[place] for place in (0, 61, 62, 261, 262, 399)] == [0.25, 0.25, 0, 0, 0.5, 0.5]
 
 
+def test_a_client_far_away_ducks_and_pauses_a_round_trip_later() -> None:
+    audio = PlayedAudio(1_000)
+    audio.add(b"\0\x40" * 1_000)
+    audio.play(0.5, 300, 10_300, late_ms=100)
+    audio.play(0.0, 400, 10_400, late_ms=100)
+    playing = audio.newest(400, 400, 10_402)
+    assert [playing[place] for place in (0, 349, 350, 399)] == [0.5, 0.5, 0.25, 0.25]
+    paused = audio.newest(400, 500, 10_552)
+    assert [paused[place] for place in (0, 199, 200, 299, 300, 399)] == [0.5, 0.5, 0.25, 0.25, 0, 0]
+
+
 def test_where_there_was_no_echo_before_there_is_none_now() -> None:
     reply = recording("garland")
     audio = PlayedAudio(RATE_HZ)
@@ -285,15 +296,26 @@ def test_a_response_that_is_echoed_is_not_lowered_until_a_second_look_finds_no_e
     assert paused == [False] * 18 + [True] * 2
 
 
-def test_who_is_taken_for_the_echo_of_a_response_that_was_paused_is_looked_at_again() -> None:
+def test_a_response_that_goes_on_as_an_echo_is_left_alone_until_its_pause_is_not_compared() -> None:
+    context = SessionContext(Config(), session_id="sess_1", extensions=True)
+    reply = Reply(0.2, 0.2, 0.8, 0.8, 0.2, 0.8, 0.8, 0.8)
+    states, submitted = [], []
+    for _ in overlapped(reply, 1_248, context):
+        states.append((reply.paused, len(reply.compared_ms)))
+        submitted.append(any(isinstance(effect, Submit) for effect in context.take_effects()))
+    resumed = states.index((False, 4))
+    looked_again = states.index((False, 5))
+    assert 32 * (looked_again - resumed) >= COMPARED_MS + 160
+    assert not any(paused for paused, _ in states[resumed:])
+    assert not any(submitted[resumed:])
+
+
+def test_a_response_that_went_on_as_an_echo_is_paused_again_when_it_was_none() -> None:
     context = SessionContext(Config(), session_id="sess_1", extensions=True)
     reply = Reply(0.2, 0.2, 0.8, 0.8, *[0.2] * 4)
-    submitted = [
-        any(isinstance(effect, Submit) for effect in context.take_effects())
-        for _ in overlapped(reply, 576, context)
-    ]
-    assert len(reply.compared_ms) == 6
-    assert any(submitted[320 // 32 :])
+    paused = [reply.paused for _ in overlapped(reply, 1_088, context)]
+    assert paused[9] is False
+    assert paused[-1] is True
 
 
 def test_who_is_taken_for_an_echo_of_a_response_that_was_not_paused_is_looked_at_again() -> None:
