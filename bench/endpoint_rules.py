@@ -1,10 +1,11 @@
 """When rules of endpointing end a turn, on pauses whose evidence is known. Pure."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from antiphon_gateway.turn_end import SURE_MS, WEIGHTS, Eagerness, Evidence, weigh
+from antiphon_gateway.turn_end import SURE_MS, WEIGHTS, Eagerness, Evidence, Sounding, weigh
 from antiphon_gateway.turn_end_watch import ASK_BY_MS
 from antiphon_gateway.turn_text import reads_complete
 from antiphon_proto.config import TurnTaking
@@ -13,6 +14,9 @@ from bench.turn_recordings import Pause, Turn
 
 WINDOW_MS = 32
 _LAST_MS = 10_000
+_ASKED_MS = 64
+_LEAST_SOUND = 0.018
+"""What the product makes of a lower probability; the same holds for a higher one."""
 SOUND_TAKES_MS = 100
 WORDS_TAKE_MS = 130
 MODEL_TAKES_MS = 60
@@ -43,6 +47,8 @@ class Rule(NamedTuple):
     """What is known so far to the silence that is needed."""
     sounds_in_doubt: bool = False
     """The sound is asked for only when the words leave doubt."""
+    asked_again_ms: tuple[int, ...] = ()
+    """Silences at which it is asked again then."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,6 +106,39 @@ def policy(
     return Rule(needed, sounds_in_doubt=True)
 
 
+def newest(odds: Sequence[float]) -> float:
+    """Return the logarithm of the odds that was heard last."""
+    return odds[-1]
+
+
+def mean(odds: Sequence[float]) -> float:
+    """Return the mean of the logarithms of the odds."""
+    return sum(odds) / len(odds)
+
+
+def asked_again(
+    rule: Rule, at_ms: tuple[int, ...], combine: Callable[[Sequence[float]], float]
+) -> Rule:
+    """Return a rule that asks how a pause sounds again while the doubt lasts.
+
+    What `combine` makes of all answers counts as an early one.
+    """
+
+    def needed(evidence: Evidence) -> int:
+        if evidence.soundings:
+            odds = [_log_odds(each.probability) for each in evidence.soundings]
+            combined = 1 / (1 + math.exp(-combine(odds)))
+            evidence = evidence._replace(soundings=(Sounding(_ASKED_MS, combined),))
+        return rule.needed_ms(evidence)
+
+    return Rule(needed, rule.sounds_in_doubt, at_ms)
+
+
+def _log_odds(probability: float) -> float:
+    probability = min(max(probability, _LEAST_SOUND), 1 - _LEAST_SOUND)
+    return math.log(probability / (1 - probability))
+
+
 def judge(rule: Rule, example: Example) -> Outcome:
     """Return what a rule does with a turn."""
     cut_in = retractable = False
@@ -134,11 +173,16 @@ def _arrivals(rule: Rule, known: Known) -> dict[int, dict[str, Any]]:
     arrivals: dict[int, dict[str, Any]] = {words_ms: words, words_ms + MODEL_TAKES_MS: model}
     if rule.sounds_in_doubt:
         in_doubt = rule.needed_ms(Evidence()._replace(**words, **model)) > SURE_MS
-        if known.message_end is None:
-            arrivals[ASK_BY_MS + SOUND_TAKES_MS] = {"soundings": known.soundings[:1]}
-        elif in_doubt:
-            asked_ms = words_ms + MODEL_TAKES_MS
-            arrivals[asked_ms + SOUND_TAKES_MS] = {"soundings": known.soundings[:1]}
+        unread = known.message_end is None
+        if unread or in_doubt:
+            now_ms = ASK_BY_MS if unread else words_ms + MODEL_TAKES_MS
+            heard: tuple[Sounding, ...] = ()
+            for one in known.soundings:
+                if one.silence_ms not in (known.soundings[0].silence_ms, *rule.asked_again_ms):
+                    continue
+                heard = (*heard, one)
+                now_ms = max(now_ms, one.silence_ms) + SOUND_TAKES_MS
+                arrivals[now_ms] = {"soundings": heard}
         return arrivals
     for number, sounding in enumerate(known.soundings, 1):
         at_ms = sounding.silence_ms + SOUND_TAKES_MS

@@ -40,6 +40,13 @@ OPERATING_POINTS: tuple[tuple[Eagerness, float], ...] = (
 """Of the product's rule; its own are those that add nothing to the score."""
 UNREAD: tuple[Eagerness, ...] = ("auto", "high")
 """Judged without the language model's word too, as with engines that do not tell it."""
+ASKED_AGAIN = (
+    ("newest of 64, 384, 640", (384, 640), rules.newest),
+    ("mean of 64, 384, 640", (384, 640), rules.mean),
+    ("least of 64, 384, 640", (384, 640), min),
+    ("mean of 64, 640", (640,), rules.mean),
+)
+"""What the sound adds when it is asked for again while the doubt lasts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +142,12 @@ def _report(examples: Sequence[Example]) -> str:
             outcomes = [judge(crossed[fold_of(one)], one) for one in chosen]
             label = f"evidence, {eagerness} {bias:+.1f}"
             lines.append(f"  {label:<34} {Figures(outcomes).line()}")
+        for label, at_ms, combine in ASKED_AGAIN:
+            crossed = [
+                rules.asked_again(rules.policy(weights=one), at_ms, combine) for one in weights
+            ]
+            outcomes = [judge(crossed[fold_of(one)], one) for one in chosen]
+            lines.append(f"  {f'evidence, auto, {label}':<34} {Figures(outcomes).line()}")
         for eagerness in UNREAD:
             crossed = [rules.policy(eagerness, weights=one) for one in weights]
             outcomes = [judge(crossed[fold_of(one)], rules.unread(one)) for one in chosen]

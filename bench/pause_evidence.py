@@ -28,7 +28,7 @@ from antiphon_workers import registry
 from antiphon_workers.engine import Engine, Usage
 from bench.turn_recordings import Pause, Pcm, Turn
 
-SOUNDED_AT_MS = (64, 192)
+SOUNDED_AT_MS = (64, 192, 384, 640)
 TRANSCRIBED_AT_MS = 64
 _PREFIX_SAMPLES = STT_SAMPLE_RATE_HZ * 3 // 10
 """What the gateway sends before the first speech."""

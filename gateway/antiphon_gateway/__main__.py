@@ -5,7 +5,7 @@ import gc
 import sys
 
 from antiphon_proto import config as configuration
-from antiphon_proto import log
+from antiphon_proto import log, process_limits
 from antiphon_proto.errors import AntiphonError
 
 
@@ -30,6 +30,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.behind_proxy:
         arguments.settings.append("gateway.behind_proxy=true")
+    process_limits.forbid_core_dumps()
     try:
         config = configuration.as_gateway(configuration.from_arguments(arguments), arguments.index)
         log.configure("gateway", config.log.level)

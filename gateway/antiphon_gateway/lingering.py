@@ -17,10 +17,14 @@ from aiohttp.abc import AbstractStreamWriter
 PATIENCE_S = 2.0
 """How long a client may take to end such a connection, which holds no session any more."""
 
+MAX_AT_ONCE = 64
+"""So many are held at a time: each has two open files for `PATIENCE_S`. Further ones are reset."""
+
 PACE_S = 0.005
 """From one reading to the next: 13 MB/s, at which a client that sends faster disturbs nobody."""
 _dropped = bytearray(64 * 1024)
 """Where the bytes of all of them go."""
+_held: set["_Lingering"] = set()
 
 
 class PatientSocket(web.WebSocketResponse):
@@ -51,6 +55,9 @@ class PatientSocket(web.WebSocketResponse):
 
 def _linger(transport: asyncio.Transport) -> None:
     """Outlive a transport that is closing. It may hold its socket only until the next callback."""
+    if len(_held) >= MAX_AT_ONCE:
+        transport.abort()  # what of the close code is in the kernel may still arrive
+        return
     with contextlib.suppress(OSError):  # the client was faster, or the server is out of files
         _Lingering(transport, transport.get_extra_info("socket").dup())
 
@@ -67,6 +74,7 @@ class _Lingering(asyncio.Protocol):
         self._inner = cast(asyncio.Protocol, transport.get_protocol())
         self._timer = self._loop.call_later(PATIENCE_S, self._end)
         transport.set_protocol(self)
+        _held.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Drop it."""
@@ -103,6 +111,8 @@ class _Lingering(asyncio.Protocol):
             self._loop.call_later(PACE_S, self._drop)
 
     def _end(self) -> None:
+        """Give everything back; may be called again."""
+        _held.discard(self)
         self._timer.cancel()
         self._line.close()
         self._transport.abort()

@@ -100,6 +100,9 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
     """Name of the gateway that wants the results; never an address."""
     budget_ms: int
     """Time left before the result is worthless, counted from when the job is sent."""
+    patience_ms: int = 0
+    """How long nobody waits for the first result yet, counted from when the job is sent. So long it
+    leaves its stage's last free slot to urgent jobs, and its worker may put others first."""
     command: Command
 
 
@@ -288,11 +291,9 @@ class EnqueueJob(Message, frozen=True, kw_only=True, tag="enqueue"):
     A higher attempt of a known job takes the place of the lower one."""
 
     job: Job
-    """`budget_ms` counts from when this is sent."""
+    """`budget_ms` and `patience_ms` count from when this is sent."""
     urgent: bool = False
     """Goes before jobs that are not."""
-    patience_ms: int = 0
-    """So long it leaves its stage's last free slot to urgent jobs, when it is not urgent."""
     again: bool = False
     """Was sent before: goes before all that were not."""
     worker_id: str = ""

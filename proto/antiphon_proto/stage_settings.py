@@ -147,7 +147,9 @@ class Tts(Section, frozen=True, kw_only=True):
     """Speak a part of a sentence with the intonation it has within the sentence."""
     threads: Count = 2
     processes: Count = 1
-    slots: Count = 1
+    slots: Count = 8
+    """Clauses that may be under way. `piper`: at most four of them make a piece of their speech at
+    a time, those whose listeners have least left to hear. `coqui`: always 1."""
 
     @property
     def names(self) -> tuple[str, ...]:

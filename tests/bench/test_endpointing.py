@@ -1,5 +1,6 @@
 """Rules for the end of a turn on real recordings, with the real models."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from bench.endpoint_rules import (
     Judged,
     Outcome,
     Rule,
+    asked_again,
     ends_after,
     judge,
+    mean,
+    newest,
     policy,
     silence,
     unread,
@@ -54,6 +58,20 @@ def test_the_sound_comes_late_and_only_in_doubt(doubt_ms: int, ended_ms: int) ->
         return 0 if evidence.soundings else doubt_ms if evidence.message_end else 2_000
 
     assert ends_after(Rule(needed, sounds_in_doubt=True), known) == ended_ms
+
+
+@pytest.mark.parametrize(("combine", "ended_ms"), [(newest, 484), (mean, 740), (min, 928)])
+def test_the_sound_is_asked_for_again_while_the_doubt_lasts(
+    combine: Callable[[Sequence[float]], float], ended_ms: int
+) -> None:
+    heard = (Sounding(64, 0.2), Sounding(192, 0.99), Sounding(384, 0.9), Sounding(640, 0.9))
+    known = Known(heard, "What time is it?", -0.2, 0.01)
+
+    def needed(evidence: Evidence) -> int:
+        return 0 if evidence.soundings and evidence.soundings[0].probability > 0.65 else 928
+
+    again = asked_again(Rule(needed, sounds_in_doubt=True), (384, 640), combine)
+    assert ends_after(again, known) == ended_ms
 
 
 @pytest.mark.parametrize(("goes_on_after_ms", "retractable"), [(700, True), (701, False)])

@@ -152,6 +152,35 @@ async def test_a_client_that_never_ends_is_left_after_a_while(
             await asyncio.wait((holding,))
 
 
+async def test_so_many_are_held_at_once_and_the_next_is_reset(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lingering, "PATIENCE_S", 30.0)
+    monkeypatch.setattr(lingering, "MAX_AT_ONCE", 2)
+
+    def wrong(line: socket.socket) -> socket.socket:
+        send(line, TOO_LARGE)
+        return line
+
+    def goes_on(line: socket.socket) -> None:
+        for _ in range(PIECES):
+            line.sendall(PIECE)
+
+    async with serving(ends) as address:
+        lines = [socket.create_connection(address, timeout=20) for _ in range(4)]
+        for line in lines[:2]:
+            await asyncio.to_thread(wrong, line)
+        with pytest.raises(ConnectionError):
+            await asyncio.to_thread(lambda: goes_on(wrong(lines[2])))
+        for line in lines[:2]:
+            await asyncio.to_thread(goes_on, line)
+        lines[0].close()
+        await asyncio.wait_for(ends.over.wait(), 10)
+        await asyncio.to_thread(lambda: goes_on(wrong(lines[3])))
+        for line in lines:
+            line.close()
+
+
 async def test_a_server_that_stops_does_not_wait_for_it(
     ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,8 @@
 """Piper: streamed, repeatable, trimmed speech."""
 
+import asyncio
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from antiphon_workers.engine import Engine
 from antiphon_workers.tts.pauses import PAUSES_MS, PHRASE_PAUSE_MS, pause_after_ms
 from antiphon_workers.tts.piper_text import speakable_pieces
 
-from .engines import loaded, results
+from .engines import job, loaded, results
 
 pytestmark = pytest.mark.models
 
@@ -187,3 +190,26 @@ def _words(body: object) -> tuple[SpokenWord, ...]:
 )
 def test_the_pause_behind_a_text_follows_from_its_last_mark(text: str, pause_ms: int) -> None:
     assert pause_after_ms(text) == pause_ms
+
+
+async def test_a_clause_that_is_wanted_now_overtakes_those_that_are_not(engine: Engine) -> None:
+    ended: list[str] = []
+    all_begun = asyncio.Barrier(9)
+
+    async def say(name: str, patience_ms: int) -> None:
+        command = Synthesize(text=SENTENCE, voice="")
+        wanted = msgspec.structs.replace(job(command, name), patience_ms=patience_ms)
+        steps = engine.run(wanted, b"")
+        if patience_ms:
+            await anext(steps)
+            await all_begun.wait()
+        async for _ in steps:
+            pass
+        ended.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(8):
+            group.create_task(say(f"later {number}", 60_000))
+        await all_begun.wait()
+        group.create_task(say("now", 0))
+    assert ended[0] == "now"

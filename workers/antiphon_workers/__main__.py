@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from antiphon_proto import config, log
+from antiphon_proto import config, log, process_limits
 from antiphon_proto.config import Config
 from antiphon_proto.engines import names
 from antiphon_proto.errors import ConfigurationError, StartupError
@@ -22,6 +22,7 @@ RESTART_PAUSE_S = 2.0
 def main() -> int:
     """Run one worker. Returns the exit code: 0 after a drain, 2 when it could not start."""
     arguments = _parser().parse_args()
+    process_limits.forbid_core_dumps()
     if arguments.exit_with_parent is not None:
         end_with_parent(arguments.exit_with_parent)
     wait_asleep()

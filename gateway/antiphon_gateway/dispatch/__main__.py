@@ -5,7 +5,7 @@ import sys
 
 from antiphon_gateway.dispatch import process
 from antiphon_proto import config as configuration
-from antiphon_proto import log
+from antiphon_proto import log, process_limits
 from antiphon_proto.errors import AntiphonError, ConfigurationError
 
 
@@ -19,6 +19,7 @@ def main() -> int:
     )
     configuration.add_arguments(parser)
     arguments = parser.parse_args()
+    process_limits.forbid_core_dumps()
     try:
         config = configuration.from_arguments(arguments)
         if config.bus.dispatcher != "process":

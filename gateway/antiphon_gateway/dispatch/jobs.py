@@ -155,7 +155,6 @@ class Jobs:
         request = EnqueueJob(
             job=entry.job(self._gateway, now_ms),
             urgent=entry.request.urgent,
-            patience_ms=entry.request.patience_ms,
             again=entry.attempt > 1,
             worker_id=entry.worker_id,
         )

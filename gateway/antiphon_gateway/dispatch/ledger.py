@@ -65,6 +65,8 @@ class Entry:
 
     def job(self, reply_to: str, now_ms: int) -> Job:
         """Return what the next try is sent as."""
+        waited_ms = now_ms - (self.deadline_ms - self.request.budget_ms)
+        patience_ms = 0 if self.request.urgent else self.request.patience_ms
         return Job(
             job_id=self.request.job_id,
             session_id=self.request.session_id,
@@ -73,6 +75,7 @@ class Entry:
             attempt=self.attempt,
             reply_to=reply_to,
             budget_ms=max(1, self.deadline_ms - now_ms),
+            patience_ms=max(0, patience_ms - waited_ms),
             command=self.progress.remaining_command(),
         )
 

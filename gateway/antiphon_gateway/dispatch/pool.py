@@ -172,8 +172,12 @@ class Pool:
 
     def _send(self, waiting: Try, worker: Worker, now_ms: int, out: list[PoolAction]) -> None:
         self.tries.take(waiting, worker.id)
-        left_ms = max(1, waiting.job.budget_ms - (now_ms - waiting.enqueued_ms))
-        job = msgspec.structs.replace(waiting.job, budget_ms=left_ms)
+        job, waited_ms = waiting.job, now_ms - waiting.enqueued_ms
+        job = msgspec.structs.replace(
+            job,
+            budget_ms=max(1, job.budget_ms - waited_ms),
+            patience_ms=max(0, job.patience_ms - waited_ms),
+        )
         worker.holds[job.job_id] = Hold(attempt=job.attempt, sent_ms=now_ms)
         sent = JobSent(job_id=job.job_id, attempt=job.attempt, worker_id=worker.id)
         out.append(Send(worker.id, worker.incarnation, job, waiting.payload))

@@ -62,7 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool = False
     """Goes before jobs that are not: the first chunk of a turn."""
     patience_ms: int = PATIENCE_MS
-    """How long it may leave its stage's last free slot to urgent jobs, when it is not urgent."""
+    """How long nobody waits for its first result yet, when it is not urgent."""
 
     @property
     def stage(self) -> Stage:

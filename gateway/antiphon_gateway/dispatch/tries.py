@@ -38,7 +38,6 @@ class Try:
     stage: Stage
     lane: int
     enqueued_ms: int
-    patience_ms: int = 0
     worker_id: str = ""
 
     @property
@@ -84,7 +83,7 @@ class Tries:
         """Whether a try leaves the last free slot of its stage to others."""
         if waiting.lane != NORMAL:
             return False
-        left_ms = waiting.enqueued_ms + min(waiting.patience_ms, MOST_HELD_BACK_MS) - now_ms
+        left_ms = waiting.enqueued_ms + min(waiting.job.patience_ms, MOST_HELD_BACK_MS) - now_ms
         return self._reserves[waiting.stage].holds_back(waiting.job.session_id, left_ms, now_ms)
 
     # --- from gateways -------------------------------------------------------------------------
@@ -100,8 +99,7 @@ class Tries:
         if known:
             self.forget(known)
         lane = AGAIN if request.again else URGENT if request.urgent else NORMAL
-        stage, patience_ms = stage_of(job.command), request.patience_ms
-        new = Try(job, payload, stage, lane, now_ms, patience_ms, request.worker_id)
+        new = Try(job, payload, stage_of(job.command), lane, now_ms, request.worker_id)
         if request.urgent:
             self._reserves[new.stage].note_urgent(job.session_id, now_ms)
         if new.worker_id:

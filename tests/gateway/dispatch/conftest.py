@@ -5,7 +5,7 @@ from typing import TypeVar
 import pytest
 
 from antiphon_gateway.dispatch.actions import Deliver, Send
-from antiphon_gateway.dispatch.request import Request
+from antiphon_gateway.dispatch.request import PATIENCE_MS, Request
 from antiphon_gateway.dispatch.scheduler import Outcome, Scheduler
 from antiphon_proto.messages import (
     Command,
@@ -82,6 +82,7 @@ class Desk:
         session: str = "s",
         urgent: bool = False,
         budget_ms: int = 60_000,
+        patience_ms: int = PATIENCE_MS,
         payload: bytes = b"",
     ) -> None:
         request = Request(
@@ -93,6 +94,7 @@ class Desk:
             payload=payload,
             budget_ms=budget_ms,
             urgent=urgent,
+            patience_ms=patience_ms,
         )
         self.actions = self.scheduler.submit(request, self.now_ms)
 

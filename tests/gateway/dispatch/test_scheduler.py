@@ -67,6 +67,25 @@ def test_a_second_clause_leaves_the_last_slot_to_another_sessions_first(desk: De
     assert desk.sent == [("tts-1", "j2", 1)]
 
 
+def test_a_worker_is_told_how_long_nobody_waits_yet(desk: Desk) -> None:
+    """Counted from when the job was asked for, also where it is made again."""
+
+    def told_ms() -> list[int]:
+        return [each.job.patience_ms for each in desk.actions if isinstance(each, Send)]
+
+    desk.submit("j1", patience_ms=2_000)
+    desk.now_ms += 500
+    desk.join()
+    assert told_ms() == [1_500]
+    desk.tick(100)
+    desk.lose()
+    desk.join("tts-1")
+    assert told_ms() == [1_400]
+    desk.submit("j2", patience_ms=2_000, urgent=True)
+    desk.finished("j1", worker_id="tts-1", attempt=2)
+    assert told_ms() == [0]
+
+
 def test_speech_goes_to_who_speaks_its_language_and_waits_for_it(desk: Desk) -> None:
     german = Synthesize(text="Guten Tag.", voice="", language="de")
     desk.join("tts-0", languages=("en",))

@@ -14,8 +14,10 @@ from antiphon_proto.config import Config
 from antiphon_proto.errors import StartupError
 from antiphon_proto.messages import AudioDelta, Job, Synthesize
 from antiphon_workers.engine import Engine, Step
+from antiphon_workers.step_order import StepOrder
 from antiphon_workers.threads import steps_in_thread
 from antiphon_workers.tts import piper_stream
+from antiphon_workers.tts.listener_order import in_order
 from antiphon_workers.tts.pauses import LEAD_MS, LONGEST_PAUSE_MS, pause_after_ms
 from antiphon_workers.tts.piper_text import PiperText, SentenceWord
 from antiphon_workers.tts.silence import Edges, SilenceTrimmer
@@ -24,6 +26,10 @@ from antiphon_workers.tts.word_times import PlacedWord, WordTimes
 FIRST_CHUNK_MS = 40
 """As soon as so much is there, all that is there is sent."""
 CHUNK_MS = 100
+
+_STEPS_AT_ONCE = 4
+"""Beside the other models a voice that makes one step at a time gets too little of busy cores: the
+threads of a step wait for the one that the system runs last."""
 
 _LEAD_FRAMES = 3
 """Rendered before the first phoneme; speech was heard at most 2 frames before it."""
@@ -40,7 +46,8 @@ class Piper(Engine):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self._executor = ThreadPoolExecutor(self.slots, thread_name_prefix="piper")
+        self._executor = ThreadPoolExecutor(_STEPS_AT_ONCE, thread_name_prefix="piper")
+        self._order = StepOrder(_STEPS_AT_ONCE)
         self._gain = 1.0
 
     @property
@@ -78,7 +85,8 @@ class Piper(Engine):
         """
         command = job.command
         assert isinstance(command, Synthesize)
-        return steps_in_thread(self._executor, self._steps(command))
+        speech = steps_in_thread(self._executor, self._steps(command))
+        return in_order(self._order, speech, job.patience_ms)
 
     def close(self) -> None:
         """Stop the threads."""
