@@ -65,3 +65,18 @@ async def test_a_reset_breaks_the_connection_and_a_new_one_passes() -> None:
         assert await reader.readexactly(1) == b"y"
         assert proxy.accepted == 2
         writer.close()
+
+
+async def test_at_its_end_it_leaves_no_connection_that_came_just_then() -> None:
+    async with echo_behind(Weather()) as proxy:
+        coming = [asyncio.create_task(connect(proxy)) for _ in range(20)]
+        while not proxy.accepted:
+            await asyncio.sleep(0)
+    served = proxy.accepted
+    for connected in await asyncio.gather(*coming, return_exceptions=True):
+        if not isinstance(connected, OSError):
+            reader, writer = connected
+            with contextlib.suppress(ConnectionError):
+                assert not await asyncio.wait_for(reader.read(1), 5)
+            writer.close()
+    assert proxy.accepted == served

@@ -95,6 +95,9 @@ class ChaosProxy:
             _abort(writer)
             return
         link = _Link(reader, writer, *target)
+        if self._refusing:
+            link.abort()
+            return
         self._links.add(link)
         try:
             await link.run(self)
@@ -105,8 +108,11 @@ class ChaosProxy:
     async def end(self) -> None:
         """Break every connection and wait until none is served any more."""
         self.light()
+        self._refusing = True
+        await asyncio.sleep(0)  # who was accepted just now begins to be served
         self.reset()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        while self._serving:
+            await asyncio.wait(self._serving)
 
     def delay_s(self) -> float:
         """Draw the delay of one read."""
