@@ -34,7 +34,7 @@ from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
-from antiphon_proto import alive, models
+from antiphon_proto import alive, models, open_files
 from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
@@ -53,8 +53,9 @@ class _StopRequested(Exception):
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises StartupError when the port is taken or a model is missing.
+    Raises StartupError when the port is taken, a model is missing or too few files may be open.
     """
+    open_files.allow(config)
     vad = Vad(_detector(config))
     retrieval = RetrievalService(config.retrieval)
     with closing(retrieval), open_bus(config, config.gateway.name) as bus, startup_errors():
