@@ -22,7 +22,7 @@ from antiphon_gateway.app import (
 )
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
-from antiphon_gateway.exposure import tls_context
+from antiphon_gateway.exposure import check_aiohttp, tls_context
 from antiphon_gateway.hand_over import HandOver
 from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
@@ -53,8 +53,10 @@ class _StopRequested(Exception):
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises StartupError when the port is taken, a model is missing or too few files may be open.
+    Raises StartupError when the port is taken, a model is missing, too few files may be open or
+    aiohttp is too old.
     """
+    check_aiohttp()
     open_files.allow(config)
     vad = Vad(_detector(config))
     retrieval = RetrievalService(config.retrieval)
