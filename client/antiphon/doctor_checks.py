@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from antiphon import models_fetch, readiness, runtime_dir
-from antiphon_proto import llm_servers, models
+from antiphon_proto import llm_servers, models, open_files
 from antiphon_proto.audio import Resampler, float_to_pcm16, pcm16_to_float
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config
@@ -54,6 +54,7 @@ def all_checks(config: Config, *, deep: bool) -> Iterator[Check]:
     yield sound_card(SOUND_CARDS)
     yield disk(config.models.directory)
     yield cores(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+    yield files_at_a_time(config)
     yield memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
@@ -241,6 +242,15 @@ def cores(count: int) -> Check:
     if count < 2:
         return Check("warn", text, "replies will be slow; two cores or more are recommended")
     return Check("ok", text)
+
+
+def files_at_a_time(config: Config) -> Check:
+    """Check that a gateway may have as many open files as its sessions need."""
+    needed, most = open_files.needed(config), open_files.most()
+    if most < needed:
+        text, _, fix = open_files.refusal(config).partition("; ")
+        return Check("FAIL", text, fix)
+    return Check("ok", f"{needed} open files are needed, {most} allowed")
 
 
 def memory(size_bytes: int) -> Check:

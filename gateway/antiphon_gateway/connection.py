@@ -6,10 +6,12 @@ import itertools
 import logging
 from collections.abc import Callable
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
+from antiphon_gateway.allowance import messages_in
 from antiphon_gateway.decoders import Decoders
 from antiphon_gateway.encoded_audio import EncodedAudio
+from antiphon_gateway.heartbeat import Heartbeat
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
 from antiphon_gateway.lingering import PatientSocket
 from antiphon_gateway.live_session import EXTENDED_SUBPROTOCOL, LiveSession
@@ -24,7 +26,6 @@ MAX_TEXT_BYTES = 16 * 1024 * 1024
 CLOSE_POLICY = 1008
 CLOSE_TRY_AGAIN_LATER = 1013
 
-_PING_INTERVAL_S = 20.0
 _RESUME_PATIENCE_S = 5.0
 """How long a client that claims a session may take to say where it goes on."""
 
@@ -44,7 +45,8 @@ class Connection:
         self._decoders = decoders
         self._account = budget.open(self._when_too_much)
         self._session: LiveSession | None = None
-        self._receiving = self._stopped = False
+        self._heartbeat = Heartbeat()
+        self._stopped = False
         self.opened = False
         """Whether a session was opened here."""
 
@@ -85,7 +87,9 @@ class Connection:
         except ConnectionError:
             return False
         if request.transport is not None:
-            request.transport.set_protocol(MeteredProtocol(request.protocol, self._account))
+            request.transport.set_protocol(
+                MeteredProtocol(request.protocol, self._account, self._heartbeat.heard)
+            )
             narrow(request.transport)
         return True
 
@@ -113,7 +117,9 @@ class Connection:
                     send(socket, transport, feed, to_client, lambda: self._stop(reader)),
                     name="sender",
                 )
+                beat = group.create_task(self._heartbeat.run(socket, transport), name="heartbeat")
                 await asyncio.wait((reader,))
+                beat.cancel()
                 await encoded.close()
                 if feed.closing is None:
                     sender.cancel()
@@ -135,9 +141,12 @@ class Connection:
                 await asyncio.sleep(0)
             if self._stopped:
                 return
-            self._receiving = True
-            message = await socket.receive()
-            self._receiving = False
+            message, is_sign = await self._receive(socket)
+            if is_sign:
+                audio_s = 0.0
+                self._account.handled(message.data)
+                await session.ready_for_more(0.0, 1.0)
+                continue
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
             if feed.closing is not None:
@@ -146,12 +155,20 @@ class Connection:
             taken = beta_dialect.from_client(message.data) if text else message.data
             audio_s = await session.take(taken, encoded)
             self._account.handled(message.data)
-            await session.ready_for_more(audio_s)
+            await session.ready_for_more(audio_s, messages_in(message.data, audio_s))
+
+    async def _receive(self, socket: web.WebSocketResponse) -> tuple[WSMessage, bool]:
+        """Return the next message, and whether it is a ping, answered here, or a pong."""
+        self._heartbeat.listen()
+        message = await socket.receive()
+        is_sign = await _is_answered(socket, message)
+        self._heartbeat.listening = False
+        return message, is_sign
 
     def _stop(self, reader: asyncio.Task[None]) -> None:
         """Have the reader receive nothing more; what it has it takes to the end."""
         self._stopped = True
-        if self._receiving:
+        if self._heartbeat.listening:
             reader.cancel()
 
     def _when_too_much(self) -> None:
@@ -166,17 +183,25 @@ def new_socket(subprotocol: str | None) -> web.WebSocketResponse:
         protocols=(subprotocol,) if subprotocol else (),
         max_msg_size=MAX_TEXT_BYTES,
         compress=False,
-        heartbeat=_PING_INTERVAL_S,
+        autoping=False,  # pings are messages, too, and count
         # aiohttp's own choice writes 256 KiB before it asks whether the transport has room.
         writer_limit=WRITE_BUFFER_BYTES,
     )
+
+
+async def _is_answered(socket: web.WebSocketResponse, message: WSMessage) -> bool:
+    """Answer a ping; tell whether the message is one, or a pong, and holds nothing else."""
+    if message.type is WSMsgType.PING:
+        await socket.pong(message.data)
+    return message.type in (WSMsgType.PING, WSMsgType.PONG)
 
 
 async def _resume(socket: web.WebSocketResponse, session: LiveSession) -> Feed | None:
     """Give the session to this connection; None when the client does not say how it goes on."""
     try:
         async with asyncio.timeout(_RESUME_PATIENCE_S):
-            first = await socket.receive()
+            while await _is_answered(socket, first := await socket.receive()):
+                pass
         event = client_events.decode(first.data) if first.type is WSMsgType.TEXT else None
         if not isinstance(event, client_events.Resume):
             raise InvalidEvent("invalid_value", "type: the first message is not antiphon.resume")

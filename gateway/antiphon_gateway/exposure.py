@@ -1,10 +1,16 @@
 """Whether others can reach the gateway, and what it needs before they may."""
 
 import ipaddress
+import re
 import ssl
+
+import aiohttp
 
 from antiphon_proto.config import Gateway
 from antiphon_proto.errors import ConfigurationError, StartupError
+
+AIOHTTP_FLOOR = (3, 14, 3)
+"""Older ones have holes that a stranger can use (CVE-2026-54274 and others)."""
 
 
 def is_loopback(host: str) -> bool:
@@ -40,6 +46,13 @@ def check_exposure(gateway: Gateway) -> None:
             f"{where} nothing encrypts; set gateway.tls_certificate and gateway.tls_key, or "
             "gateway.behind_proxy=true (--behind-proxy) if a proxy in front does"
         )
+
+
+def check_aiohttp(version: str = aiohttp.__version__) -> None:
+    """Raise StartupError when the installed aiohttp has known holes."""
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:3]) < AIOHTTP_FLOOR:
+        floor = ".".join(map(str, AIOHTTP_FLOOR))
+        raise StartupError(f"aiohttp {version} has known holes; pip install 'aiohttp>={floor}'")
 
 
 def tls_context(gateway: Gateway) -> ssl.SSLContext | None:

@@ -81,13 +81,21 @@ class InputAccount:
 class MeteredProtocol(asyncio.Protocol):
     """Stands between a transport and its protocol and counts what arrives."""
 
-    def __init__(self, inner: asyncio.Protocol, account: InputAccount) -> None:
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        account: InputAccount,
+        tell: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`tell` is called whenever something arrives."""
         self._inner = inner
         self._account = account
+        self._tell = tell
 
     def data_received(self, data: bytes) -> None:
         """Count and pass on; what a dropped client still sends goes nowhere."""
         self._account.received(len(data))
+        self._tell()
         if not self._account.dropped:
             self._inner.data_received(data)
 

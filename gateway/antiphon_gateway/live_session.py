@@ -279,12 +279,12 @@ class LiveSession:
         except InvalidEvent as error:
             self._count_invalid(error)
         self._acknowledge_now_and_then()
+        self._idle.touch()
         return audio_s
 
-    async def ready_for_more(self, audio_s: float) -> None:
-        """Wait until the next message may be taken, after one with so much audio."""
-        await self._uplink.ready_for_more(audio_s)
-        self._idle.touch()
+    async def ready_for_more(self, audio_s: float, messages: float) -> None:
+        """Wait until the next message may be taken, after so much audio or other messages."""
+        await self._uplink.ready_for_more(audio_s, messages)
 
     async def take_decoded(self, pcm: bytes, captured_us: int) -> None:
         """Take microphone audio from a decoder; it waits there while the client is too fast."""

@@ -22,7 +22,7 @@ from antiphon_gateway.app import (
 )
 from antiphon_gateway.door import Door
 from antiphon_gateway.drain import StopSignals, drain
-from antiphon_gateway.exposure import tls_context
+from antiphon_gateway.exposure import check_aiohttp, tls_context
 from antiphon_gateway.hand_over import HandOver
 from antiphon_gateway.job_times import JobTimes
 from antiphon_gateway.listeners import lan_gateways
@@ -34,7 +34,7 @@ from antiphon_gateway.sessions import Sessions
 from antiphon_gateway.startup import startup_errors
 from antiphon_gateway.tracing import create_tracer
 from antiphon_gateway.vad import Model, SileroModel, Vad
-from antiphon_proto import alive, models
+from antiphon_proto import alive, models, open_files
 from antiphon_proto.bus import open_bus
 from antiphon_proto.channel import Bus
 from antiphon_proto.config import Config, Gateway
@@ -53,8 +53,11 @@ class _StopRequested(Exception):
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises StartupError when the port is taken or a model is missing.
+    Raises StartupError when the port is taken, a model is missing, too few files may be open or
+    aiohttp is too old.
     """
+    check_aiohttp()
+    open_files.allow(config)
     vad = Vad(_detector(config))
     retrieval = RetrievalService(config.retrieval)
     with closing(retrieval), open_bus(config, config.gateway.name) as bus, startup_errors():

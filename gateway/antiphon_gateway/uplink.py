@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from antiphon_gateway.audio_allowance import AudioAllowance
+from antiphon_gateway.allowance import Allowance
 from antiphon_gateway.driver import SessionDriver
 from antiphon_gateway.microphone_flow import MicrophoneFlow, Word
 from antiphon_gateway.outbox import Outbox
@@ -29,12 +29,14 @@ class Uplink:
         self._driver = driver
         self._outbox = outbox
         self._tell = tell
-        self._allowance = AudioAllowance(limits.audio_rate, limits.audio_burst_s, self._loop.time())
+        now_s = self._loop.time()
+        self._audio = Allowance(limits.audio_rate, limits.audio_burst_s, now_s)
+        self._messages = Allowance(limits.message_rate, limits.message_burst, now_s)
         self._flow = MicrophoneFlow()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def ready_for_more(self, audio_s: float) -> None:
-        """Wait until the next message may be taken, after one with so much audio."""
+    async def ready_for_more(self, audio_s: float, messages: float) -> None:
+        """Wait until the next message may be taken, after so much audio or other messages."""
         if self._tell is not None and not self._driver.is_caught_up:
             self._flow.waits(self._loop.time())
             self._look()
@@ -42,13 +44,14 @@ class Uplink:
                 await self._driver.caught_up()
             finally:
                 self._flow.goes_on()
-        await self.even(audio_s)
+        await self.even(audio_s, messages)
 
-    async def even(self, audio_s: float) -> None:
+    async def even(self, audio_s: float, messages: float = 0.0) -> None:
         """Wait as `ready_for_more` does, for audio that no client can hold back."""
         if not self._driver.is_caught_up:
             await self._driver.caught_up()
-        pause_s = self._allowance.take(audio_s, self._loop.time())
+        now_s = self._loop.time()
+        pause_s = max(self._audio.take(audio_s, now_s), self._messages.take(messages, now_s))
         if pause_s:
             with contextlib.suppress(TimeoutError):  # the socket is left alone, unless it closes
                 async with asyncio.timeout(pause_s):

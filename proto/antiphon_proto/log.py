@@ -1,4 +1,4 @@
-"""JSON log lines, with the session and turn they belong to."""
+"""JSON log lines, with the session and turn they belong to, and no field that is not listed."""
 
 import contextvars
 import json
@@ -10,6 +10,28 @@ _context: contextvars.ContextVar[dict[str, str | int]] = contextvars.ContextVar(
     "log_context",
     default={},  # noqa: B039 - never mutated, replaced by `bind`
 )
+_STEPS = (
+    "pause_seen",
+    "transcript",
+    "model_first_text",
+    "first_clause",
+    "first_audio",
+    "endpoint",
+    "audio_sent",
+)
+FIELDS = frozenset(
+    {
+        *("session_id", "turn_id", "job_id", "response_id"),
+        *("worker", "gateways", "reissued", "channel", "peer", "host", "port", "path"),
+        *("sessions", "requests", "running", "count", "dropped", "sent_again_from"),
+        *("extensions", "microphone", "close_code", "code", "error", "fault", "reason", "state"),
+        *("engine", "model", "load_ms", "engine_ms", "took_s", "waited_s", "gap_ms"),
+        *("heard_ms", "retractions", "silence_ms"),
+        *(f"{step}_ms" for step in _STEPS),
+    }
+)
+"""What a line may hold besides its event. A field of another name, which may hold what was said or
+a key, is left out, also where another package logs it; `left_out` has its name."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -33,6 +55,8 @@ class _JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         milliseconds = int(record.msecs)
+        fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        fields = {**_context.get(), **fields}
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, object] = {
             "time": f"{stamp}.{milliseconds:03d}Z",
@@ -40,9 +64,10 @@ class _JsonFormatter(logging.Formatter):
             "role": self._role,
             "logger": record.name,
             "event": record.getMessage(),
-            **_context.get(),
-            **{key: value for key, value in vars(record).items() if key not in _STANDARD},
+            **{key: value for key, value in fields.items() if key in FIELDS},
         }
+        if unlisted := sorted(fields.keys() - FIELDS):
+            line["left_out"] = unlisted
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

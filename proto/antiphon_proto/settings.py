@@ -63,6 +63,10 @@ class Gateway(Section, frozen=True, kw_only=True):
     """How many times faster than real time a client may send audio for long; 0: no limit."""
     audio_burst_s: Annotated[float, msgspec.Meta(ge=1.0, le=3600.0)] = 60.0
     """Audio that a client may send at once before `audio_rate` counts."""
+    message_rate: Annotated[float, msgspec.Meta(ge=0.0, le=100_000.0)] = 50.0
+    """Messages other than audio, a second, that are taken of a client for long; 0: no limit."""
+    message_burst: Annotated[float, msgspec.Meta(ge=1.0, le=1_000_000.0)] = 2_000.0
+    """So many may come at once before `message_rate` counts: a long conversation is restored."""
     resume_s: Seconds = 60.0
     """A session whose connection was lost waits so long for its client to come back; 0: never."""
     max_decoders: Count = 16

@@ -12,6 +12,7 @@ from ports import free_port
 
 from antiphon import doctor_checks
 from antiphon.__main__ import main
+from antiphon_proto import open_files
 from antiphon_proto.audio import Resampler
 from antiphon_proto.config import Config, load
 from antiphon_proto.models import manifest
@@ -128,6 +129,19 @@ def test_small_machines_are_warned_about() -> None:
     assert doctor_checks.cores(2).level == "ok"
     assert doctor_checks.memory(1_000_000_000).level == "warn"
     assert doctor_checks.memory(8_000_000_000).level == "ok"
+
+
+def test_a_system_that_allows_too_few_files_fails_with_what_would_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = configuration("gateway.max_sessions=64")
+    needed = open_files.needed(config)
+    monkeypatch.setattr(open_files, "most", lambda: needed)
+    assert doctor_checks.files_at_a_time(config).level == "ok"
+    monkeypatch.setattr(open_files, "most", lambda: needed - 1)
+    check = doctor_checks.files_at_a_time(config)
+    assert check.level == "FAIL"
+    assert check.fix.endswith("or set gateway.max_sessions=63")
 
 
 def test_one_failure_makes_the_exit_code_1(

@@ -35,7 +35,7 @@ class Flood:
         self.taken += 1
         return self._audio_s
 
-    async def ready_for_more(self, _: float) -> None:
+    async def ready_for_more(self, *_: float) -> None:
         """It is."""
 
 

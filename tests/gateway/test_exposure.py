@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_gateway.exposure import check_exposure, tls_context
-from antiphon_proto.config import Gateway
+from antiphon_gateway import exposure, server
+from antiphon_gateway.exposure import check_aiohttp, check_exposure, tls_context
+from antiphon_proto.config import Gateway, load
 from antiphon_proto.errors import ConfigurationError, StartupError
 
 KEYS = ("secret",)
@@ -19,6 +20,26 @@ def test_others_are_let_in_only_with_keys_and_encryption(host: str) -> None:
         check_exposure(Gateway(host=host, api_keys=KEYS))
     check_exposure(Gateway(host=host, api_keys=KEYS, behind_proxy=True))
     check_exposure(Gateway(host=host, api_keys=KEYS, tls_certificate="c", tls_key="k"))
+
+
+@pytest.mark.parametrize("version", ["3.14.2", "3.9.5", "2.3.10", "3.13.99"])
+def test_an_aiohttp_with_known_holes_is_refused(version: str) -> None:
+    with pytest.raises(StartupError, match=f"aiohttp {version} has known holes; pip install"):
+        check_aiohttp(version)
+
+
+@pytest.mark.parametrize("version", ["3.14.3", "3.15.0", "4.0.0a1"])
+def test_a_newer_aiohttp_is_taken(version: str) -> None:
+    check_aiohttp(version)
+
+
+def test_a_gateway_does_not_start_with_an_older_aiohttp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_models = load(environment={}, settings=[f"models.cache_dir={tmp_path}"])
+    monkeypatch.setattr(exposure, "AIOHTTP_FLOOR", (99, 0, 0))
+    with pytest.raises(StartupError, match="has known holes"):
+        server.run(without_models)
 
 
 def test_loopback_needs_neither() -> None:

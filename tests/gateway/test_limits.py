@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from antiphon_gateway.audio_allowance import MAX_PAUSE_S, AudioAllowance
+from antiphon_gateway.allowance import MAX_PAUSE_S, Allowance, messages_in
 from antiphon_gateway.callers import Caller, caller_of
 from antiphon_gateway.idle_timer import IdleTimer
 from antiphon_gateway.input_budget import InputBudget, MeteredProtocol
@@ -19,12 +19,12 @@ AWAY = "203.0.113.9"
 
 
 def test_real_time_is_never_slowed() -> None:
-    allowance = AudioAllowance(rate=1.5, burst_s=1.0, now_s=0.0)
+    allowance = Allowance(rate=1.5, burst=1.0, now_s=0.0)
     assert not any(allowance.take(0.02, 0.02 * tick) for tick in range(1, 10_000))
 
 
 def test_a_recording_passes_at_once_and_a_flood_is_held_to_the_rate() -> None:
-    allowance = AudioAllowance(rate=1.5, burst_s=60.0, now_s=0.0)
+    allowance = Allowance(rate=1.5, burst=60.0, now_s=0.0)
     assert allowance.take(60.0, 0.0) == 0.0
     now_s = sent_s = 0.0
     while now_s < 600.0:
@@ -34,19 +34,58 @@ def test_a_recording_passes_at_once_and_a_flood_is_held_to_the_rate() -> None:
 
 
 def test_one_giant_message_is_not_held_against_its_sender_for_ever() -> None:
-    allowance = AudioAllowance(rate=1.5, burst_s=60.0, now_s=0.0)
+    allowance = Allowance(rate=1.5, burst=60.0, now_s=0.0)
     assert allowance.take(3_600.0, 0.0) == MAX_PAUSE_S
     assert allowance.take(0.02, MAX_PAUSE_S + 1.0) == 0.0
 
 
 def test_what_was_saved_up_is_no_more_than_a_burst() -> None:
-    allowance = AudioAllowance(rate=1.5, burst_s=10.0, now_s=0.0)
+    allowance = Allowance(rate=1.5, burst=10.0, now_s=0.0)
     assert allowance.take(10.0, 1_000_000.0) == 0.0
     assert allowance.take(1.5, 1_000_000.0) == pytest.approx(1.0)
 
 
 def test_rate_0_is_no_limit() -> None:
-    assert AudioAllowance(rate=0.0, burst_s=0.0, now_s=0.0).take(1e6, 0.0) == 0.0
+    assert Allowance(rate=0.0, burst=0.0, now_s=0.0).take(1e6, 0.0) == 0.0
+
+
+def test_no_real_client_waits_for_its_messages() -> None:
+    """What the page and the Python client send most of, at once, for an hour."""
+    limits = Gateway()
+    allowance = Allowance(limits.message_rate, limits.message_burst, now_s=0.0)
+    longest = "x" * 65_536  # characters of one item; a conversation holds 1,000 and eight of these
+    restored = [*("x" * 500 for _ in range(992)), *(longest for _ in range(8))]
+    assert not any(allowance.take(messages_in(item, 0.0), 0.0) for item in restored)
+    playout = "{}"
+    for tenth in range(1, 36_000):
+        now_s = tenth / 10
+        sent = [playout, playout]  # of a reply that ends and of the next one
+        sent += [playout] * (tenth % 5 == 0)  # acknowledgements
+        waits = [allowance.take(messages_in(each, 0.0), now_s) for each in sent]
+        waits += [allowance.take(messages_in(bytes(60), 0.0), now_s)] * 5  # compressed speech
+        waits += [allowance.take(messages_in(bytes(1_300), 0.02), now_s)] * 5
+        assert not any(waits)
+
+
+@pytest.mark.parametrize(
+    ("message", "audio_s", "messages"),
+    [
+        ("{}", 0.0, 1.0),
+        ("", 0.0, 1.0),
+        ("x" * 640_000, 0.0, 10.0),
+        (bytes(2_000), 0.02, 0.0),
+        ("x" * 640_000, 10.0, 0.0),
+        (bytes(300), 128 / 48_000, 0.0),
+        ("x" * 100, 128 / 48_000, 0.0),
+        ("x" * 100, 1 / 24_000, 1.0),
+        (bytes(24), 1 / 24_000, 0.1),
+        (bytes(24), 0.0, 0.1),
+    ],
+)
+def test_what_is_not_audio_counts_as_a_message_and_a_long_one_as_several(
+    message: str | bytes, audio_s: float, messages: float
+) -> None:
+    assert messages_in(message, audio_s) == messages
 
 
 def refusal(place: Seat | Refusal) -> tuple[int, str] | None:

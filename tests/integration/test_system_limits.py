@@ -17,6 +17,10 @@ from system_client import Client, connected, silence
 pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 MIB = 1024 * 1024
+FEW_MESSAGES = {"gateway.message_burst": 10, "gateway.message_rate": 20}
+FLOOD = 50
+FLOOD_S = (FLOOD - 10 - 1) / 20
+"""At `FEW_MESSAGES` the last is taken so long after the first, at the earliest."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,26 @@ async def test_a_flood_of_audio_is_slowed_and_its_neighbours_are_not() -> None:
             await flood.event("session.updated")
             assert time.monotonic() - began_s >= (8.0 - 1.0 - 1.0) / 1.5
             await flood.socket.close()
+
+
+async def test_a_flood_of_messages_is_slowed_and_nothing_of_it_is_lost() -> None:
+    with running_system({**SIMULATED, **FEW_MESSAGES}) as server:
+        url = server.realtime_url
+        async with connected(url) as flood, connected(url) as neighbour:
+            began_s = time.monotonic()
+            for _ in range(FLOOD):
+                await flood.send("session.update", session={"type": "realtime"})
+            await assert_usable(neighbour)
+            for _ in range(FLOOD):
+                await flood.event("session.updated")
+            assert time.monotonic() - began_s >= FLOOD_S
+        async with opened(server) as (reader, writer, _):
+            began_s = time.monotonic()
+            ping = struct.pack("!BB4sc", 0x89, 0x81, bytes(4), b"?")
+            writer.write(ping * FLOOD)
+            for _ in range(FLOOD):
+                await reader.readuntil(bytes([0x8A, 1]) + b"?")
+            assert time.monotonic() - began_s >= FLOOD_S
 
 
 async def test_a_session_that_does_nothing_is_closed_but_not_in_its_turn() -> None:

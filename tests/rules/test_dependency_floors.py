@@ -6,6 +6,8 @@ from importlib.metadata import version
 import pytest
 from source_tree import ROOT
 
+from antiphon_gateway.exposure import AIOHTTP_FLOOR
+
 FLOORS = {"aiohttp": (3, 14, 3)}
 """aiohttp: CVE-2026-54274 and the WebSocket and parser fixes of 3.14.1 to 3.14.3."""
 
@@ -27,3 +29,7 @@ def test_what_is_required_locked_and_installed_is_not_older(
         assert pinned
         assert numbers(pinned[1]) >= floor
     assert numbers(version(name)) >= floor
+
+
+def test_the_gateway_asks_for_the_same_at_its_start() -> None:
+    assert FLOORS["aiohttp"] == AIOHTTP_FLOOR
