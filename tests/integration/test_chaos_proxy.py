@@ -70,8 +70,7 @@ async def test_a_reset_breaks_the_connection_and_a_new_one_passes() -> None:
 async def test_at_its_end_it_leaves_no_connection_that_came_just_then() -> None:
     async with echo_behind(Weather()) as proxy:
         coming = [asyncio.create_task(connect(proxy)) for _ in range(20)]
-        while not proxy.accepted:
-            await asyncio.sleep(0)
+        await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
     served = proxy.accepted
     for connected in await asyncio.gather(*coming, return_exceptions=True):
         if not isinstance(connected, OSError):
