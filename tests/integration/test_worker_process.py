@@ -230,7 +230,7 @@ async def test_a_cancellation_of_an_earlier_try_leaves_a_later_one_running(
 async def test_a_job_beyond_the_slots_is_refused_and_the_running_one_goes_on(
     gateway: Gateway,
 ) -> None:
-    await gateway.start("tts", *SLOW_SPEECH)
+    await gateway.start("tts", *SLOW_SPEECH, "tts.slots=1")
     jobs = await gateway.connect(await gateway.status(Heartbeat))
     assert jobs.send(codec.encode(job(LONG_SPEECH)))
     await gateway.result()
