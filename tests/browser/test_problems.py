@@ -120,8 +120,9 @@ async def test_a_restarting_server_is_a_note_that_leaves_with_the_new_session(
                 .observe(notes, { childList: true, subtree: true, characterData: true });
         }"""
     )
+    before = gateway.connections
     await gateway.close(1012)
-    await gateway.connected(2)
+    await gateway.connected(before + 1)
     await expect(page.locator("#notes .note")).to_have_count(0)
     noted = await page.evaluate("window.noted")
     assert "The server is restarting." in noted

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import statistics
@@ -62,9 +63,16 @@ def sample(server: Up, began_s: float) -> Sample | None:
 
 
 def slope(samples: list[Sample]) -> tuple[float, float]:
-    """Return the growth of memory in MiB an hour, and half of its 95 % interval."""
-    hours = [each.at_s / 3600 for each in samples]
-    sizes = [each.resident_mib for each in samples]
+    """Return the growth of memory in MiB an hour, and half of its 95 % interval.
+
+    One value a minute, its median: resident memory stays the same over several samples, and an
+    interval that takes them as independent is too narrow. Of less than three minutes: not a number.
+    """
+    minutes = by_minute(samples)
+    if len(minutes) < 3:
+        return math.nan, math.nan
+    hours = [minute / 60 for minute in minutes]
+    sizes = list(minutes.values())
     rate, start = statistics.linear_regression(hours, sizes)
     rest = [size - start - rate * hour for hour, size in zip(hours, sizes, strict=True)]
     spread = sum((hour - statistics.fmean(hours)) ** 2 for hour in hours)
@@ -124,10 +132,12 @@ async def soak(server: Up, minutes: float, chance: random.Random) -> Soaked:
     return found
 
 
-def by_minute(samples: list[Sample]) -> str:
-    """Return the memory at each minute, from the first on, in MiB."""
-    minutes = {int(each.at_s / 60): each.resident_mib for each in reversed(samples)}
-    return " ".join(f"{minutes[minute]:.1f}" for minute in sorted(minutes))
+def by_minute(samples: list[Sample]) -> dict[int, float]:
+    """Return the median of the memory in each minute, in MiB."""
+    minutes: dict[int, list[float]] = {}
+    for each in samples:
+        minutes.setdefault(int(each.at_s / 60), []).append(each.resident_mib)
+    return {minute: statistics.median(sizes) for minute, sizes in minutes.items()}
 
 
 def main() -> int:
@@ -157,7 +167,7 @@ def main() -> int:
     loads = [each.load for each in samples]
     usual = statistics.median(loads)
     print(f"  load of the machine {min(loads):.1f} to {max(loads):.1f}, median {usual:.1f}")
-    print(f"  MiB at each minute: {by_minute(samples)}")
+    print(f"  MiB at each minute: {' '.join(f'{mib:.1f}' for mib in by_minute(samples).values())}")
     print(f"  memory: {rate:+.2f} MiB an hour, 95 % interval up to {rate + half:+.2f}")
     print(f"  after the last session, more than before the first: {more}")
     if arguments.json:
