@@ -109,7 +109,8 @@ class ChaosProxy:
         """Break every connection and wait until none is served any more."""
         self.light()
         self._refusing = True
-        await asyncio.sleep(0)  # who was accepted just now begins to be served
+        for _ in range(10):  # who was accepted just now begins to be served some turns later
+            await asyncio.sleep(0)
         self.reset()
         while self._serving:
             await asyncio.wait(self._serving)
