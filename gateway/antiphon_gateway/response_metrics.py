@@ -19,7 +19,7 @@ class ResponseMetrics:
         self._sent = False
 
     def mark(self, step: str, now_ms: float) -> None:
-        """Note that a step of `turn_timings.STEPS` has happened."""
+        """Note that a step of `turn_steps.STEPS` has happened."""
         if self._timings is not None:
             self._timings.mark(step, now_ms)
 

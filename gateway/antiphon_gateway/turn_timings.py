@@ -4,17 +4,7 @@ import dataclasses
 from typing import NamedTuple
 
 from antiphon_gateway.capture_clock import CaptureClock, Heard
-
-STEPS = (
-    "pause_seen",
-    "transcript",
-    "model_first_text",
-    "first_clause",
-    "first_audio",
-    "endpoint",
-    "audio_sent",
-)
-"""In the order they usually happen; with speculation `endpoint` may be the last but one."""
+from antiphon_proto.turn_steps import STEPS
 
 _RESPONSE_STEPS = ("model_first_text", "first_clause", "first_audio")
 
@@ -49,7 +39,7 @@ class TurnTimings:
     """When what the response was made of was known."""
 
     def mark(self, step: str, now_ms: float) -> None:
-        """Note that `step` of `STEPS` has happened."""
+        """Note that `step` of `turn_steps.STEPS` has happened."""
         self.marks_ms.setdefault(step, now_ms)
 
     def begin_response(self) -> None:

@@ -6,18 +6,11 @@ import logging
 import sys
 import time
 
+from antiphon_proto import turn_steps
+
 _context: contextvars.ContextVar[dict[str, str | int]] = contextvars.ContextVar(
     "log_context",
     default={},  # noqa: B039 - never mutated, replaced by `bind`
-)
-_STEPS = (
-    "pause_seen",
-    "transcript",
-    "model_first_text",
-    "first_clause",
-    "first_audio",
-    "endpoint",
-    "audio_sent",
 )
 FIELDS = frozenset(
     {
@@ -27,7 +20,7 @@ FIELDS = frozenset(
         *("extensions", "microphone", "close_code", "code", "error", "fault", "reason", "state"),
         *("engine", "model", "load_ms", "engine_ms", "took_s", "waited_s", "gap_ms"),
         *("heard_ms", "retractions", "silence_ms"),
-        *(f"{step}_ms" for step in _STEPS),
+        *(f"{step}_ms" for step in turn_steps.STEPS),
     }
 )
 """What a line may hold besides its event. A field of another name, which may hold what was said or

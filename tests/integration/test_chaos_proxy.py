@@ -2,6 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
+import socket
+import threading
+import warnings
 from collections.abc import AsyncIterator
 
 import pytest
@@ -79,3 +83,27 @@ async def test_at_its_end_it_leaves_no_connection_that_came_just_then() -> None:
                 assert not await asyncio.wait_for(reader.read(1), 5)
             writer.close()
     assert proxy.accepted == served
+
+
+async def test_who_connects_again_while_it_ends_leaves_no_connection_either() -> None:
+    ended = threading.Event()
+
+    def connect_again_and_again(port: int) -> None:
+        while not ended.is_set():
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), 1) as line,
+            ):
+                line.recv(1)
+
+    for _ in range(10):
+        ended.clear()
+        async with asyncio.TaskGroup() as group:
+            async with echo_behind(Weather()) as proxy:
+                for _ in range(4):
+                    group.create_task(asyncio.to_thread(connect_again_and_again, proxy.port))
+                await asyncio.sleep(0.02)
+            ended.set()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            gc.collect()

@@ -231,4 +231,5 @@ async def chaos_proxy(
         try:
             yield proxy
         finally:
+            server.close()  # first: who is accepted while the others end would outlive them
             await proxy.end()

@@ -45,6 +45,8 @@ class ScriptedGateway:
         self.retry_after_s = 5
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._changed = asyncio.Condition()
+        self._closing = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
         self._socket: web.WebSocketResponse | None = None
 
     def application(self) -> web.Application:
@@ -110,8 +112,17 @@ class ScriptedGateway:
             await self._changed.wait_for(lambda: self._socket is None or self._socket.closed)
 
     async def close(self, code: int) -> None:
+        """End the connection; return when the page has answered.
+
+        aiohttp waits for that answer only where nobody reads: a page that had not seen the code yet
+        would lose it in the reset that its next message meets.
+        """
         assert self._socket is not None
-        await self._socket.close(code=code)
+        assert self._reading is not None
+        async with self._closing:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+            await self._socket.close(code=code)
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
@@ -140,7 +151,17 @@ class ScriptedGateway:
         self._socket = socket
         self.protocol = socket.ws_protocol
         await self.send("session.created", session=self.session)
+        self._reading = asyncio.create_task(self._read(socket))
         await self._change(connections=1)
+        try:
+            await asyncio.wait({self._reading})
+        finally:
+            self._reading.cancel()
+        async with self._closing:
+            await self._change()
+        return socket
+
+    async def _read(self, socket: web.WebSocketResponse) -> None:
         async for message in socket:
             if message.type is WSMsgType.BINARY:
                 frame = frames.decode_microphone(message.data)
@@ -153,8 +174,6 @@ class ScriptedGateway:
                 await self._change()
             else:
                 self._events.put_nowait(message.json())
-        await self._change()
-        return socket
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         offered = request.headers.get("Sec-WebSocket-Protocol", "").split(", ")

@@ -55,7 +55,7 @@ class TurnMetrics(ServerEvent, frozen=True, kw_only=True, tag="antiphon.turn.met
     voice_to_voice_ms: float
     """End of the user's speech to the first audio of the response."""
     steps_ms: dict[str, float]
-    """Each step that happened (`turn_timings.STEPS`), counted from the end of the user's speech."""
+    """Each step that happened (`turn_steps.STEPS`), counted from the end of the user's speech."""
     complete: bool = False
     """Whether the client has said when the first audio was played."""
     mouth_to_ear_ms: float | None = None
