@@ -10,7 +10,7 @@ MIN_NODE := 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: test-engines test-gpu bench-gpu help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability stranger soak bench-web soak-web fuzz-decoder
+.PHONY: test-engines test-gpu bench-gpu help setup setup-test browser-models run test test-web check check-web format lock clean chromium screenshots bench-latency bench-turns bench-endpointing bench-sessions reliability stranger autobahn soak bench-web soak-web fuzz-decoder
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-sessions: setup-test ## measure how many talking sessions one gateway proc
 
 reliability: setup-test ## run the acceptance bars: faults, load, hostile clients (15 min)
 	@$(BIN)/python -u tests/reliability $(ARGS)
+
+autobahn: setup-test ## hold the WebSocket to the Autobahn test suite; WSTEST=path of its wstest
+	@$(BIN)/python tests/reliability/autobahn.py $(WSTEST)
 
 stranger: setup-test ## run every example and command of the documents from an empty folder (10 min)
 	@$(BIN)/python tests/support/stranger.py $(ARGS)
