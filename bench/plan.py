@@ -37,6 +37,7 @@ SETTINGS = (
     "tts.engine=simulated",
     "stt.slots=4",
     "llm.slots=8",
+    "tts.slots=1",
     "tts.processes=4",
     "simulated.stt_ms=60",
     "simulated.llm_first_token_ms=150",
