@@ -98,7 +98,7 @@ class Service:
         for (job_id, attempt), serving in self._running.items():
             if job_id in message.job_ids and attempt <= (message.through_attempt or attempt):
                 serving.task.cancel()
-                self._watchdog.expect_end(serving.task)
+                self._watchdog.expect_end(serving.task, serving.job)
 
     def _take(self, job: Job, payload: bytes) -> None:
         key = (job.job_id, job.attempt)
