@@ -238,6 +238,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Of the stage tts: the voices that clients may choose, the default first."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of what its voices speak, the default first; empty: it does not know."""
+    malformed: int = 0
+    """Messages that it dropped since the heartbeat before because they are none of its channels."""
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):

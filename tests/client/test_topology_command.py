@@ -1,8 +1,11 @@
 """`antiphon topology`: what it prints, and what it refuses, as a person runs it."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from honcho.environ import parse_procfile
 
 ROOT = Path(__file__).parents[2]
 SHARED = """\
@@ -55,6 +58,27 @@ def test_a_topology_that_does_not_fit_is_one_line_and_code_2(tmp_path: Path) -> 
 def test_the_procfile_in_the_repository_is_what_it_prints(tmp_path: Path) -> None:
     printed = antiphon(tmp_path, "render", "--procfile")
     assert printed.stdout == (ROOT / "Procfile").read_text()
+
+
+def test_a_procfile_of_several_gateways_has_the_dispatcher(tmp_path: Path) -> None:
+    flags = ("--set", "gateway.processes=2", "--set", "bus.dispatcher=process")
+    printed = antiphon(tmp_path, "render", "--procfile", *flags)
+    said = shlex.join(flags)
+    assert printed.stdout.splitlines() == [
+        f"gateway-0: antiphon-gateway --index 0 {said}",
+        f"gateway-1: antiphon-gateway --index 1 {said}",
+        f"dispatcher: antiphon-dispatcher {said}",
+        f"stt-0: antiphon-worker stt --index 0 {said}",
+        f"llm-0: antiphon-worker llm --index 0 {said}",
+        f"tts-0: antiphon-worker tts --index 0 {said}",
+    ]
+
+
+def test_a_dispatcher_of_its_own_is_an_entry_for_one_gateway_too(tmp_path: Path) -> None:
+    printed = antiphon(tmp_path, "render", "--procfile", "--set", "bus.dispatcher=process")
+    entries = parse_procfile(printed.stdout).processes
+    assert list(entries) == ["gateway", "dispatcher", "stt-0", "llm-0", "tts-0"]
+    assert entries["dispatcher"] == "antiphon-dispatcher --set bus.dispatcher=process"
 
 
 def test_flags_of_the_rendering_reach_every_program_and_a_group_wins(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The worker program against a gateway's sockets: announce, serve, cancel, refuse, drain."""
 
 import asyncio
+import json
 import signal
 import sys
 import sysconfig
@@ -254,6 +255,19 @@ async def test_malformed_jobs_are_refused_or_dropped_and_the_worker_goes_on(
     assert (refused.job_id, refused.reason) == ("odd", "malformed")
     assert jobs.send(codec.encode(job(Transcribe(final=True)), bytes(320)))
     assert len(await gateway.results()) == 2
+
+
+async def test_a_log_line_of_a_job_has_its_session_turn_and_revision(gateway: Gateway) -> None:
+    process = await gateway.start("stt", "log.level=DEBUG")
+    jobs = await gateway.connect(await gateway.status(Heartbeat))
+    assert jobs.send(codec.encode(job(Transcribe(final=True)), bytes(320)))
+    await gateway.results()
+    process.terminate()
+    _, written = await process.communicate()
+    lines = [json.loads(line) for line in written.decode().splitlines()]
+    [done] = [line for line in lines if line["event"] == "job done"]
+    assert (done["job_id"], done["session_id"]) == ("job-1", "session-1")
+    assert (done["turn_id"], done["revision"]) == (3, 1)
 
 
 async def test_sigterm_finishes_the_running_job_refuses_others_and_exits_0(

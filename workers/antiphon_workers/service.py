@@ -19,6 +19,8 @@ from antiphon_workers.watchdog import Watchdog
 DRAIN_S = 15.0
 STEPS_TOLD = 64
 """Of a heartbeat; the newest."""
+MALFORMED_TOLD = 1_000_000
+"""Of a heartbeat; beyond it they are not told."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Service:
         self._watchdog = Watchdog(engine.step_limit_ms)
         self._draining = False
         self._malformed = 0
+        self._malformed_told = 0
         self._running: dict[tuple[str, int], Serving] = {}
         self._steps_ms: deque[int] = deque(maxlen=STEPS_TOLD)
 
@@ -48,9 +51,7 @@ class Service:
         try:
             while True:
                 self._watchdog.alive()
-                sent = self._links.report(self._heartbeat())
-                if sent:
-                    self._steps_ms.clear()
+                if self._report_heartbeat():
                     await asyncio.sleep(HEARTBEAT_MS / 1000)
                 else:
                     await self._links.status.writable(HEARTBEAT_MS)
@@ -87,7 +88,7 @@ class Service:
     async def drain(self) -> None:
         """Announce no slots, let the running jobs finish for `DRAIN_S`, then cancel the rest."""
         self._draining = True
-        self._links.report(self._heartbeat())
+        self._report_heartbeat()
         logger.info("worker draining", extra={"running": len(self._running)})
         tasks = [serving.task for serving in self._running.values()]
         if tasks:
@@ -98,7 +99,7 @@ class Service:
         for (job_id, attempt), serving in self._running.items():
             if job_id in message.job_ids and attempt <= (message.through_attempt or attempt):
                 serving.task.cancel()
-                self._watchdog.expect_end(serving.task)
+                self._watchdog.expect_end(serving.task, serving.job)
 
     def _take(self, job: Job, payload: bytes) -> None:
         key = (job.job_id, job.attempt)
@@ -147,6 +148,14 @@ class Service:
         self._malformed += 1
         logger.warning("malformed message", extra={"fault": fault, "count": self._malformed})
 
+    def _report_heartbeat(self) -> bool:
+        """Send a heartbeat. What happened since the one before is told once. False: not sent."""
+        if not self._links.report(self._heartbeat()):
+            return False
+        self._steps_ms.clear()
+        self._malformed_told = self._malformed
+        return True
+
     def _heartbeat(self) -> Heartbeat:
         stage = self._engine.stage
         ages_ms = tuple(serving.step_age_ms for serving in self._running.values())
@@ -167,4 +176,5 @@ class Service:
             load_ms=self._links.load_ms,
             voices=self._config.tts.names if stage == "tts" else (),
             languages=self._engine.languages if stage == "tts" else (),
+            malformed=min(self._malformed - self._malformed_told, MALFORMED_TOLD),
         )

@@ -49,7 +49,12 @@ class Serving:
     async def run(self, engine: Engine, payload: bytes) -> None:
         """Send the engine's results, then `Done` or `Failed`. Cancelled: nothing more is sent."""
         job = self.job
-        log.bind(session_id=job.session_id, turn_id=job.turn_id, job_id=job.job_id)
+        log.bind(
+            session_id=job.session_id,
+            turn_id=job.turn_id,
+            revision=job.revision,
+            job_id=job.job_id,
+        )
         try:
             await self._send(await self._outcome(engine, payload))
         except _GatewayGone:

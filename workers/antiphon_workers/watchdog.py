@@ -5,6 +5,8 @@ import faulthandler
 import logging
 import os
 
+from antiphon_proto.messages import Job
+
 EXIT_HUNG = 3
 STANDSTILL_S = 15.0
 """An event loop that stood still for so long will not go on."""
@@ -33,11 +35,17 @@ class Watchdog:
         """Nothing is expected any more."""
         faulthandler.cancel_dump_traceback_later()
 
-    def expect_end(self, task: asyncio.Task[None]) -> None:
-        """A cancelled job must end within the patience, or the process does."""
-        timer = asyncio.get_running_loop().call_later(self._patience_s, self._end)
+    def expect_end(self, task: asyncio.Task[None], job: Job) -> None:
+        """The task of a cancelled job must end within the patience, or the process does."""
+        timer = asyncio.get_running_loop().call_later(self._patience_s, self._end, job)
         task.add_done_callback(lambda _: timer.cancel())
 
-    def _end(self) -> None:
-        logger.error("engine does not stop", extra={"waited_s": self._patience_s})
+    def _end(self, job: Job) -> None:
+        of_job = {
+            "session_id": job.session_id,
+            "turn_id": job.turn_id,
+            "revision": job.revision,
+            "job_id": job.job_id,
+        }
+        logger.error("engine does not stop", extra={"waited_s": self._patience_s, **of_job})
         os._exit(EXIT_HUNG)

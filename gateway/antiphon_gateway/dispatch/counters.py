@@ -12,9 +12,10 @@ Reason = Literal["fenced", "ignored_heartbeats", "malformed"]
 DROPPED: dict[Reason, tuple[Stage | Literal["unknown"], ...]] = {
     "fenced": (*STAGES, "unknown"),
     "ignored_heartbeats": STAGES,
-    "malformed": ("unknown",),
+    "malformed": (*STAGES, "unknown"),
 }
-"""The stages that messages dropped for each reason may be of."""
+"""The stages that messages dropped for each reason may be of; of malformed ones, that of the worker
+which dropped them."""
 
 
 @dataclass(slots=True)
@@ -50,23 +51,30 @@ class Counters:
     """Messages dropped because they are not messages of their channel."""
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Messages dropped, by reason and stage."""
+    taken: Mapping[str, int] = field(default_factory=dict)
+    """What a dispatcher process had counted when it last told."""
 
-    def drop(self, reason: Reason, stage: Stage | Literal["unknown"] = "unknown") -> None:
-        """A message was dropped."""
-        self.dropped[reason, stage] += 1
-        setattr(self, reason, getattr(self, reason) + 1)
+    def drop(
+        self, reason: Reason, stage: Stage | Literal["unknown"] = "unknown", count: int = 1
+    ) -> None:
+        """So many messages were dropped."""
+        self.dropped[reason, stage] += count
+        setattr(self, reason, getattr(self, reason) + count)
 
     def of_pool(self) -> dict[str, int]:
-        """Return what gateways take over from a dispatcher process."""
-        ignored = {_ignored(stage): self.dropped["ignored_heartbeats", stage] for stage in STAGES}
-        return {name: getattr(self, name) for name in POOL_COUNTERS} | ignored
+        """Return what a dispatcher process tells the gateways."""
+        dropped = {name: self.dropped[key] for name, key in _POOL_DROPPED.items()}
+        return {name: getattr(self, name) for name in POOL_COUNTERS} | dropped
 
-    def take(self, counts: Mapping[str, int]) -> None:
-        """Take over what a dispatcher process has counted."""
+    def take(self, counts: Mapping[str, int], *, restarted: bool) -> None:
+        """Add what a dispatcher process has counted since it last told, or since its restart."""
+        before = {} if restarted else self.taken
+        self.taken = counts
         for name in POOL_COUNTERS:
-            setattr(self, name, counts.get(name, 0))
-        for stage in STAGES:
-            self.dropped["ignored_heartbeats", stage] = counts.get(_ignored(stage), 0)
+            told = counts.get(name, 0) - before.get(name, 0)
+            setattr(self, name, getattr(self, name) + told)
+        for name, key in _POOL_DROPPED.items():
+            self.dropped[key] += counts.get(name, 0) - before.get(name, 0)
 
 
 POOL_COUNTERS = (
@@ -77,9 +85,12 @@ POOL_COUNTERS = (
     "stuck",
     "stale_cancels",
     "ignored_heartbeats",
+    "malformed",
 )
-"""What is counted where the workers are."""
-
-
-def _ignored(stage: Stage) -> str:
-    return f"ignored_heartbeats.{stage}"
+"""What is counted where the workers are; a gateway counts malformed messages of its own too."""
+_POOL_DROPPED: dict[str, tuple[Reason, str]] = {
+    f"{reason}.{stage}": (reason, stage)
+    for reason, stages in DROPPED.items()
+    if reason in POOL_COUNTERS
+    for stage in stages
+}

@@ -12,17 +12,18 @@ logger = logging.getLogger(__name__)
 
 
 class MalformedLog:
-    """Counts them for a process."""
+    """Counts those that arrive at some sockets of this process."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
+        self._dropped = 0
 
     def count(self, channel: str, error: MalformedMessage) -> None:
         """Count one that came on `channel`."""
-        count = self._counters.malformed
         self._counters.drop("malformed")
-        if count % LOG_INTERVAL == 0:
+        self._dropped += 1
+        if self._dropped % LOG_INTERVAL == 1:
             logger.warning(
                 "malformed message dropped",
-                extra={"channel": channel, "error": str(error), "dropped": count + 1},
+                extra={"channel": channel, "error": str(error), "dropped": self._dropped},
             )

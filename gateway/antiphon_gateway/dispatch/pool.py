@@ -192,6 +192,8 @@ class Pool:
         worker.heard_ms = now_ms
         worker.suspect = False
         worker.steps_ms.extend(beat.steps_ms)
+        if beat.malformed:
+            self.counters.drop("malformed", beat.stage, beat.malformed)
         if worker.link == "down":
             self._connect(worker, out)
         for job_id in worker.reconcile(beat, now_ms):

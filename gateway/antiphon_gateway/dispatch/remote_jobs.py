@@ -67,7 +67,7 @@ class RemoteJobs:
             return out
         restarted = self._pool is None or self._pool.incarnation != notice.incarnation
         self._pool = notice
-        self.counters.take(notice.counts)
+        self.counters.take(notice.counts, restarted=restarted)
         if restarted or self._incomplete:
             self._incomplete = False
             self._jobs.ask_again(now_ms, out)

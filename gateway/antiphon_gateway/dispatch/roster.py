@@ -12,6 +12,7 @@ MAX_SLOTS = 1_024
 MAX_NAME_LENGTH = 64
 MAX_VOICES = 1_024
 MAX_LANGUAGES = 256
+MAX_MALFORMED = 1_000_000
 SILENCE_MS = 3_000
 """A worker that sends nothing for so long is gone."""
 STUCK_MS = 5_000
@@ -225,7 +226,7 @@ class Roster:
 
 
 def in_range(beat: Heartbeat) -> bool:
-    """Whether a heartbeat keeps the limits on slots, running jobs, names, voices and languages."""
+    """Whether a heartbeat keeps the limits on slots, jobs, names, voices, languages, counts."""
     return (
         0 <= beat.slots <= MAX_SLOTS
         and len(beat.running) <= MAX_SLOTS
@@ -234,6 +235,7 @@ def in_range(beat: Heartbeat) -> bool:
         and len(beat.steps_ms) <= MAX_SLOTS
         and len(beat.voices) <= MAX_VOICES
         and len(beat.languages) <= MAX_LANGUAGES
+        and 0 <= beat.malformed <= MAX_MALFORMED
         and 0 < len(beat.worker_id) <= MAX_NAME_LENGTH
         and 0 < len(beat.incarnation) <= MAX_NAME_LENGTH
     )

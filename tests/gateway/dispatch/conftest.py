@@ -44,6 +44,7 @@ class Desk:
         steps_ms: tuple[int, ...] = (),
         voices: tuple[str, ...] = (),
         languages: tuple[str, ...] = (),
+        malformed: int = 0,
     ) -> None:
         beat = Heartbeat(
             worker_id=worker_id,
@@ -59,6 +60,7 @@ class Desk:
             steps_ms=steps_ms,
             voices=voices,
             languages=languages,
+            malformed=malformed,
         )
         self.actions = self.scheduler.status(beat, self.now_ms)
 

@@ -374,6 +374,21 @@ def test_heartbeats_out_of_range_are_ignored(desk: Desk) -> None:
     desk.beat(slots=-1)
     desk.beat(worker_id="x" * 65)
     desk.beat(running=("j",) * 2_000)
+    desk.beat(malformed=-1)
+    desk.beat(malformed=1_000_001)
     assert desk.scheduler.pool.roster.of_stage("tts") == []
-    assert desk.scheduler.counters.ignored_heartbeats == 3
-    assert desk.scheduler.counters.dropped["ignored_heartbeats", "tts"] == 3
+    assert desk.scheduler.counters.ignored_heartbeats == 5
+    assert desk.scheduler.counters.dropped["ignored_heartbeats", "tts"] == 5
+    assert desk.scheduler.counters.malformed == 0
+
+
+def test_what_workers_dropped_is_counted_for_their_stage(desk: Desk) -> None:
+    desk.beat(malformed=2)
+    desk.beat(malformed=1)
+    desk.beat("stt-0", stage="stt", malformed=4)
+    desk.beat("stt-0", stage="stt", incarnation="b")
+    desk.beat("stt-0", stage="stt", malformed=8)
+    counters = desk.scheduler.counters
+    assert counters.malformed == 7
+    assert counters.dropped["malformed", "tts"] == 3
+    assert counters.dropped["malformed", "stt"] == 4

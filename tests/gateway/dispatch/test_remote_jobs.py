@@ -167,6 +167,27 @@ def test_the_state_is_what_the_dispatcher_said_last(jobs: RemoteJobs) -> None:
     )
 
 
+def test_what_the_dispatcher_dropped_is_added_to_what_the_gateway_did(jobs: RemoteJobs) -> None:
+    def told(incarnation: str, *, speech: int, unknown: int) -> None:
+        counters = Counters()
+        counters.drop("malformed", "tts", speech)
+        counters.drop("malformed", count=unknown)
+        counts = counters.of_pool()
+        notice = PoolState(incarnation=incarnation, unknown=(), stages=(), counts=counts)
+        jobs.notice(notice, 0)
+
+    jobs.counters.drop("malformed")
+    told("first", speech=2, unknown=4)
+    told("first", speech=2, unknown=5)
+    jobs.counters.drop("malformed")
+    assert jobs.counters.malformed == 2 + 5 + 2
+    told("second", speech=0, unknown=0)
+    told("second", speech=3, unknown=6)
+    assert jobs.counters.dropped["malformed", "tts"] == 2 + 3
+    assert jobs.counters.dropped["malformed", "unknown"] == 2 + 5 + 6
+    assert jobs.counters.malformed == 5 + 13
+
+
 # --- the dispatcher's end ---
 
 
