@@ -1,4 +1,4 @@
-"""How sentences sound that are spoken in parts: the words at the joins, and the pitch before them.
+"""How sentences sound that are spoken in parts: words and pitch at the joins, and clicks.
 
 The parts are those of a reply whose listener has little audio left. The same sentences are spoken
 whole, and a transcriber hears both; it also hears texts with numbers, addresses and abbreviations.
@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 import jiwer
+import numpy as np
 
 from antiphon_gateway.effects import Submit
 from antiphon_gateway.session_context import SessionContext
@@ -43,6 +44,8 @@ class Spoken(NamedTuple):
     """In samples."""
     joins: list[int]
     """Words before each join."""
+    join_samples: list[int]
+    """Samples before each join."""
 
 
 class Heard(NamedTuple):
@@ -109,15 +112,16 @@ async def in_parts(voice: Engine, text: str) -> Spoken:
 
 async def spoken(voice: Engine, commands: Sequence[Synthesize]) -> Spoken:
     """Return the speech of some jobs, one behind the other."""
-    pcm, rate_hz, ends, joins = b"", 0, list[int](), list[int]()
+    pcm, rate_hz, ends, joins, join_samples = b"", 0, list[int](), list[int](), list[int]()
     for command in commands:
+        begun = len(pcm) // 2
         if ends:
             joins.append(len(ends))
-        begun = len(pcm) // 2
+            join_samples.append(begun)
         async for body, part in _audio(voice, command):
             pcm, rate_hz = pcm + part, body.sample_rate_hz
             ends += [begun + word.end_sample for word in body.words]
-    return Spoken(pcm, rate_hz, ends, joins)
+    return Spoken(pcm, rate_hz, ends, joins, join_samples)
 
 
 async def hear(ears: Engine, speech: Spoken) -> str:
@@ -165,6 +169,13 @@ def errors_near_joins(text: str, heard: str, joins: Sequence[int]) -> tuple[int,
     return len(near - right), len(near)
 
 
+def largest_step(pcm: bytes, join_samples: Sequence[int]) -> int:
+    """Return the largest difference of PCM16 between the last sample before a join and the next."""
+    samples = np.frombuffer(pcm, "<i2").astype(int)
+    inner = [place for place in join_samples if 0 < place < len(samples)]
+    return max((abs(int(samples[place] - samples[place - 1])) for place in inner), default=0)
+
+
 def _of_joins(heard: Sequence[Heard]) -> list[str]:
     joined = [one for one in heard if one.parts.joins]
     lines = [
@@ -188,6 +199,8 @@ def _of_joins(heard: Sequence[Heard]) -> list[str]:
             f"pitch {side} a join, off from the whole sentence: "
             f"p50 {p50:.1f}, p90 {p90:.1f} semitones (n = {len(off)})"
         )
+    step = max((largest_step(one.parts.pcm, one.parts.join_samples) for one in joined), default=0)
+    lines.append(f"largest step between two samples at a join: {step} of 32,767")
     return lines
 
 

@@ -1,15 +1,20 @@
-"""Switches that take one lever away, so that its worth is measured and not believed. Pure."""
+"""Switches that take levers away, so that their worth is measured and not believed. Pure."""
 
 import argparse
 
 LEVERS = {
     "speculation": "turn_taking.speculation=false",
     "warming": "turn_taking.warming=false",
+    "end-score": "turn_taking.score_end=false",
     "smart-turn": "turn_taking.predict_turn_end=false",
     "partials": "turn_taking.partial_interval_ms=0",
     "partial-as-final": "turn_taking.partial_as_final=false",
     "partial-when-quiet": "turn_taking.partial_when_quiet=false",
     "streaming-tts": "tts.streaming=false",
+    "hurry": "tts.hurry=false",
+    "duck": "turn_taking.duck=false",
+    "echo-check": "turn_taking.echo_check=false",
+    "interruption-words": "turn_taking.interruption_words=false",
 }
 """What `--no-NAME` sets."""
 FULL_WINDOW = "stt.encoder_window=padded"

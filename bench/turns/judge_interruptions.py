@@ -49,19 +49,24 @@ def killed(record: Record) -> bool:
 
 
 def silence_ms(record: Record) -> float | None:
-    """Return how long after its onset the reply was silent for good; None: it went on.
+    """Return how long after its onset the reply was silent for good; None: it went on."""
+    reply = interrupted_reply(record)
+    silent_s = silent_for_good_s(record, reply) if reply else None
+    return None if silent_s is None else (silent_s - record.speech_start_s) * 1000
+
+
+def silent_for_good_s(record: Record, reply: ResponseSeen) -> float | None:
+    """Return when a reply that was stopped was silent; None: it was not stopped, or never heard.
 
     A reply that was paused first is silent from then on; one whose audio had run out from when it
     was cancelled on.
     """
-    reply = interrupted_reply(record)
-    at_s = stopped_s(record, reply) if reply else None
-    if reply is None or reply.silent_s is None or at_s is None:
+    at_s = stopped_s(record, reply)
+    if reply.silent_s is None or at_s is None:
         return None
     item_id = record.item_of(reply.response_id)
     cuts = [flush.silent_s for flush in record.listener.flushes if flush.item_id == item_id]
-    silent_s = min(cuts) if cuts else max(at_s, reply.silent_s)
-    return (silent_s - record.speech_start_s) * 1000
+    return min(cuts) if cuts else max(at_s, reply.silent_s)
 
 
 def decision_ms(record: Record) -> float | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from antiphon.server_address import ConnectionFailed
 from antiphon_proto.errors import AntiphonError
 from bench.jitter import JitterProbe
-from bench.turns import judge_interruptions, judge_turns, partials
+from bench.turns import judge_interruptions, judge_retractions, judge_turns, partials
 from bench.turns.conversation import hold
 from bench.turns.figures import Figure
 from bench.turns.heard import HistoryError, history_error
@@ -115,7 +115,8 @@ def _figures(
 ) -> list[Figure]:
     match scenario:
         case "question" | "hesitation" | "natural":
-            return judge_turns.judge(records, natural=scenario == "natural")
+            figures = judge_turns.judge(records, natural=scenario == "natural")
+            return figures + judge_retractions.judge(records)
         case "barge-in":
             return judge_interruptions.judge_barge_ins(records, histories)
         case "long":
@@ -149,7 +150,7 @@ def _outcome(record: Record, history: HistoryError | None = None) -> dict[str, o
     if record.trial.over_reply or not record.trial.asks:
         compared = {"history": history._asdict()} if history else {}
         return judge_interruptions.outcome(record) | compared | errors
-    return judge_turns.outcome(record) | errors
+    return judge_turns.outcome(record) | judge_retractions.outcome(record) | errors
 
 
 def _line(record: Record) -> str:

@@ -1,5 +1,6 @@
 """Pure: sounds for a microphone, and how scenarios are made of them. All are 16 kHz mono."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ SILENCE_DBFS = -120.0
 _WINDOW = RATE_HZ // 100
 _BELOW_LOUD_DB = 30.0
 _PAUSE_BELOW_LOUD_DB = 25.0
+_ABOVE_FLOOR_DB = 6.0
+_SHORTEST_PAUSE_MS = 100.0
 _FADE = RATE_HZ // 100
 _SEARCH = RATE_HZ * 80 // 1000
 _FLOOR_PERCENT = 10
@@ -85,6 +88,25 @@ def longest_pause_ms(sound: Sound) -> float:
     return float(gaps.max(initial=0)) * milliseconds(_WINDOW)
 
 
+def pauses(sound: Sound) -> list[tuple[float, float]]:
+    """Return where the speech pauses for at least 100 ms, from and to, in milliseconds.
+
+    It does where it is 25 dB below its loud parts or no more than 6 dB above the noise floor.
+    """
+    speech = sound.samples[sample_at(sound.start_ms) : sample_at(sound.end_ms)]
+    levels = _levels(speech)
+    if not len(levels):
+        return []
+    loudest = float(np.percentile(levels, 95))
+    least = max(loudest - _PAUSE_BELOW_LOUD_DB, _floor_dbfs(sound.samples) + _ABOVE_FLOOR_DB)
+    times_ms = sound.start_ms + np.flatnonzero(levels > least) * milliseconds(_WINDOW)
+    return [
+        (before + milliseconds(_WINDOW), after)
+        for before, after in itertools.pairwise(times_ms.tolist())
+        if after - before - milliseconds(_WINDOW) >= _SHORTEST_PAUSE_MS
+    ]
+
+
 def with_pause(sound: Sound, words: int, pause_ms: float, seed: int) -> Sound:
     """Return the sound with a pause after its first `words` words.
 
@@ -147,7 +169,10 @@ def _quietest(samples: Samples, near: int) -> int:
 
 
 def _room_noise(samples: Samples, length: int, seed: int) -> Samples:
-    floor_dbfs = float(np.percentile(_levels(samples), _FLOOR_PERCENT))
     noise = np.random.default_rng(seed).standard_normal(length)
-    quiet: Samples = (noise * 10 ** (floor_dbfs / 20)).astype(np.float32)
+    quiet: Samples = (noise * 10 ** (_floor_dbfs(samples) / 20)).astype(np.float32)
     return quiet
+
+
+def _floor_dbfs(samples: Samples) -> float:
+    return float(np.percentile(_levels(samples), _FLOOR_PERCENT))

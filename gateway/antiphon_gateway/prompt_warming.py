@@ -96,9 +96,10 @@ class PromptWarming:
     def on_result(self, body: ResultBody) -> None:
         """Take one result of the job. A failure costs one reading ahead and is not told."""
         if isinstance(body, TurnEnd):
-            self._known = self._news = MessageEnd(
-                self._reads[-1].content, body.probability, body.phrase_end
-            )
+            if self._context.config.turn_taking.score_end:
+                self._known = self._news = MessageEnd(
+                    self._reads[-1].content, body.probability, body.phrase_end
+                )
         elif isinstance(body, Done | Failed):
             self._job_id = ""
             if self._next:

@@ -208,6 +208,8 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     warming: bool = True
     """Have the language model read the conversation while the user still speaks, and tell how
     probable it is that the words end there."""
+    score_end: bool = True
+    """`semantic_vad`: let that probability count. Off: the model only reads ahead."""
 
 
 class Retrieval(Section, frozen=True, kw_only=True):

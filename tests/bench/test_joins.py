@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.joins import errors_near_joins
+from bench.joins import errors_near_joins, largest_step
 from bench.pitch import semitones_apart
 
 RATE_HZ = 22_050
@@ -20,6 +20,13 @@ def test_only_words_beside_a_join_count() -> None:
     assert errors_near_joins(text, "one two three five six seven ate", [4]) == (1, 4)
     assert errors_near_joins(text, "won two three four five six seven eight", [4]) == (0, 4)
     assert errors_near_joins(text, "", [1]) == (3, 3)
+
+
+def test_the_largest_step_is_looked_for_at_joins_alone() -> None:
+    pcm = np.array([0, 900, 30, -70, -70, 5], "<i2").tobytes()
+    assert largest_step(pcm, [3, 4]) == 100
+    assert largest_step(pcm, [4]) == 0
+    assert largest_step(pcm, [0, 6]) == 0
 
 
 @pytest.mark.parametrize("after", [True, False])

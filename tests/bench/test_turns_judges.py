@@ -5,11 +5,12 @@ import math
 import pytest
 
 from bench.turns import judge_interruptions as interruptions
-from bench.turns import judge_turns, partials
+from bench.turns import judge_retractions, judge_turns, partials
 from bench.turns.figures import Figure
 from bench.turns.heard import HistoryError
 from bench.turns.judge_turns import CutIn
 from bench.turns.record import Record
+from bench.turns.sound import RATE_HZ, Sound
 
 from .turns_records import START_S, deleted, done, other, partial, record, reply, sound, turn
 
@@ -28,9 +29,9 @@ def answered() -> Record:
     return made
 
 
-def retracted() -> Record:
+def retracted(said: Sound | None = None) -> Record:
     """The server answers a pause at 0.8 s, the user goes on, the server takes it back."""
-    made = record()
+    made = record(said=said)
     turn(made, "u1", 0.8, "Turn on.")
     reply(made, 1, 0.9, 2.0)
     done(made, 1, 1.2, "cancelled")
@@ -61,6 +62,36 @@ def test_an_early_answer_that_is_taken_back_is_retracted():
     assert judge_turns.cut_in(retracted()) is CutIn.RETRACTED
     assert judge_turns.gap_ms(retracted()) == pytest.approx(600)
     assert retracted().understood == "Turn on the lamp."
+
+
+def paused(quiet_s: tuple[float, float]) -> Sound:
+    """A sound of 2 s that is quiet in between."""
+    speech = sound()
+    samples = speech.samples.copy()
+    samples[round(quiet_s[0] * RATE_HZ) : round(quiet_s[1] * RATE_HZ)] = 0
+    return speech._replace(samples=samples)
+
+
+def test_a_retraction_is_timed_from_when_the_user_goes_on_to_silence():
+    made = retracted(paused((0.5, 1.05)))
+    assert judge_retractions.silences_ms(made) == pytest.approx([150])
+    assert judge_retractions.outcome(made) == {"retracted_silence_ms": [150]}
+
+
+def test_a_pause_that_began_after_the_turn_was_committed_is_not_gone_on_from():
+    made = retracted(paused((0.9, 1.15)))
+    assert judge_retractions.silences_ms(made) == []
+
+
+def test_only_retracted_cut_ins_have_a_silence_of_theirs():
+    records = [answered(), fully_cut_in(), retracted(paused((0.5, 1.15)))]
+    figures = judge_retractions.judge(records)
+    silence = named(figures, "going on to silence, retracted, p95")
+    assert (silence.n, silence.passed) == (1, True)
+    assert silence.value == pytest.approx(50)
+    assert judge_retractions.outcome(answered()) == {}
+    late = judge_retractions.judge([retracted(paused((0.5, 1.05)))])
+    assert named(late, "going on to silence, retracted, p95").passed is False
 
 
 def test_an_early_answer_is_full_when_its_turn_stays():
@@ -247,7 +278,8 @@ def test_a_partial_of_a_later_item_takes_nothing_back():
 
 
 def test_figures_of_nothing_are_empty_and_neither_pass_nor_fail():
-    figures = judge_turns.judge([]) + partials.judge([]) + interruptions.judge_barge_ins([], {})
+    figures = judge_turns.judge([]) + judge_retractions.judge([]) + partials.judge([])
+    figures += interruptions.judge_barge_ins([], {})
     figures += interruptions.judge_false([])
     assert {figure.passed for figure in figures} == {None}
     assert {figure.value for figure in figures} == {None}

@@ -15,6 +15,7 @@ from bench.turns.sound import (
     joined,
     level_dbfs,
     longest_pause_ms,
+    pauses,
     with_pause,
 )
 
@@ -46,6 +47,26 @@ def test_the_longest_pause_is_found():
     parts = [tone(0.5, 0.1).samples, np.zeros(RATE_HZ * 3 // 10, np.float32)]
     samples = np.concatenate([*parts, parts[0]])
     assert longest_pause_ms(Sound("x", samples, 0.0, 1300.0)) == pytest.approx(300, abs=20)
+
+
+def test_pauses_of_a_tenth_of_a_second_are_found_above_the_noise_of_the_room():
+    spoken = tone(0.5, 0.1).samples
+    short, long = (np.zeros(RATE_HZ * ms // 1000, np.float32) for ms in (90, 300))
+    samples = np.concatenate([spoken, short, spoken, long, spoken])
+    room = np.random.default_rng(1).standard_normal(len(samples)).astype(np.float32)
+    for noise in (0.0, 0.006):
+        speech = Sound("x", samples + np.float32(noise) * room, 250.0, 1890.0)
+        [found] = pauses(speech)
+        assert found == pytest.approx((1090, 1390), abs=15)
+    assert pauses(Sound("x", samples, 500.0, 500.0)) == []
+
+
+def test_the_end_of_a_pause_that_was_put_in_is_found():
+    whole = sound(2.0, "turn on the lamp")
+    hushed = whole._replace(samples=np.concatenate([whole.samples, np.zeros(RATE_HZ, np.float32)]))
+    [(start_ms, end_ms)] = pauses(with_pause(hushed, 2, 600.0, seed=1))
+    assert start_ms == pytest.approx(1000, abs=90)
+    assert end_ms - start_ms == pytest.approx(600, abs=30)
 
 
 def test_a_pause_is_put_between_two_words():

@@ -127,6 +127,17 @@ def test_reading_ahead_can_be_switched_off() -> None:
     assert bench.effects() == []
 
 
+def test_the_models_word_on_the_end_alone_can_be_switched_off() -> None:
+    bench = Bench(score_end=False)
+    bench.read("What time")
+    bench.warming.on_result(TurnEnd(probability=0.7))
+    bench.warming.on_result(DONE)
+    bench.settle("What time is it?")
+    bench.warming.on_result(TurnEnd(probability=0.7))
+    assert bench.effects() == ["What time", "What time is it?"]
+    assert bench.warming.take_end() is None
+
+
 @pytest.mark.parametrize(
     ("load", "room"),
     [
@@ -163,10 +174,11 @@ def test_a_session_reads_from_the_first_word_on_and_asks_the_model_after_it() ->
     assert kinds.index(Generate) == kinds.index(ReadPrompt, kinds.index(Transcribe)) + 1
 
 
-def test_a_message_that_has_ended_by_the_models_word_ends_the_turn_early() -> None:
+def turn_end_waits_ms(config: Config) -> list[float]:
+    """Return how long a turn waits that the model calls over, and one that it does not."""
     waits = []
     for probability in (0.9, 0.0001):
-        rig = Rig(config=Config())
+        rig = Rig(config=config)
         rig.speak(SPEECH + PAUSE)
         rig.answer(rig.job(ReadPrompt), DONE)
         rig.transcribe("Tell me the time")
@@ -175,7 +187,17 @@ def test_a_message_that_has_ended_by_the_models_word_ends_the_turn_early() -> No
         while "input_audio_buffer.committed" not in rig.types():
             rig.speak(".")
         waits.append(rig.now_ms - began_ms)
-    assert waits[0] < waits[1]
+    return waits
+
+
+def test_a_message_that_has_ended_by_the_models_word_ends_the_turn_early() -> None:
+    over, open_ = turn_end_waits_ms(Config())
+    assert over < open_
+
+
+def test_a_model_whose_word_does_not_count_changes_no_turn() -> None:
+    over, open_ = turn_end_waits_ms(Config(turn_taking=TurnTaking(score_end=False)))
+    assert over == open_
 
 
 def test_a_busy_machine_speculates_on_no_turn_but_answers_it() -> None:

@@ -5,6 +5,7 @@ import csv
 import re
 from pathlib import Path
 
+import ctranslate2
 import jiwer
 import numpy as np
 import pytest
@@ -69,6 +70,30 @@ async def test_the_words_of_many_speakers_are_heard_with_either_window() -> None
         rates[window] = jiwer.wer(words, heard)
     assert rates["padded"] < 0.15
     assert rates["spliced"] < rates["padded"] + 0.03
+
+
+@pytest.mark.parametrize("speech_ms", [1_000, 3_000, 5_000])
+async def test_the_spliced_window_encodes_the_speech_and_its_margin_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, speech_ms: int
+) -> None:
+    encode = ctranslate2.models.Whisper.encode
+    encoded_frames: list[int] = []
+
+    def noting(
+        model: ctranslate2.models.Whisper, batch: ctranslate2.StorageView, *rest: bool, **more: bool
+    ) -> ctranslate2.StorageView:
+        encoded_frames.append(batch.shape[2])
+        return encode(model, batch, *rest, **more)
+
+    monkeypatch.setattr(ctranslate2.models.Whisper, "encode", noting)
+    joined = b"".join(pcm for _, pcm in clips())
+    await transcribe(engine, joined[: speech_ms * RATE_HZ // 1000 * 2])
+    if engine.config.stt.encoder_window == "padded":
+        assert encoded_frames == [3_000]
+        return
+    [frames] = encoded_frames
+    speech_and_margin = max(speech_ms // 10 + 50, 300)
+    assert speech_and_margin <= frames <= speech_and_margin + 2
 
 
 @pytest.mark.parametrize("path", WORDLESS, ids=lambda path: path.stem)

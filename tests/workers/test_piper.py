@@ -6,9 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from antiphon_proto import models
 from antiphon_proto.audio import pcm16_to_float
 from antiphon_proto.messages import AudioDelta, SpokenWord, Synthesize
 from antiphon_workers.engine import Engine
+from antiphon_workers.tts import piper_engine, piper_graph, piper_stream
 from antiphon_workers.tts.pauses import PAUSES_MS, PHRASE_PAUSE_MS, pause_after_ms
 from antiphon_workers.tts.piper_text import speakable_pieces
 
@@ -17,6 +19,14 @@ from .engines import job, loaded, results
 pytestmark = pytest.mark.models
 
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
+A_MIDDLE_SENTENCE = (
+    "You can change trains at the second station and then walk across the old stone bridge."
+)
+A_LONG_SENTENCE = (
+    "When the rain had stopped at last they took the early bus down to the harbour, bought two "
+    "loaves of bread and some cheese, and walked along the wall until the lights of the town "
+    "came on behind them."
+)
 RATE_HZ = 22_050
 
 
@@ -49,6 +59,25 @@ def words(text: str, said: list[tuple[AudioDelta, bytes]]) -> list[tuple[str, Sp
 
 async def test_the_same_text_gives_the_same_samples(engine: Engine) -> None:
     assert await speak(engine, SENTENCE) == await speak(engine, SENTENCE)
+
+
+def test_the_parts_of_a_streamed_sentence_are_the_samples_of_the_uncut_voice(
+    engine: Engine,
+) -> None:
+    assert isinstance(engine, piper_engine.Piper)
+    assert isinstance(engine._voice, piper_stream.StreamingVoice)
+    directory = models.find(engine.config.tts.model, engine.config.models.directory)
+    model = piper_graph.load_seeded(piper_engine._onnx(directory))
+    session = piper_stream._session(model.SerializeToString(), engine.config.tts.threads)
+    uncut = piper_stream.WholeVoice(session, engine._text.hop_samples)
+    for text in ("The last train leaves at eleven.", A_MIDDLE_SENTENCE, A_LONG_SENTENCE):
+        [sentence] = engine._text.sentences(text)
+        [whole] = uncut.render(sentence.inputs).parts(0, None)
+        parts = list(engine._voice.render(sentence.inputs).parts(0, None))
+        assert len(parts) > 3
+        streamed = np.concatenate(parts)
+        assert len(streamed) == len(whole)
+        assert np.abs(streamed - whole).max() < piper_stream._TOLERANCE
 
 
 async def test_audio_comes_in_chunks_of_a_tenth_of_a_second_after_the_first(

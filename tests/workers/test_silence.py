@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon_proto.audio import Samples
-from antiphon_workers.tts.silence import THRESHOLD, SilenceTrimmer
+from antiphon_workers.tts.silence import THRESHOLD, Edges, SilenceTrimmer
 
 RATE_HZ = 1_000
 QUIET = 1e-4
@@ -99,3 +99,35 @@ def test_where_silence_goes_is_not_known_before_its_end() -> None:
     assert trimmer.place(60) is None
     trimmer.feed(sound(1))
     assert trimmer.place(60) == 60
+
+
+@pytest.mark.parametrize("part_samples", [1, 7, 64, 10_000])
+def test_speech_that_was_cut_out_fades_from_and_to_nothing_whatever_its_parts(
+    part_samples: int,
+) -> None:
+    made = faded(part_samples, fade_in=True, end_sample=200)
+    assert made[0] == made[-1] == 0
+    assert (np.diff(made[:9]) > 0).all()
+    assert (np.diff(made[-9:]) < 0).all()
+    np.testing.assert_array_equal(made[8:-8], sound(184))
+    np.testing.assert_array_equal(made, faded(200, fade_in=True, end_sample=200))
+
+
+def test_only_an_edge_that_was_cut_fades() -> None:
+    begun = faded(64, fade_in=True, end_sample=None)
+    assert begun[0] == 0
+    np.testing.assert_array_equal(begun[8:], sound(192))
+    ended = faded(64, fade_in=False, end_sample=200)
+    assert ended[-1] == 0
+    np.testing.assert_array_equal(ended[:-8], sound(192))
+    np.testing.assert_array_equal(faded(64, fade_in=False, end_sample=None), sound(200))
+
+
+def faded(part_samples: int, *, fade_in: bool, end_sample: int | None) -> Samples:
+    edges = Edges(RATE_HZ, fade_in=fade_in, end_sample=end_sample)
+    stream = sound(200)
+    parts = [
+        edges.fade(stream[start : start + part_samples])
+        for start in range(0, len(stream), part_samples)
+    ]
+    return np.concatenate(parts)
