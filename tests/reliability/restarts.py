@@ -17,6 +17,7 @@ from workers_die import PAIRS, UNHURRIED
 
 REPLY = ("This takes a while to say, because it has several sentences. " * 2).strip()
 SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY, "llm.slots": 16, "tts.slots": 16}
+QUEUE = 'antiphon_queue_depth{stage="tts"}'
 
 
 @bar("B5", "kill -9 the gateway with 20 live sessions")
@@ -212,10 +213,12 @@ async def dispatcher_killed(run: Run) -> list[Figure]:
 
     A spoken one would wait for the voices too, who have to do anew what they were doing.
     """
-    settings = {**UNHURRIED, **PAIRS, "bus.dispatcher": "process"}
+    # One clause a voice at a time, so that the dispatcher dies with jobs that no worker has.
+    settings = {**UNHURRIED, **PAIRS, "bus.dispatcher": "process", "tts.slots": 1}
     tally, kills = Tally(), run.size(5, 2)
     usual_s: list[float] = []
     back_s: list[float] = []
+    waiting: list[int] = []
     with running_up(settings, run.supervisor) as server:
         async with asyncio.TaskGroup() as talking:
             for _ in range(run.size(5, 2)):
@@ -225,13 +228,16 @@ async def dispatcher_killed(run: Run) -> list[Figure]:
                     for _ in range(kills):
                         await asyncio.sleep(2.0)
                         if kill:
+                            waiting.append(int(await asyncio.to_thread(server.metric, QUEUE)))
                             server.kill("dispatcher")
                         waits_s.append(await first_word_s(client))
                         await client.done()
         server.assert_no_traceback()
     run.notes["usual, longest, s"] = round(max(usual_s), 3)
+    run.notes["clauses that waited at the kills"] = ", ".join(map(str, waiting))
     extra_s = max(back_s) - max(usual_s)
     return [
+        Figure("kills with no clause waiting", waiting.count(0), 0),
         Figure("lost turns", tally.lost, 0),
         tally.figure(run),
         Figure("kill to service, beyond the usual", extra_s, 1.0, "s", timed=True),
