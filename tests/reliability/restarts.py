@@ -150,7 +150,7 @@ async def rolling(run: Run) -> list[Figure]:
             except (TimeoutError, ConnectionRefusedError) as exc:
                 tally.faults.append(f"{type(exc).__name__} {exc}")
             history = History(list(events_of(client)))
-            gaps_ms.extend(_heard_gaps_ms(client))
+            gaps_ms.extend(heard_gaps_ms(client))
         tally.lost += turns - history.completed
         tally.faults += history.judge(REPLY)
         tally.faults += [f"closed with {code}" for code in client.lost_with if code != 1012]
@@ -184,7 +184,7 @@ async def rolling(run: Run) -> list[Figure]:
     ]
 
 
-def _heard_gaps_ms(client: ResumingClient) -> list[float]:
+def heard_gaps_ms(client: ResumingClient) -> list[float]:
     """Return for each frame how long before it all of its reply was played that had come."""
     gaps_ms = []
     played_s: dict[int, float] = {}

@@ -92,14 +92,15 @@ class _Recovered(NamedTuple):
 async def _recovered(server: System, kills: list[tuple[str, float]]) -> _Recovered:
     """Return it once all is recovered, after 10 s at most."""
     for _ in range(100):
-        found = _recovered_so_far(server, kills)
+        found = recovered_so_far(server, kills)
         if not (found.unnoticed or found.silent):
             break
         await asyncio.sleep(0.1)
     return found
 
 
-def _recovered_so_far(server: System, kills: list[tuple[str, float]]) -> _Recovered:
+def recovered_so_far(server: System, kills: list[tuple[str, float]]) -> _Recovered:
+    """Return it by the logs up to now; kills are workers and Unix times."""
     lost = [event for event in server.events(GATEWAY) if event["event"] == "worker lost"]
     noticed = Counter(event["worker"] for event in lost)
     killed = Counter(name for name, _ in kills)
