@@ -109,7 +109,8 @@ class LiveSession:
                 )
             )
         self._token = ""
-        _log.info("session opened", extra={"extensions": self._context.extensions})
+        told = {"session_id": self.session_id, "extensions": self._context.extensions}
+        _log.info("session opened", extra=told)
 
     def _be(self, kept: KeptSession) -> None:
         self.outbox.restore(
@@ -176,7 +177,8 @@ class LiveSession:
             )
         self._uplink.begin_anew()
         feed = self.attach()
-        _log.info("session resumed", extra={"sent_again_from": event.last_seq + 1})
+        told = {"session_id": self.session_id, "sent_again_from": event.last_seq + 1}
+        _log.info("session resumed", extra=told)
         self._context.away = False
         if kept is not None:
             received = (event.received_item_id or "", event.received_samples)

@@ -14,7 +14,7 @@ _context: contextvars.ContextVar[dict[str, str | int]] = contextvars.ContextVar(
 )
 FIELDS = frozenset(
     {
-        *("session_id", "turn_id", "revision", "job_id", "response_id"),
+        *("session_id", "turn_id", "revision", "job_id", "attempt", "response_id"),
         *("worker", "gateways", "reissued", "channel", "peer", "host", "port", "path"),
         *("sessions", "requests", "running", "count", "dropped", "sent_again_from"),
         *("extensions", "microphone", "close_code", "code", "error", "fault", "reason", "state"),

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 from ports import free_port
-from system import DISPATCHER, GATEWAY, ONE_EACH, SIMULATED, System, system, worker_names
+from system import (
+    DISPATCHER,
+    GATEWAY,
+    ONE_EACH,
+    SIMULATED,
+    SUBMITTED,
+    System,
+    system,
+    worker_names,
+)
 from system_client import connected
 from zmtp_fuzz import attack
 
@@ -22,6 +31,7 @@ CONNECTIONS = 60
 """To each endpoint; `python tests/support/zmtp_fuzz.py` makes thousands."""
 WORKERS = worker_names(ONE_EACH)
 REPLY = "This came over the network."
+SPOKEN = {**SIMULATED, "simulated.reply": REPLY}
 
 
 def configured(server: System) -> Config:
@@ -31,13 +41,13 @@ def configured(server: System) -> Config:
 
 @contextlib.contextmanager
 def networked() -> Iterator[System]:
-    with system({**SIMULATED, "simulated.reply": REPLY, "bus.dispatcher": "process"}) as server:
+    with system({**SPOKEN, "bus.dispatcher": "process"}) as server:
         server.settings["bus.address"] = f"tcp://127.0.0.1:{free_port()}"
         server.settings["bus.key_dir"] = server.directory / "keys"
         for name in process_names(configured(server)):
             curve.make(server.directory / "keys", name)
-        server.start(DISPATCHER, GATEWAY, *WORKERS)
-        server.wait_ready()
+        server.start(DISPATCHER)
+        server.start_with_told_jobs(*WORKERS)
         yield server
         server.assert_no_traceback()
 
@@ -90,24 +100,30 @@ async def test_strangers_at_every_port_change_nothing(server: System, tmp_path: 
     canary = tmp_path / "canary"
     config = configured(server)
     first = int(config.bus.address.rpartition(":")[2])
+    submitted = server.metric(SUBMITTED)
     for seed, port in enumerate(ports(config, first).values()):
         endpoint = f"tcp://127.0.0.1:{port}"
         assert attack(endpoint, seed, CONNECTIONS, canary) == CONNECTIONS
+    assert server.metric(SUBMITTED) == submitted
     await a_turn_is_answered(server)
+    assert server.job_ends()
+    assert server.strangers_jobs() == 0
     assert not canary.exists()
 
 
 async def test_strangers_at_every_file_change_nothing(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-    with system({**SIMULATED, "simulated.reply": REPLY}) as server:
-        server.start(GATEWAY, *WORKERS)
-        server.wait_ready()
+    with system(SPOKEN) as server:
+        server.start_with_told_jobs(*WORKERS)
         sockets = [path for path in (server.directory / "run").iterdir() if path.is_socket()]
         # Results, status, control, and where sessions are handed over.
         assert len(sockets) == 4 + len(WORKERS)
         for seed, path in enumerate(sockets):
             assert attack(f"ipc://{path}", seed, CONNECTIONS, canary) == CONNECTIONS
+        assert server.metric(SUBMITTED) == 0
         await a_turn_is_answered(server)
+        assert server.job_ends()
+        assert server.strangers_jobs() == 0
         server.assert_no_traceback()
     assert not canary.exists()
 

@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from system import SIMULATED, System, running_system
+from system import GATEWAY, SIMULATED, System, running_system
 from system_client import connected
 
 from antiphon_gateway.connection import MAX_TEXT_BYTES
@@ -18,7 +19,12 @@ from antiphon_proto.messages import STAGES
 pytestmark = [pytest.mark.integration, pytest.mark.models]
 
 SECRET = "the password is correct horse"
-SPOKEN = {**SIMULATED, "simulated.transcript": SECRET, "simulated.reply": SECRET}
+SPOKEN = {
+    **SIMULATED,
+    "simulated.transcript": SECRET,
+    "simulated.reply": SECRET,
+    "log.level": "DEBUG",
+}
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -78,6 +84,8 @@ async def test_figures_fit_what_happened_and_hold_no_words(server: System) -> No
     ended = {"stage": "stt", "kind": "transcribe_final", "outcome": "done"}
     assert grew("antiphon_stage_duration_seconds_count", **ended) >= 1
     assert grew("antiphon_dispatch_events_total", event="submitted") >= 4
+    # Nobody was ever sent more than they take.
+    assert after["antiphon_dispatch_events_total", (("event", "high_water_hits"),)] == 0
     assert grew("antiphon_event_loop_lag_seconds_count") > 0
     assert after["process_resident_memory_bytes", ()] > 1e6
     assert answer is not None
@@ -92,6 +100,30 @@ async def test_figures_fit_what_happened_and_hold_no_words(server: System) -> No
     shown = json.dumps(status) + json.dumps([str(key) for key in after])
     assert "password" not in shown
     assert session["id"] not in json.dumps([str(key) for key in after])
+
+
+async def test_every_log_line_of_a_turn_names_its_session_and_turn(server: System) -> None:
+    async with connected(server.realtime_url) as client:
+        await client.speak("dog_or_cat")
+        assert (await client.done())["status"] == "completed"
+        session_id = client.events[0]["session"]["id"]
+        server.wait_for(lambda: len(lines_of(server, session_id, "tts-0")) > 0, 10)
+    server.wait_for(lambda: metrics(server)["antiphon_sessions_active", ()] == 0, 10)
+    of_gateway = lines_of(server, session_id, GATEWAY)
+    events = [line["event"] for line in of_gateway]
+    assert events[0] == "session opened"
+    assert {"turn over", "turn answered", "session closed"} <= set(events)
+    [turn_id] = [line["turn_id"] for line in of_gateway if line["event"] == "turn answered"]
+    for line in of_gateway:
+        assert "turn_id" in line or line["event"].startswith("session "), line
+    for stage in STAGES:
+        of_worker = lines_of(server, session_id, f"{stage}-0")
+        assert ("job done", turn_id) in [(line["event"], line.get("turn_id")) for line in of_worker]
+        assert all("turn_id" in line for line in of_worker)
+
+
+def lines_of(server: System, session_id: str, name: str) -> list[dict[str, Any]]:
+    return [line for line in server.events(name) if line.get("session_id") == session_id]
 
 
 async def test_a_session_whose_client_breaks_the_rules_ends_at_once(server: System) -> None:

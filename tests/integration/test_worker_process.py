@@ -178,6 +178,20 @@ async def test_a_transcribe_job_gives_its_transcript_then_done_then_a_free_slot(
     assert (finished.job_id, finished.attempt) == ("job-1", 2)
 
 
+async def test_the_first_result_of_a_job_made_again_is_logged(gateway: Gateway) -> None:
+    worker = await gateway.start("llm")
+    jobs = await gateway.connect(await gateway.status(Heartbeat))
+    for attempt in (1, 2):
+        assert jobs.send(codec.encode(job(GENERATE, attempt=attempt)))
+        await gateway.results()
+    worker.terminate()
+    _, log = await worker.communicate()
+    lines = [json.loads(line) for line in log.splitlines()]
+    [line] = [line for line in lines if line["event"] == "first result of a job made again"]
+    assert (line["job_id"], line["attempt"]) == ("job-1", 2)
+    assert (line["session_id"], line["turn_id"]) == ("session-1", 3)
+
+
 async def test_a_generate_job_streams_the_reply_and_counts_its_tokens(gateway: Gateway) -> None:
     await gateway.start("llm", "simulated.reply=One two three.")
     jobs = await gateway.connect(await gateway.status(Heartbeat))

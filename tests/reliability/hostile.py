@@ -22,10 +22,11 @@ from servers import (
     TASKS,
     System,
     files,
+    growing,
     resident_bytes,
     tasks_beyond,
 )
-from system import running_system
+from system import ONE_EACH, SUBMITTED, running_system, system, worker_names
 from system_client import connected
 from talk import Tally, first_audio_s
 
@@ -250,25 +251,33 @@ async def _left_over(server: System) -> int:
 async def bad_peers(run: Run) -> list[Figure]:
     """Nothing crashes, nothing is executed, service goes on."""
     tally = Tally()
-    with running_system({**ENGINES, **AT_ONCE}) as server:
+    with system({**ENGINES, **AT_ONCE}) as server:
+        server.start_with_told_jobs(*worker_names(ONE_EACH))
         directory = Path(str(server.settings["bus.runtime_dir"]))
         canary = server.directory / "canary"
         sockets = sorted(path for path in directory.iterdir() if path.is_socket())
         tries = run.size(4_000, 200)
+        submitted = server.metric(SUBMITTED)
         refused = sum(
             not poke(sockets[number % len(sockets)], run.chance, canary) for number in range(tries)
         )
+        submitted = server.metric(SUBMITTED) - submitted
         await tally.hold(server.realtime_url, 2)
+        jobs, strangers = len(server.job_ends()), server.strangers_jobs()
         tracebacks = server.logs().lower().count("traceback")
         crashed = sum(process.poll() is not None for process in server.processes.values())
         executed = int(canary.exists())
-    run.notes["sockets"] = len(sockets)
+    run.notes |= {"sockets": len(sockets), "jobs of the turns afterwards": jobs - strangers}
     return [
         Figure("sockets missing", max(0, 6 - len(sockets)), 0),
         Figure("connections refused", refused, tries // 100),
         Figure("crashed processes", crashed, 0),
         Figure("exceptions in the logs", tracebacks, 0),
         Figure("pickles executed", executed, 0),
+        Figure("jobs submitted meanwhile", submitted, 0),
+        Figure("jobs that workers did for strangers", strangers, 0),
+        # A turn is a transcript, an answer and its clauses.
+        Figure("jobs that workers told of, missing", max(0, 6 - (jobs - strangers)), 0),
         Figure("turns lost afterwards", tally.lost + len(tally.faults), 0),
     ]
 
@@ -311,6 +320,7 @@ def poke(path: Path, chance: random.Random, canary: Path) -> bool:
 async def bombs(run: Run) -> list[Figure]:
     """The gateway's memory hardly grows, and each is closed with the right code."""
     wrong: dict[str, str] = {}
+    grown: dict[str, float] = {}
     with running_system(ENGINES, workers={}) as server:
         server.wait_for(lambda: server.get("/healthz") is not None, 20)
         gateway = server.pid(GATEWAY)
@@ -323,15 +333,16 @@ async def bombs(run: Run) -> list[Figure]:
             "binary of 2^62 bytes": (raw.header(0x82, 2**62), 1009),
         }
         for name, (sent, code) in expected.items():
-            async with raw.opened(
-                server.port, "Sec-WebSocket-Extensions: permessage-deflate"
-            ) as session:
+            async with (
+                growing(gateway, name, grown),
+                raw.opened(server.port, "Sec-WebSocket-Extensions: permessage-deflate") as session,
+            ):
                 if "permessage-deflate" in session.answer:
                     wrong[name] = "compression was negotiated"
                 await session.send(sent)
                 if (got := await session.close_code()) != code:
                     wrong[name] = f"{got}, not {code}"
-        async with raw.opened(server.port) as session:
+        async with growing(gateway, "fragments", grown), raw.opened(server.port) as session:
             piece = raw.frame(raw.CONTINUATION, b" ", final=False)
             await session.send(
                 raw.frame(raw.TEXT, b" ", final=False) + piece * run.size(60_000, 5_000)
@@ -339,16 +350,20 @@ async def bombs(run: Run) -> list[Figure]:
             await session.send(raw.frame(raw.CONTINUATION, b"{}"))
             while b"type is missing" not in (await session.until(raw.TEXT)).payload:
                 pass
-        grown = max(0, await _half_sent(server.port, run.size(200, 40), gateway) - before_bytes)
+        in_all = max(0, await _half_sent(server.port, run.size(200, 40), gateway) - before_bytes)
         await asyncio.sleep(1.0)
         sockets_left = await _left_over(server)
+        submitted = server.metric(SUBMITTED)
         run.notes["files open afterwards"] = files(gateway)
         server.assert_no_traceback()
     run.notes |= wrong
+    run.notes |= {f"memory grown by {name}, MB": round(more, 2) for name, more in grown.items()}
     return [
         Figure("answered with another code", len(wrong), 0),
         Figure("sessions left", sockets_left, 0),
-        Figure("memory grown", grown / MIB, 20, "MiB"),
+        Figure("jobs submitted", submitted, 0),
+        Figure("memory grown by one of the floods", max(grown.values()), 5, "MB"),
+        Figure("memory grown", in_all / MIB, 20, "MiB"),
     ]
 
 

@@ -115,6 +115,6 @@ async def bad_network(run: Run) -> list[Figure]:
         Figure("faults in the histories", len(faults), 0),
         # A blackout of 1 s is part of some of these.
         Figure(
-            "broken line to resumed p95", percentile(resumed_s or [0.0], 95), 3.0, "s", timed=True
+            "broken line to resumed p95", percentile(resumed_s or [0.0], 95), 2.0, "s", timed=True
         ),
     ]

@@ -5,18 +5,18 @@ import signal
 import time
 from collections.abc import Mapping
 
-import aiohttp
 from bars import Figure, Run, bar, percentile
 from history import History
-from links import back, events_of
+from links import back, events_of, turn
 from resuming_client import Lost, ResumingClient, resuming_client
 from servers import ENGINES, GATEWAY, Up, log_time_s, running_up
-from system_client import Closed, connected
+from system_client import connected
 from talk import Tally, first_word_s
 from workers_die import PAIRS, UNHURRIED
 
 REPLY = ("This takes a while to say, because it has several sentences. " * 2).strip()
 SETTINGS = {**ENGINES, **PAIRS, "simulated.reply": REPLY, "llm.slots": 16, "tts.slots": 16}
+QUEUE = 'antiphon_queue_depth{stage="tts"}'
 
 
 @bar("B5", "kill -9 the gateway with 20 live sessions")
@@ -135,30 +135,27 @@ def _jumps_ms(client: ResumingClient) -> list[float]:
 @bar("B19", "SIGTERM to every process, one after the other, during 50 turns")
 async def rolling(run: Run) -> list[Figure]:
     """No turn is lost, and every process ends well and soon."""
-    sessions, turns = run.size(5, 2), run.size(10, 2)
+    sessions, turns = run.size(5, 2), run.size(10, 5)
     tally, ended = Tally(), []
+    resumed_s: list[float] = []
+    gaps_ms: list[float] = [0.0]
 
     async def talk(url: str) -> None:
-        done = 0
-        while done < turns:
+        async with resuming_client(url) as client:
             try:
-                async with connected(url, extended=True) as client:
-                    try:
-                        while done < turns:
-                            # A close before a turn was taken is no loss, one after it is.
-                            await client.say_text("Speak.")
-                            await client.event("response.created")
-                            done += 1
-                            await client.done(within_s=60)
-                    finally:
-                        tally.check(client, len(client.of_type("response.created")), REPLY)
-            except aiohttp.WSServerHandshakeError:
-                await asyncio.sleep(0.3)
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.1)
-            except Closed as closed:
-                if closed.code != 1012:
-                    tally.faults.append(f"closed with {closed.code}")
+                for _ in range(turns):
+                    # As every client does: what it has need not be kept for it.
+                    await client.send("antiphon.ack", seq=client.received)
+                    await turn(client, "Speak.", resumed_s)
+            except (TimeoutError, ConnectionRefusedError) as exc:
+                tally.faults.append(f"{type(exc).__name__} {exc}")
+            history = History(list(events_of(client)))
+            gaps_ms.extend(heard_gaps_ms(client))
+        tally.lost += turns - history.completed
+        tally.faults += history.judge(REPLY)
+        tally.faults += [f"closed with {code}" for code in client.lost_with if code != 1012]
+        if history.roles != ["user", "assistant"] * turns:
+            tally.faults.append(f"items of {history.roles} for {turns} turns")
 
     with running_up({**SETTINGS, "bus.dispatcher": "process"}, run.supervisor) as server:
         async with asyncio.TaskGroup() as group:
@@ -166,21 +163,37 @@ async def rolling(run: Run) -> list[Figure]:
             async with asyncio.TaskGroup() as talking:
                 for _ in range(sessions):
                     talking.create_task(talk(server.realtime_url))
+            late = 8 - len(ended)
             await restarting
-        gaps_ms = [
+        gaps_ms += [
             event["gap_ms"]
             for event in server.events(GATEWAY)
             if event["event"] == "speech came too late"
         ]
         server.assert_no_traceback()
+    run.notes |= {"resumptions": len(resumed_s), "longest, s": round(max(resumed_s, default=0), 2)}
     return [
         Figure("processes not restarted", 8 - len(ended), 0),
+        Figure("processes restarted after the last turn", late, 0),
+        Figure("resumptions missing", int(not resumed_s), 0),
         Figure("lost turns", tally.lost, 0),
         tally.figure(run),
         Figure("exit codes other than 0", sum(code != 0 for code, _ in ended), 0),
-        Figure("longest gap in a reply", max(gaps_ms, default=0.0), 1_000, "ms", timed=True),
+        Figure("longest gap in a reply", max(gaps_ms), 1_000, "ms", timed=True),
         Figure("longest exit", max((took for _, took in ended), default=99.0), 20, "s", timed=True),
     ]
+
+
+def heard_gaps_ms(client: ResumingClient) -> list[float]:
+    """Return for each frame how long before it all of its reply was played that had come."""
+    gaps_ms = []
+    played_s: dict[int, float] = {}
+    for event in events_of(client):
+        if event["type"] == "audio":
+            end_s = played_s.get(event["stream"], event["at_s"])
+            gaps_ms.append(1000 * max(0.0, event["at_s"] - end_s))
+            played_s[event["stream"]] = max(end_s, event["at_s"]) + len(event["pcm"]) / 48_000
+    return gaps_ms
 
 
 async def _restart_all(server: Up, ended: list[tuple[int, float]]) -> None:
@@ -212,10 +225,12 @@ async def dispatcher_killed(run: Run) -> list[Figure]:
 
     A spoken one would wait for the voices too, who have to do anew what they were doing.
     """
-    settings = {**UNHURRIED, **PAIRS, "bus.dispatcher": "process"}
+    # One clause a voice at a time, so that the dispatcher dies with jobs that no worker has.
+    settings = {**UNHURRIED, **PAIRS, "bus.dispatcher": "process", "tts.slots": 1}
     tally, kills = Tally(), run.size(5, 2)
     usual_s: list[float] = []
     back_s: list[float] = []
+    waiting: list[int] = []
     with running_up(settings, run.supervisor) as server:
         async with asyncio.TaskGroup() as talking:
             for _ in range(run.size(5, 2)):
@@ -225,13 +240,16 @@ async def dispatcher_killed(run: Run) -> list[Figure]:
                     for _ in range(kills):
                         await asyncio.sleep(2.0)
                         if kill:
+                            waiting.append(int(await asyncio.to_thread(server.metric, QUEUE)))
                             server.kill("dispatcher")
                         waits_s.append(await first_word_s(client))
                         await client.done()
         server.assert_no_traceback()
     run.notes["usual, longest, s"] = round(max(usual_s), 3)
+    run.notes["clauses that waited at the kills"] = ", ".join(map(str, waiting))
     extra_s = max(back_s) - max(usual_s)
     return [
+        Figure("kills with no clause waiting", waiting.count(0), 0),
         Figure("lost turns", tally.lost, 0),
         tally.figure(run),
         Figure("kill to service, beyond the usual", extra_s, 1.0, "s", timed=True),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,25 @@ def resident_bytes(pid: int) -> int:
     """Return the memory that a process holds."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextlib.asynccontextmanager
+async def growing(pid: int, name: str, grown: dict[str, float]) -> AsyncIterator[None]:
+    """Note by how many megabytes a process has grown at most during the block."""
+    before_bytes = most_bytes = resident_bytes(pid)
+
+    async def watch() -> None:
+        nonlocal most_bytes
+        while True:
+            most_bytes = max(most_bytes, resident_bytes(pid))
+            await asyncio.sleep(0.01)
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+    grown[name] = (max(most_bytes, resident_bytes(pid)) - before_bytes) / 1e6
 
 
 def cpu_s(pid: int) -> float:

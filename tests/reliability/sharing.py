@@ -33,6 +33,7 @@ async def fairness(run: Run) -> list[Figure]:
         **ENGINES,
         **AT_ONCE,
         "tts.processes": 2,
+        "tts.slots": 1,
         "llm.slots": 16,
         "simulated.tts_first_audio_ms": 400,
         "simulated.tts_real_time_factor": 0,
@@ -42,6 +43,7 @@ async def fairness(run: Run) -> list[Figure]:
     with running_system(settings, workers={"stt": 1, "llm": 1, "tts": 2}) as server:
         async with connected(server.realtime_url) as client:
             solo = [await _whole_first_audio_s(client) for _ in range(run.size(8, 2))]
+        alone = {urgent: _jobs_that_waited(server, urgent) for urgent in ("true", "false")}
         async with asyncio.TaskGroup() as group:
             heavy = group.create_task(_heavy(server))
             light = [
@@ -50,14 +52,27 @@ async def fairness(run: Run) -> list[Figure]:
             ]
             await asyncio.wait(light)
             heavy.cancel()
+        waited = {key: _jobs_that_waited(server, key) - count for key, count in alone.items()}
     waits = [wait for task in light for wait in task.result()]
     run.notes |= {
         "solo p95 ms": round(percentile(solo, 95) * 1000, 1),
         "light p50 ms": round(percentile(waits, 50) * 1000, 1),
         "light p95 ms": round(percentile(waits, 95) * 1000, 1),
+        "first clauses that waited": waited["true"],
+        "other clauses that waited": waited["false"],
     }
     ratio = percentile(waits, 95) / percentile(solo, 95)
-    return [Figure("light p95 to solo p95", ratio, 1.5, timed=True)]
+    return [
+        Figure("clauses that waited for a voice, missing", int(not sum(waited.values())), 0),
+        Figure("light p95 to solo p95", ratio, 1.5, timed=True),
+    ]
+
+
+def _jobs_that_waited(server: System, urgent: str) -> int:
+    """Return how many clauses have waited longer than 0.1 s, a quarter of one, for a voice."""
+    name, labels = "antiphon_queue_wait_seconds", f'stage="tts",urgent="{urgent}"'
+    at_once = server.metric(f'{name}_bucket{{le="0.1",{labels}}}')
+    return int(server.metric(f"{name}_count{{{labels}}}") - at_once)
 
 
 async def _whole_first_audio_s(client: Client) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,6 +34,8 @@ class ResumingClient:
         self.received = 0
         """Messages of the session that arrived."""
         self.session_id = self.token = ""
+        self.lost_with: list[int | None] = []
+        """The close code of each connection that ended while a message was awaited."""
         self.reconnect: Event | None = None
         self._http = http
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -123,13 +126,14 @@ class ResumingClient:
         if raw.type is aiohttp.WSMsgType.BINARY:
             frame = frames.decode(raw.data)
             self.audio.setdefault(frame.stream, []).append((frame.timestamp, frame.pcm))
-            event: Event = {"type": "audio", "stream": frame.stream}
+            event: Event = {"type": "audio", "stream": frame.stream, "at_s": time.monotonic()}
         elif raw.type is aiohttp.WSMsgType.TEXT:
             event = raw.json()
             if event["type"] == "antiphon.session":
                 self.session_id, self.token = event["session_id"], event["resume_token"]
         else:
             code = raw.data if raw.type is aiohttp.WSMsgType.CLOSE else self.socket.close_code
+            self.lost_with.append(code)
             raise Lost(code)
         self.received += 1
         self.events.append(event)

@@ -25,6 +25,9 @@ _POLL_S = 0.05
 _STOP_S = 20.0
 GATEWAY = "gateway"
 DISPATCHER = "dispatcher"
+SUBMITTED = 'antiphon_dispatch_events_total{event="submitted"}'
+JOB_ENDS = ("job done", "job failed", "engine raised")
+"""What a worker logs at the end of a job that was not cancelled; the first with `DEBUG` alone."""
 SIMULATED = {f"{stage}.engine": "simulated" for stage in STAGES}
 ONE_EACH = {"stt": 1, "llm": 1, "tts": 1}
 
@@ -181,6 +184,26 @@ class System:
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the JSON lines that a process has logged."""
         return [json.loads(line) for line in self.log(name).splitlines() if line.startswith("{")]
+
+    def start_with_told_jobs(self, *workers: str) -> None:
+        """Start a gateway and workers that log each job's end; wait until they are ready."""
+        self.start(GATEWAY)
+        # Of the gateway it would be every request that is none, with its traceback.
+        self.settings["log.level"] = "DEBUG"
+        self.start(*workers)
+        self.wait_ready()
+
+    def job_ends(self) -> list[dict[str, Any]]:
+        """Return what workers have logged of the jobs that ended; needs `start_with_told_jobs`."""
+        workers = [name for name in self.processes if name.partition("-")[0] in STAGES]
+        lines = (event for name in workers for event in self.events(name))
+        return [event for event in lines if event["event"] in JOB_ENDS]
+
+    def strangers_jobs(self) -> int:
+        """Return how many of these jobs are of no session that the gateway opened."""
+        opened = [event for event in self.events(GATEWAY) if event["event"] == "session opened"]
+        sessions = {event["session_id"] for event in opened}
+        return sum(event["session_id"] not in sessions for event in self.job_ends())
 
     def logs(self) -> str:
         """Return what all processes have written."""

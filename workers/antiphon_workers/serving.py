@@ -123,4 +123,6 @@ class Serving:
             if self._last_step_s - started_s > RESULT_PATIENCE_S:
                 raise _GatewayGone
         self._blocked_s += time.monotonic() - started_s
+        if job.attempt > 1 and not self._index:
+            logger.info("first result of a job made again", extra={"attempt": job.attempt})
         self._index += 1
