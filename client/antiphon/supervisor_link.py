@@ -142,7 +142,7 @@ def _is_worker(name: str) -> bool:
 def _state(info: Mapping[str, object]) -> ProcessState:
     return ProcessState(
         name=str(info["name"]),
-        running=info["statename"] in ("RUNNING", "STOPPING"),
+        running=info["statename"] in ("STARTING", "RUNNING", "STOPPING"),
         pid=int(str(info["pid"])),
         started=float(str(info["start"])),
         exit_code=int(str(info["exitstatus"])),

@@ -8,7 +8,7 @@ from agents_js import SDK, needs_sdk, told_by_script
 from playwright.async_api import Route, WebSocket, async_playwright
 from source_tree import ROOT
 from system import System
-from whole_talk import judge, recordings
+from whole_talk import STORY, judge, recordings
 
 from bench.turns.word_timer import WordTimer
 
@@ -20,13 +20,13 @@ pytestmark = [
     needs_sdk,
 ]
 
-CONVERSE = """async ([question, interruption, url]) => {
+CONVERSE = """async ([question, interruption, url, story]) => {
     const sdk = await import("./sdk/openai-realtime-agents.mjs");
     const { converse } = await import("./agents_conversation.mjs");
     const made = await fetch("/v1/realtime/client_secrets", { method: "POST" });
     const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     const recordings = { question: bytes(question), interruption: bytes(interruption) };
-    return await converse({ sdk, url, apiKey: (await made.json()).value, recordings });
+    return await converse({ sdk, url, apiKey: (await made.json()).value, recordings, story });
 }"""
 
 
@@ -56,7 +56,7 @@ async def test_a_spoken_conversation_with_a_call_and_an_interruption(
         await page.route("**/stranger/**", serve)
         await page.goto(f"{embedded_system.url}/stranger/")
         spoken = [base64.b64encode(pcm).decode() for pcm in recordings()]
-        told = await page.evaluate(CONVERSE, [*spoken, embedded_system.realtime_url])
+        told = await page.evaluate(CONVERSE, [*spoken, embedded_system.realtime_url, STORY])
         await browser.close()
     assert errors == []
     assert [socket.url.partition("?")[0] for socket in sockets] == [embedded_system.realtime_url]

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import xmlrpc.client
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,31 @@ def test_an_answer_that_was_cut_off_is_no_answer(tmp_path: Path, cut: bytes) -> 
         thread.start()
         assert supervisor.processes() == {}
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "running"),
+    [("STARTING", True), ("RUNNING", True), ("STOPPING", True), ("BACKOFF", False)],
+)
+def test_a_process_that_is_just_starting_has_not_ended(
+    tmp_path: Path, said: str, *, running: bool
+) -> None:
+    info = {"name": "llm-0", "statename": said, "pid": 7, "start": 1_700_000_000, "exitstatus": 0}
+    body = xmlrpc.client.dumps(([info],), methodresponse=True).encode()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / programs.SOCKET_NAME))
+        listener.listen()
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked = b""
+                while not asked.rstrip().endswith(b"</methodCall>"):
+                    asked += connection.recv(65_536)
+                connection.sendall(_ANSWER[:-2] + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        [state] = SupervisordLink(tmp_path, tmp_path).processes().values()
+        thread.join()
+    assert state.running is running

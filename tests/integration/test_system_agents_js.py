@@ -9,7 +9,7 @@ import pytest
 from agents_js import WEB, needs_sdk, told_by_script
 from source_tree import ROOT
 from system import System
-from whole_talk import judge, recordings
+from whole_talk import STORY, judge, recordings
 
 from bench.turns.word_timer import WordTimer
 
@@ -31,7 +31,7 @@ def test_a_spoken_conversation_with_a_call_and_an_interruption(
         file.write_bytes(pcm)
     program = ROOT / "tests" / "support" / "agents_talk.mjs"
     ran = subprocess.run(
-        ["node", program, embedded_system.realtime_url, *files, WEB],
+        ["node", program, embedded_system.realtime_url, *files, WEB, STORY],
         capture_output=True,
         text=True,
         timeout=90,

@@ -4,14 +4,16 @@
 const RATE_HZ = 24_000;
 const CHUNK_BYTES = RATE_HZ / 5; // 100 ms
 const HEARD_BEFORE_MS = 1_500;
+/** So long an answer may still be played, and spoken over, when all of it was sent. */
+const PLAYED_WITHIN_MS = 8_000;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * `sdk`: the package's module. `recordings`: PCM16 at 24 kHz with silence behind it, as Uint8Array:
- * `question` is said first, `interruption` over the second answer.
+ * `question` is said first, `interruption` over the second answer, which `story` asks for.
  */
-export async function converse({ sdk, url, apiKey, recordings }) {
+export async function converse({ sdk, url, apiKey, recordings, story }) {
   const { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, tool } = sdk;
   const told = { transcripts: [], called: [], errors: [], said: {}, truncated: null, kept: null };
   const audio = {};
@@ -77,11 +79,16 @@ export async function converse({ sdk, url, apiKey, recordings }) {
     const truncated = event("conversation.item.truncated");
     const retrieved = event("conversation.item.retrieved", (message) => message.item.role === "assistant");
     const heardToo = event("conversation.item.input_audio_transcription.completed");
-    session.sendMessage("Tell me a long story about the sea.");
+    session.sendMessage(story);
     while (audioBegan === undefined) await sleep(20);
     await sleep(HEARD_BEFORE_MS);
+    const heardOut = event("response.done", (message) => message.response.status === "completed").then(async () => {
+      await sleep(PLAYED_WITHIN_MS);
+      throw new Error(`the story ended before it was spoken over: ${told.said[audioBegan]}`);
+    });
+    heardOut.catch(() => {}); // it may come after the conversation
     speech = recordings.interruption;
-    await interrupted;
+    await Promise.race([interrupted, heardOut]);
     told.truncated = await truncated;
     told.kept = (await retrieved).item;
     told.audio = btoa(audio[told.truncated.item_id] ?? "");
