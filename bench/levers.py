@@ -2,6 +2,9 @@
 
 import argparse
 
+_WHOLE_SENTENCE_WORDS = 100
+"""More than a sentence has."""
+
 LEVERS = {
     "speculation": "turn_taking.speculation=false",
     "warming": "turn_taking.warming=false",
@@ -10,9 +13,15 @@ LEVERS = {
     "partials": "turn_taking.partial_interval_ms=0",
     "partial-as-final": "turn_taking.partial_as_final=false",
     "partial-when-quiet": "turn_taking.partial_when_quiet=false",
+    "own-pauses": "turn_taking.own_pauses=false",
+    "retraction": "turn_taking.retraction_ms=0",
     "streaming-tts": "tts.streaming=false",
+    "trim-lead": "tts.trim_lead=false",
+    "first-clause": f"tts.first_clause_words={_WHOLE_SENTENCE_WORDS}",
+    "sentence-context": "tts.sentence_context=false",
     "hurry": "tts.hurry=false",
     "duck": "turn_taking.duck=false",
+    "pause": "turn_taking.pause_after_ms=0",
     "echo-check": "turn_taking.echo_check=false",
     "interruption-words": "turn_taking.interruption_words=false",
 }

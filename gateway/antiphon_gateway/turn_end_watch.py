@@ -116,13 +116,14 @@ class TurnEndWatch:
 
     def verdict(self, eagerness: Eagerness) -> Verdict:
         """Return the silence that ends the turn, by what is known now."""
+        turn_taking = self._context.config.turn_taking
         evidence = Evidence(
             soundings=tuple(self._soundings),
             transcript=self._transcript,
             confidence=self._confidence,
             message_end=self._message_end and self._message_end.probability,
             phrase_end=self._message_end and self._message_end.phrase_end,
-            pauses_ms=tuple(self._pauses_ms),
+            pauses_ms=tuple(self._pauses_ms) if turn_taking.own_pauses else (),
             language=self._language,
         )
-        return weigh(evidence, eagerness, self._context.config.turn_taking.least_silence_ms)
+        return weigh(evidence, eagerness, turn_taking.least_silence_ms)

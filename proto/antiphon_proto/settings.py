@@ -210,6 +210,8 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     probable it is that the words end there."""
     score_end: bool = True
     """`semantic_vad`: let that probability count. Off: the model only reads ahead."""
+    own_pauses: bool = True
+    """`semantic_vad`: wait longer in doubt for a speaker who has paused for longer before."""
 
 
 class Retrieval(Section, frozen=True, kw_only=True):

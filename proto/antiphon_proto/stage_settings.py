@@ -139,6 +139,8 @@ class Tts(Section, frozen=True, kw_only=True):
     people who agreed. Empty: no voice is cloned."""
     streaming: bool = True
     """Hand out a clause's speech while the rest of it is made."""
+    trim_lead: bool = True
+    """Cut the near-silence before the first sound of a clause."""
     first_clause_words: Count = 3
     """Words after which a reply's first clause may end without a mark, at a natural pause."""
     hurry: bool = True

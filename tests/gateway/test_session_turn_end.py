@@ -172,6 +172,24 @@ def test_the_question_can_be_switched_off() -> None:
     assert rig.submitted(PredictTurnEnd) == 0
 
 
+@pytest.mark.parametrize("own_pauses", [True, False])
+def test_a_speaker_who_paused_long_before_is_waited_for_unless_that_is_switched_off(
+    own_pauses: bool,
+) -> None:
+    silences_ms = []
+    for pauses in (0, 3):
+        rig = Rig(config=Config(turn_taking=TurnTaking(own_pauses=own_pauses)))
+        for _ in range(pauses):
+            rig.speak(SPEECH + "." * 44)
+        rig.speak(SPEECH + PAUSE)
+        rig.transcribe("Would you please turn?")
+        rig.message_end("Would you please turn?", 0.001)
+        rig.speak("." * 70)
+        silences_ms.append(rig.turn_ends[0].silence_ms)
+    at_first_ms, later_ms = silences_ms
+    assert (later_ms > at_first_ms) is own_pauses
+
+
 def test_the_end_is_noted_with_its_reason_and_silence() -> None:
     rig = Rig()
     rig.speak(SPEECH + PAUSE)

@@ -35,6 +35,11 @@ def engine() -> Engine:
     return loaded("tts", "piper")
 
 
+@pytest.fixture
+def untrimmed_engine() -> Engine:
+    return loaded("tts", "piper", "tts.trim_lead=false")
+
+
 async def spoken(engine: Engine, text: str, speed: float = 1.0) -> list[tuple[AudioDelta, bytes]]:
     made = await results(engine, Synthesize(text=text, voice="", speed=speed))
     kept = [(body, pcm) for body, pcm in made if isinstance(body, AudioDelta)]
@@ -96,6 +101,21 @@ async def test_speech_starts_at_once_and_ends_with_a_short_pause(engine: Engine)
     assert loud[0] <= 0.006 * RATE_HZ
     assert len(samples) - 1 - loud[-1] == PAUSES_MS["."] * RATE_HZ // 1000
     assert 0.3 < np.abs(samples).max() <= 1.0
+
+
+async def test_the_near_silence_before_it_is_kept_when_that_is_wanted(
+    engine: Engine, untrimmed_engine: Engine
+) -> None:
+    trimmed, whole = [
+        pcm16_to_float(b"".join(await speak(one, SENTENCE))) for one in (engine, untrimmed_engine)
+    ]
+    first_sounds_ms = [
+        np.flatnonzero(np.abs(samples) > 10 ** (-50 / 20))[0] / RATE_HZ * 1000
+        for samples in (trimmed, whole)
+    ]
+    assert first_sounds_ms[0] <= 6
+    assert first_sounds_ms[1] > 10
+    assert len(whole) > len(trimmed)
 
 
 async def test_speed_shortens_the_speech(engine: Engine) -> None:

@@ -48,6 +48,14 @@ def test_silence_around_the_speech_gets_its_length(part_samples: int) -> None:
     assert shape(trimmed(none, part_samples)) == [(True, 50), (False, 100)]
 
 
+@pytest.mark.parametrize("part_samples", [1, 64])
+def test_all_that_precedes_the_speech_is_kept_when_that_is_wanted(part_samples: int) -> None:
+    trimmer = SilenceTrimmer(RATE_HZ, lead_ms=None, longest_ms=400, trail_ms=100)
+    long = np.concatenate([silence(300), sound(50), silence(500)])
+    assert shape(trimmed(long, part_samples, trimmer)) == [(False, 300), (True, 50), (False, 100)]
+    assert trimmer.place(310) == 310
+
+
 @pytest.mark.parametrize("part_samples", [1, 7, 64, 10_000])
 def test_a_pause_inside_is_kept_up_to_the_longest(part_samples: int) -> None:
     kept = np.concatenate([sound(50), silence(350), sound(50)])

@@ -95,7 +95,7 @@ class Coqui(Engine):
         torch.manual_seed(zlib.crc32(f"{command.voice}\n{command.text}".encode()))
         trimmer = SilenceTrimmer(
             rate_hz,
-            lead_ms=LEAD_MS,
+            lead_ms=LEAD_MS if self.config.tts.trim_lead else None,
             longest_ms=LONGEST_PAUSE_MS,
             trail_ms=pause_after_ms(command.text),
         )

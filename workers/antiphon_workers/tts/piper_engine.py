@@ -97,7 +97,7 @@ class Piper(Engine):
         first_bytes, chunk_bytes = (2 * ms * rate_hz // 1000 for ms in (FIRST_CHUNK_MS, CHUNK_MS))
         trimmer = SilenceTrimmer(
             rate_hz,
-            lead_ms=LEAD_MS,
+            lead_ms=LEAD_MS if self.config.tts.trim_lead else None,
             longest_ms=LONGEST_PAUSE_MS,
             trail_ms=pause_after_ms(command.text),
         )

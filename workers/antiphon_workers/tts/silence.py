@@ -28,10 +28,13 @@ class SilenceTrimmer:
     """
 
     def __init__(
-        self, sample_rate_hz: int, *, lead_ms: int, longest_ms: int, trail_ms: int
+        self, sample_rate_hz: int, *, lead_ms: int | None, longest_ms: int, trail_ms: int
     ) -> None:
-        """Keep `lead_ms` before the first sound, `longest_ms` between two; `trail_ms` follow."""
-        self._lead = lead_ms * sample_rate_hz // 1000
+        """Keep `lead_ms` before the first sound, `longest_ms` between two; `trail_ms` follow.
+
+        `lead_ms` None: all that comes before the first sound is kept.
+        """
+        self._lead = None if lead_ms is None else lead_ms * sample_rate_hz // 1000
         self._longest = longest_ms * sample_rate_hz // 1000
         self._trail = trail_ms * sample_rate_hz // 1000
         self._fade = _FADE_MS * sample_rate_hz // 1000
@@ -50,7 +53,7 @@ class SilenceTrimmer:
         first, end = int(loud[0]), int(loud[-1]) + 1
         start, self._held, self._held_from = self._held_from, joined[end:], self._held_from + end
         if not self._kept:
-            begin = max(first - self._lead, 0)
+            begin = 0 if self._lead is None else max(first - self._lead, 0)
             return _faded_in(self._keep(start, joined, begin, end), min(first - begin, self._fade))
         # The beginning of a pause holds the decay of the sound before it.
         pause = self._keep(start, joined, 0, min(first, self._longest))
