@@ -29,10 +29,10 @@ WEIGHTS: dict[str, float] = {
 
 _Table = tuple[tuple[float, int], ...]
 
-_BALANCED: _Table = ((-3.0, 1_400), (-0.5, 950), (0.6, 900), (1.0, 200))
+_BALANCED: _Table = ((-3.0, 1_400), (-0.5, 950), (0.6, 900), (1.0, 160))
 """Silence that is needed at a score, straight lines between. Pauses of up to 900 ms are common in
 the middle of a request, so that little is won between the surely over and those 900 ms."""
-_QUICK: _Table = ((-4.0, 1_000), (-0.5, 940), (0.6, 550), (0.9, 200))
+_QUICK: _Table = ((-4.0, 1_000), (-0.5, 940), (0.6, 550), (0.9, 160))
 _SILENCE_MS: dict[Eagerness, _Table] = {
     "high": _QUICK,
     "medium": _BALANCED,

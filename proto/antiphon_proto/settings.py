@@ -192,7 +192,7 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     partial_when_quiet: bool = True
     """Make a partial transcript when the voice falls, where the machine has room: the utterance may
     be over."""
-    least_silence_ms: Milliseconds = 200
+    least_silence_ms: Milliseconds = 160
     """`semantic_vad`: silence that ends a turn which is over beyond doubt; the hard end of the
     session's eagerness ends every turn."""
     predict_turn_end: bool = True
