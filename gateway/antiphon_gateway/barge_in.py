@@ -59,6 +59,8 @@ _PADDING_MS = 200
 _DUCK_LINGERS_MS = 320
 """A sound in two parts would else make the response loud between them: it is 160 ms without a sound
 until the first is over. What follows is judged by itself, as two keystrokes are no speech."""
+_EARLY_PAUSE_AFTER_MS = 64
+"""Speech that pauses a response which has hardly begun: most likely the user was not done."""
 _DUCKED_GAIN = 0.126
 """What clients make of a duck: 18 dB less."""
 _DUCKED_MS = 1_000
@@ -154,7 +156,10 @@ class BargeIn:
         return self.was_audible or (self._response is not None and self._response.audible(now_ms))
 
     def _suited(self, heard: OverlappingSpeech) -> Lowered:
-        limit_ms = self._context.config.turn_taking.pause_after_ms
+        taking = self._context.config.turn_taking
+        limit_ms = taking.pause_after_ms
+        if self.heard_ms is not None and self.heard_ms < taking.retraction_ms:
+            limit_ms = min(limit_ms, _EARLY_PAUSE_AFTER_MS)
         speech = 0 < limit_ms <= heard.speech_ms and not heard.silence_ms
         return (
             Lowered.PAUSED if speech and self._tells_ducks else max(self._lowered, Lowered.DUCKED)

@@ -177,7 +177,7 @@ class TurnTaking(Section, frozen=True, kw_only=True):
     """How much less sure the detector may be of its first sound than of other speech."""
     pause_after_ms: Milliseconds = 128
     """Speech after which a lowered response is paused until that is decided; it then goes on from
-    the same sample or ends. 0: it goes on quietly."""
+    the same sample or ends; at most 64 where `retraction_ms` holds. 0: it goes on quietly."""
     echo_check: bool = True
     """Do not let a response be interrupted by itself, heard through the microphone."""
     retraction_ms: Milliseconds = 700

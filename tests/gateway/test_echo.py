@@ -245,7 +245,7 @@ class Reply:
         return True
 
     def heard_ms(self, now_ms: float) -> float:
-        return now_ms
+        return 1_000 + now_ms
 
     def asks(self, _now_ms: float) -> bool:
         return False

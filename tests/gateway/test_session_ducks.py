@@ -4,6 +4,7 @@ import pytest
 from session_rig import turn_detection
 from session_spoken_over import STARTED, ducks, pauses, speaking
 
+from antiphon_proto.config import Config, TurnTaking
 from antiphon_proto.messages import Transcribe
 
 
@@ -26,6 +27,20 @@ def test_one_breath_ducks_the_response_once(sound: str) -> None:
                 rig.transcribe("Um,")
     assert [ducked for _, ducked in ducks(rig)] == [True, False]
     assert STARTED not in rig.types()
+
+
+@pytest.mark.parametrize(
+    ("heard_ms", "windows"), [(300, 2), (1_500, 4)], ids=["hardly begun", "under way"]
+)
+def test_a_response_that_has_hardly_begun_is_paused_sooner(heard_ms: int, windows: int) -> None:
+    rig = speaking(heard_ms=heard_ms)
+    rig.speak("x" * (windows - 1))
+    assert pauses(rig) == [False]
+    rig.speak("x")
+    assert pauses(rig) == [False, True]
+    rig = speaking(heard_ms=heard_ms, config=Config(turn_taking=TurnTaking(pause_after_ms=0)))
+    rig.speak("x" * windows)
+    assert pauses(rig) == [False]
 
 
 def test_a_short_sound_ducks_for_a_while_and_what_follows_is_judged_by_itself() -> None:
