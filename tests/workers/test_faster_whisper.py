@@ -102,6 +102,18 @@ async def test_sounds_that_are_no_speech_give_no_words(engine: Engine, path: Pat
     assert (await transcribe(engine, pcm)).text == ""
 
 
+@pytest.mark.parametrize("level", [1.0, 0.5, 0.25])
+@pytest.mark.parametrize("clip", ["voices/crowd", "voices/laugh_male2", "coughs/laugh_male"])
+async def test_laughter_and_crowds_give_no_words_however_loud_they_are(
+    clip: str, level: float
+) -> None:
+    spliced = await asyncio.to_thread(loaded, "stt", "faster-whisper")
+    sound = np.frombuffer(read_wav(DATA / f"{clip}.wav")[0], "<i2")
+    for start in range(0, RATE_HZ // 2, RATE_HZ // 10):
+        pcm = (sound[start:] * level).astype("<i2").tobytes()
+        assert (await transcribe(spliced, pcm)).text == ""
+
+
 async def test_several_voices_at_once_are_not_taken_for_the_end_of_a_video(engine: Engine) -> None:
     voices = [np.frombuffer(pcm, "<i2").astype(np.float32) for _, pcm in clips()[:6]]
     babble = np.sum([np.resize(voice, 4 * RATE_HZ) for voice in voices], axis=0) / 6

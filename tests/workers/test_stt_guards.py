@@ -3,6 +3,7 @@
 import pytest
 
 from antiphon_workers.stt.guards import (
+    SPLICED_NOISE_PROBABILITY,
     is_guess,
     is_loop,
     is_no_speech,
@@ -57,6 +58,11 @@ def test_what_is_said_behind_a_loop_is_kept() -> None:
     assert without_loop(f"Well, {loop}home to see you") == "Well, and I was going home to see you"
 
 
+def test_a_loop_inside_a_word_is_dropped() -> None:
+    assert without_loop("T-" * 200) == ""
+    assert without_loop(f"Stop {'ha' * 200}") == "Stop"
+
+
 def test_a_person_may_say_a_word_many_times() -> None:
     for text in ("no no no no no no", "No, no, no!", ""):
         assert without_loop(text) == text
@@ -71,6 +77,17 @@ def test_unsure_words_are_a_guess_only_where_nobody_may_have_spoken() -> None:
 def test_a_transcript_of_marks_alone_is_empty() -> None:
     assert [words_of(text) for text in ("", ".", "...", "-")] == [""] * 4
     assert words_of("10!") == "10!"
+
+
+@pytest.mark.parametrize("text", ["Ha ha ha!", "hahahaha", "Ha", "Ahahaha.", "Heh heh", "Ho ho ho!"])
+def test_a_transcript_of_laughter_alone_is_empty(text: str) -> None:
+    assert words_of(text) == ""
+    assert words_of(f"{text} Stop it.") == f"{text} Stop it."
+
+
+@pytest.mark.parametrize("text", ["Aha!", "Huh?", "He.", "Uh-huh.", "Oh, ho.", "Hello?"])
+def test_short_words_of_the_same_sounds_are_kept(text: str) -> None:
+    assert words_of(text) == text
 
 
 def test_more_tokens_than_the_audio_can_hold_are_a_loop() -> None:
@@ -93,6 +110,12 @@ def test_no_speech_needs_the_model_to_say_so_and_to_be_unsure(
     no_speech_probability: float, average_log_probability: float, expected: bool
 ) -> None:
     assert is_no_speech(no_speech_probability, average_log_probability) is expected
+
+
+def test_a_window_that_ends_with_its_speech_is_believed_sooner() -> None:
+    assert is_no_speech(0.55, -0.6, noise_probability=SPLICED_NOISE_PROBABILITY)
+    assert not is_no_speech(0.55, -0.6)
+    assert not is_no_speech(0.55, -0.3, noise_probability=SPLICED_NOISE_PROBABILITY)
 
 
 @pytest.mark.parametrize("text", ["Thank you.", " Thanks for watching!", "You"])

@@ -189,7 +189,9 @@ class FasterWhisper(Engine):
         # The score is the mean over the tokens; Whisper's mean counts the end of text too.
         log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
         text = self._tokenizer(clip.language).decode(tokens).strip()
-        no_speech = guards.is_no_speech(result.no_speech_prob, log_probability, text)
+        no_speech = guards.is_no_speech(
+            result.no_speech_prob, log_probability, text, guards.SPLICED_NOISE_PROBABILITY
+        )
         if not no_speech and (
             guards.is_loop(text, len(tokens), clip.seconds)
             or log_probability < guards.LEAST_LOG_PROBABILITY
