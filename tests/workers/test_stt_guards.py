@@ -79,7 +79,9 @@ def test_a_transcript_of_marks_alone_is_empty() -> None:
     assert words_of("10!") == "10!"
 
 
-@pytest.mark.parametrize("text", ["Ha ha ha!", "hahahaha", "Ha", "Ahahaha.", "Heh heh", "Ho ho ho!"])
+@pytest.mark.parametrize(
+    "text", ["Ha ha ha!", "hahahaha", "Ha", "Ahahaha.", "Heh heh", "Ho ho ho!"]
+)
 def test_a_transcript_of_laughter_alone_is_empty(text: str) -> None:
     assert words_of(text) == ""
     assert words_of(f"{text} Stop it.") == f"{text} Stop it."
